@@ -1,0 +1,75 @@
+"""The one record that flows through Facewire: a face at one moment.
+
+Names follow ARKit's ``ARFaceAnchor.BlendShapeLocation``; their order is the one in which Live Link Face writes its CSV columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Float32Array: TypeAlias = npt.NDArray[np.float32]
+Sources: TypeAlias = Literal["video", "audio", "both", "held"]
+
+SOURCES: tuple[Sources, ...] = ("video", "audio", "both", "held")
+
+BLENDSHAPES: tuple[str, ...] = (
+    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft", "eyeWideLeft",
+    "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeSquintRight", "eyeWideRight",
+    "jawForward", "jawRight", "jawLeft", "jawOpen",
+    "mouthClose", "mouthFunnel", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight",
+    "mouthFrownLeft", "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
+    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight",
+    "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight",
+    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
+    "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
+)  # fmt: skip
+
+BLENDSHAPE_INDEX: dict[str, int] = {name: index for index, name in enumerate(BLENDSHAPES)}
+
+LANDMARK_COUNT = 478
+"""468 points of the canonical face mesh, then 5 for each iris (left, right) as MediaPipe orders them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlameParameters:
+    """FLAME parameters of one frame; rotations are axis-angle in radians (Li et al. 2017, section 3)."""
+
+    expression: Float32Array
+    """Expression coefficients, shape [n], in units of the model's own standard deviations."""
+    jaw: Float32Array
+    """Jaw rotation, shape [3]."""
+    neck: Float32Array
+    """Neck rotation, shape [3]."""
+    eyes: Float32Array
+    """Left, then right eye rotation, shape [6]."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFrame:
+    """A face at one moment. Arrays belong to the frame: whoever makes one hands over arrays that nobody writes again."""
+
+    seq: int
+    """Counts up by one for each frame published in a session."""
+    capture_ns: int
+    """Session clock in nanoseconds when the newest input behind the frame was captured."""
+    publish_ns: int
+    """Session clock in nanoseconds when the frame was handed to the server."""
+    sources: Sources
+    """Which inputs drive it; ``held`` means that input was lost and the face is held or easing to rest."""
+    confidence: float
+    """0..1, of the tracked face, or of speech where only the microphone drives it."""
+    blendshapes: Float32Array
+    """Shape [52], 0..1, in the order of ``BLENDSHAPES``."""
+    head: Float32Array
+    """Shape [7]: unit quaternion x, y, z, w, then translation x, y, z in metres; camera space, right-handed:
+    +x to the right of the unmirrored image (the subject's left), +y up, +z from the face towards the camera."""
+    gaze: Float32Array
+    """Shape [4]: left yaw, left pitch, right yaw, right pitch in radians, relative to the head;
+    +yaw turns towards the subject's left, +pitch looks up."""
+    landmarks: Float32Array | None = None
+    """Shape [478, 3]: x, y in pixels of the source image and relative depth on the same scale."""
+    flame: FlameParameters | None = None
