@@ -1,6 +1,7 @@
 """The one record that flows through Facewire: a face at one moment.
 
-Names follow ARKit's ``ARFaceAnchor.BlendShapeLocation``; their order is the one in which Live Link Face writes its CSV columns.
+Names follow ARKit's ``ARFaceAnchor.BlendShapeLocation``; their order is the one in which Live Link Face writes its
+CSV columns.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ Sources: TypeAlias = Literal["video", "audio", "both", "held"]
 SOURCES: tuple[Sources, ...] = ("video", "audio", "both", "held")
 
 BLENDSHAPES: tuple[str, ...] = (
-    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft", "eyeWideLeft",
-    "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeSquintRight", "eyeWideRight",
+    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft",
+    "eyeSquintLeft", "eyeWideLeft",
+    "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight",
+    "eyeSquintRight", "eyeWideRight",
     "jawForward", "jawRight", "jawLeft", "jawOpen",
     "mouthClose", "mouthFunnel", "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight",
     "mouthFrownLeft", "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
@@ -50,7 +53,7 @@ class FlameParameters:
 
 @dataclass(frozen=True, slots=True)
 class FaceFrame:
-    """A face at one moment. Arrays belong to the frame: whoever makes one hands over arrays that nobody writes again."""
+    """A face at one moment. Arrays belong to the frame: whoever makes one hands over arrays nobody writes again."""
 
     seq: int
     """Counts up by one for each frame published in a session."""

@@ -1,0 +1,66 @@
+# `make run` and `make test` are the two commands to know. Each sets up all that it needs; a second run is quick.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format typing setup models wheel wheel-test clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.run  ## watch the camera (or the demo) and open the page; ARGS='--video clip.mp4' adds options
+	$(BIN)/facewire serve --open $(ARGS)
+
+test: setup lint  ## everything that CI checks but the wheel
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup typing  ## ruff and strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p facewire
+
+format: setup  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(VENV)/.dev models
+
+# What a user's live run needs: the package with the microphone where PortAudio can be built, without it elsewhere.
+$(VENV)/.run: pyproject.toml .ci/system-packages
+	.ci/system-packages run
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade pip
+	$(PIP) install --quiet --editable '.[mic]' || { \
+		echo 'PyAudio did not build (is PortAudio installed?): going on without the microphone.'; \
+		$(PIP) install --quiet --editable .; }
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run pyproject.toml
+	.ci/system-packages test
+	$(PIP) install --quiet --group dev
+	@touch $@
+
+models: $(VENV)/.run
+	$(BIN)/facewire models pull --quiet --for-tests
+
+# Type checkers do not see setuptools' mapping of folders to packages: links show it to them.
+typing:
+	@mkdir -p .typing/facewire
+	@for package in bridge models runtime; do ln -sfn ../../$$package .typing/facewire/$$package; done
+
+wheel: setup
+	rm -rf dist build
+	$(BIN)/python -m build --quiet --wheel --outdir dist .
+
+wheel-test: wheel  ## install the built wheel in an empty environment and stream from it
+	rm -rf .venv-wheel && $(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip --disable-pip-version-check install --quiet dist/*.whl
+	cd .venv-wheel && bin/python ../tests/wheel_smoke.py
+	rm -rf .venv-wheel
+
+clean:  ## remove what the targets above made
+	rm -rf .venv .venv-wheel .typing build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
