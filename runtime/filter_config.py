@@ -1,0 +1,66 @@
+"""Settings of the filters: how strongly each part of the face is smoothed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
+
+Smoothing: TypeAlias = Literal["off", "low", "medium", "high"]
+SMOOTHING_LEVELS: tuple[Smoothing, ...] = get_args(Smoothing)
+
+
+@dataclass(frozen=True, slots=True)
+class OneEuro:
+    """Parameters of one One-Euro filter (Casiez, Roussel and Vogel, CHI 2012, section 3).
+
+    The cutoff is ``min_cutoff_hz + beta * speed``: the first sets how calm rest is, the second how little motion lags.
+    """
+
+    min_cutoff_hz: float
+    beta: float
+    """Hz of cutoff per unit of speed; the unit is the signal's own per second (1/s, rad/s or m/s)."""
+    speed_cutoff_hz: float
+    """Cutoff of the low-pass that the speed itself goes through."""
+
+    def scaled(self, factor: float) -> OneEuro:
+        """The same filter with both cutoffs times ``factor``: below one is smoother and later."""
+        return replace(self, min_cutoff_hz=self.min_cutoff_hz * factor, beta=self.beta * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterConfig:
+    """One filter per part of the face; benchmarks/filters.py prints the delay and calm that these values give."""
+
+    eyes: OneEuro = OneEuro(2.0, 14.0, 6.0)
+    """Lids and eye direction shapes: a blink lasts a tenth of a second and must not be shaved off."""
+    brows: OneEuro = OneEuro(0.8, 3.0, 2.0)
+    cheeks: OneEuro = OneEuro(0.8, 3.0, 2.0)
+    """Cheeks and nose."""
+    mouth: OneEuro = OneEuro(1.5, 9.0, 4.0)
+    """Jaw, lips and tongue."""
+    head_turn: OneEuro = OneEuro(1.2, 4.0, 2.0)
+    """Speeds in radians a second."""
+    head_move: OneEuro = OneEuro(0.8, 25.0, 2.0)
+    """Speeds in metres a second."""
+    gaze: OneEuro = OneEuro(2.0, 8.0, 4.0)
+    """Speeds in radians a second."""
+
+    def scaled(self, factor: float) -> FilterConfig:
+        """Every filter with its cutoffs times ``factor``."""
+        return FilterConfig(**{name: getattr(self, name).scaled(factor) for name in self.__slots__})
+
+    @classmethod
+    def preset(cls, level: Smoothing) -> FilterConfig:
+        """The settings behind a ``--smoothing`` level. Raises ValueError for an unknown one."""
+        if level not in SMOOTHING_LEVELS:
+            raise ValueError(f"unknown smoothing {level!r}: use one of {', '.join(SMOOTHING_LEVELS)}")
+        if level == "off":
+            return cls(*[PASS_THROUGH] * len(cls.__slots__))
+        return cls().scaled(_CUTOFF_SCALES[level])
+
+
+PASS_THROUGH = OneEuro(math.inf, 0.0, math.inf)
+"""Output is input."""
+
+_CUTOFF_SCALES: dict[str, float] = {"low": 2.0, "medium": 1.0, "high": 0.5}
