@@ -32,16 +32,16 @@ class OneEuro:
 class FilterConfig:
     """One filter per part of the face; benchmarks/filters.py prints the delay and calm that these values give."""
 
-    eyes: OneEuro = OneEuro(2.0, 14.0, 6.0)
+    eyes: OneEuro = OneEuro(1.2, 8.0, 6.0)
     """Lids and eye direction shapes: a blink lasts a tenth of a second and must not be shaved off."""
-    brows: OneEuro = OneEuro(0.8, 3.0, 2.0)
-    cheeks: OneEuro = OneEuro(0.8, 3.0, 2.0)
+    brows: OneEuro = OneEuro(0.5, 2.0, 2.0)
+    cheeks: OneEuro = OneEuro(0.5, 2.0, 2.0)
     """Cheeks and nose."""
-    mouth: OneEuro = OneEuro(1.5, 9.0, 4.0)
+    mouth: OneEuro = OneEuro(1.0, 6.0, 4.0)
     """Jaw, lips and tongue."""
-    head_turn: OneEuro = OneEuro(1.2, 4.0, 2.0)
+    head_turn: OneEuro = OneEuro(1.0, 8.0, 2.0)
     """Speeds in radians a second."""
-    head_move: OneEuro = OneEuro(0.8, 25.0, 2.0)
+    head_move: OneEuro = OneEuro(0.8, 40.0, 2.0)
     """Speeds in metres a second."""
     gaze: OneEuro = OneEuro(2.0, 8.0, 4.0)
     """Speeds in radians a second."""
