@@ -1,0 +1,1 @@
+"""Networks and pure maths: arrays and explicit state in, arrays and state out; weights, their sources and conversion."""

@@ -1,0 +1,209 @@
+"""TensorFlow Lite's own operators, one function each: read the values, add nodes, put the result.
+
+Semantics: TensorFlow's `tensorflow/lite/kernels/` and `schema.fbs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from facewire.models.errors import ModelError
+from facewire.models.tflite.reader import Operator
+from facewire.models.tflite.values import Affine, Values
+
+_SAME = 0
+_NO_ACTIVATION, _RELU = 0, 1
+
+
+def conv(values: Values, op: Operator) -> None:
+    """Weights come as [out, height, width, in]. A 1×1 one over a single row is a matrix product."""
+    weights, bias = values.numbers(op.inputs[1]), values.numbers(op.inputs[2])
+    if values.shape(op.inputs[0])[1] > 1 or weights.shape[1:3] != (1, 1) or values.is_nchw(op.inputs[0]):
+        _convolve(values, op, weights.transpose(0, 3, 1, 2), group=1)
+        return
+    kernel = values.graph.constant(weights.reshape(weights.shape[0], -1).T)
+    product = values.graph.add("MatMul", [values.plain(op.inputs[0]), kernel])
+    values.put(op.outputs[0], _activate(values, op, values.graph.add("Add", [product, values.graph.constant(bias)])))
+
+
+def depthwise_conv(values: Values, op: Operator) -> None:
+    """Weights come as [1, height, width, channels]."""
+    weights = values.numbers(op.inputs[1]).transpose(3, 0, 1, 2)
+    _convolve(values, op, weights, group=values.shape(op.inputs[0])[3])
+
+
+def _convolve(values: Values, op: Operator, weights: np.ndarray[Any, Any], group: int) -> None:
+    constants = [values.graph.constant(weights), values.graph.constant(values.numbers(op.inputs[2]))]
+    dilations = (op.options["dilation_h"], op.options["dilation_w"])
+    window = _window(values, op, (weights.shape[2], weights.shape[3]), dilations)
+    inputs = [values.nchw(op.inputs[0]), *constants]
+    result = values.graph.add("Conv", inputs, group=group, dilations=dilations, **window)
+    values.put_nchw(op.outputs[0], _activate(values, op, result))
+
+
+def max_pool(values: Values, op: Operator) -> None:
+    window = _window(values, op, (op.options["filter_h"], op.options["filter_w"]), (1, 1))
+    result = values.graph.add("MaxPool", [values.nchw(op.inputs[0])], **window)
+    values.put_nchw(op.outputs[0], _activate(values, op, result))
+
+
+def _window(values: Values, op: Operator, kernel: tuple[int, int], dilations: tuple[int, int]) -> dict[str, Any]:
+    """Kernel, strides and padding: SAME puts an odd row or column at the end, VALID pads nothing."""
+    strides = (op.options["stride_h"], op.options["stride_w"])
+    totals = [0, 0]
+    if op.options["padding"] == _SAME:
+        sizes = values.shape(op.inputs[0])[1:3]
+        for axis, (size, width) in enumerate(zip(sizes, kernel, strict=True)):
+            reach = (-(-size // strides[axis]) - 1) * strides[axis] + (width - 1) * dilations[axis] + 1
+            totals[axis] = max(reach - size, 0)
+    pads = [*(total // 2 for total in totals), *(total - total // 2 for total in totals)]
+    return {"kernel_shape": kernel, "strides": strides, "pads": pads}
+
+
+def prelu(values: Values, op: Operator) -> None:
+    """PReLU(x) = a·x + (1−a)·relu(x); where no slope exceeds 1 the ReLU can follow its factor and be fused to it."""
+    value, slope = values.nchw(op.inputs[0]), values.numbers(op.inputs[1]).reshape(-1)
+    if (slope <= 1).all():
+        above = values.graph.add("Relu", [_scale(values, value, 1 - slope)])
+    else:
+        above = _scale(values, values.graph.add("Relu", [value]), 1 - slope)
+    values.put_nchw(op.outputs[0], values.graph.add("Add", [_scale(values, value, slope), above]))
+
+
+def _scale(values: Values, value: str, factors: np.ndarray[Any, Any]) -> str:
+    kernel = values.graph.constant(factors.reshape(-1, 1, 1, 1))
+    return values.graph.add("Conv", [value, kernel], kernel_shape=(1, 1), group=factors.size)
+
+
+def pad(values: Values, op: Operator) -> None:
+    """Zero channels at the end, by a 1×1 convolution."""
+    amounts = values.numbers(op.inputs[1])
+    extra = int(amounts[-1, 1])
+    if amounts.shape != (4, 2) or int(amounts.sum()) != extra:
+        raise ModelError("the network pads other than at the end of the channels, which this converter does not know")
+    channels = values.shape(op.inputs[0])[3]
+    kernel = values.graph.constant(np.eye(channels + extra, channels, dtype=np.float32)[:, :, None, None])
+    result = values.graph.add("Conv", [values.nchw(op.inputs[0]), kernel], kernel_shape=(1, 1))
+    values.put_nchw(op.outputs[0], result)
+
+
+def unary(operator: str, values: Values, op: Operator) -> None:
+    if values.is_nchw(op.inputs[0]):
+        values.put_nchw(op.outputs[0], values.graph.add(operator, [values.nchw(op.inputs[0])]))
+    else:
+        values.put(op.outputs[0], values.graph.add(operator, [values.plain(op.inputs[0])]))
+
+
+def binary(operator: str, values: Values, op: Operator) -> None:
+    if any(values.is_nchw(index) for index in op.inputs):
+        result = values.graph.add(operator, [values.nchw(index) for index in op.inputs])
+        values.put_nchw(op.outputs[0], _activate(values, op, result))
+    else:
+        result = values.graph.add(operator, [values.plain(index) for index in op.inputs])
+        values.put(op.outputs[0], _activate(values, op, result))
+
+
+def multiply(values: Values, op: Operator) -> None:
+    """A matrix of MediaPipe's is multiplied element by element, by a constant; anything else as usual."""
+    if op.inputs[0] not in values.affine:
+        binary("Mul", values, op)
+        return
+    affine, factors = values.affine[op.inputs[0]], values.numbers(op.inputs[1]).reshape(4, 4)
+    linear = values.graph.add("Mul", [affine.linear, values.graph.constant(factors[:2, :2].T)])
+    offset = values.graph.add("Mul", [affine.offset, values.graph.constant(factors[None, :2, 3])])
+    values.affine[op.outputs[0]] = Affine(linear, offset)
+
+
+def _activate(values: Values, op: Operator, value: str) -> str:
+    activation = op.options["activation"]
+    if activation not in (_NO_ACTIVATION, _RELU):
+        raise ModelError(f"the network fuses activation {activation} to {op.code}, which this converter does not know")
+    return values.graph.add("Relu", [value]) if activation == _RELU else value
+
+
+def rsqrt(values: Values, op: Operator) -> None:
+    root = values.graph.add("Sqrt", [values.plain(op.inputs[0])])
+    values.put(op.outputs[0], values.graph.add("Reciprocal", [root]))
+
+
+def squared_difference(values: Values, op: Operator) -> None:
+    difference = values.graph.add("Sub", [values.plain(index) for index in op.inputs])
+    values.put(op.outputs[0], values.graph.add("Mul", [difference, difference]))
+
+
+def mean(values: Values, op: Operator) -> None:
+    axes = values.numbers(op.inputs[1]).reshape(-1).tolist()
+    keep = op.options["keep_dims"]
+    values.put(op.outputs[0], values.graph.add("ReduceMean", [values.plain(op.inputs[0])], axes=axes, keepdims=keep))
+
+
+def total(values: Values, op: Operator) -> None:
+    axes = values.graph.ints(*values.numbers(op.inputs[1]).reshape(-1).tolist())
+    inputs = [values.plain(op.inputs[0]), axes]
+    values.put(op.outputs[0], values.graph.add("ReduceSum", inputs, keepdims=op.options["keep_dims"]))
+
+
+def concatenate(values: Values, op: Operator) -> None:
+    inputs = [values.plain(index) for index in op.inputs]
+    result = values.graph.add("Concat", inputs, axis=op.options["axis"])
+    values.put(op.outputs[0], _activate(values, op, result))
+
+
+def reshape(values: Values, op: Operator) -> None:
+    shape = values.graph.ints(*values.shape(op.outputs[0]))
+    values.put(op.outputs[0], values.graph.add("Reshape", [values.in_order(op.inputs[0]), shape]))
+
+
+def transpose(values: Values, op: Operator) -> None:
+    order = values.numbers(op.inputs[1]).tolist()
+    values.put(op.outputs[0], values.graph.add("Transpose", [values.plain(op.inputs[0])], perm=order))
+
+
+def strided_slice(values: Values, op: Operator) -> None:
+    begin, end, strides = (values.numbers(index).tolist() for index in op.inputs[1:])
+    masks, shape = op.options, values.shape(op.inputs[0])
+    if masks["ellipsis_mask"] or masks["new_axis_mask"] or any(stride != 1 for stride in strides):
+        raise ModelError("the network slices with steps or new axes, which this converter does not know")
+    starts = [0 if masks["begin_mask"] >> axis & 1 else begin[axis] for axis in range(len(begin))]
+    ends = [shape[axis] if masks["end_mask"] >> axis & 1 else end[axis] for axis in range(len(end))]
+    if not any(starts) and tuple(ends) == shape == values.shape(op.outputs[0]):
+        values.alias(op.outputs[0], op.inputs[0])
+        return
+    graph = values.graph
+    cut = graph.add("Slice", [values.plain(op.inputs[0]), graph.ints(*starts), graph.ints(*ends)])
+    values.put(op.outputs[0], graph.add("Reshape", [cut, graph.ints(*values.shape(op.outputs[0]))]))
+
+
+def dequantize(values: Values, op: Operator) -> None:
+    """16-bit float weights become 32-bit ones, once and for all."""
+    values.known[op.outputs[0]] = values.numbers(op.inputs[0]).astype(np.float32)
+
+
+OPERATORS: dict[str, Callable[[Values, Operator], None]] = {
+    "ADD": partial(binary, "Add"),
+    "CONCATENATION": concatenate,
+    "CONV_2D": conv,
+    "DEPTHWISE_CONV_2D": depthwise_conv,
+    "DEQUANTIZE": dequantize,
+    "DIV": partial(binary, "Div"),
+    "LOGISTIC": partial(unary, "Sigmoid"),
+    "MAX_POOL_2D": max_pool,
+    "MEAN": mean,
+    "MUL": multiply,
+    "NEG": partial(unary, "Neg"),
+    "PAD": pad,
+    "PRELU": prelu,
+    "RELU": partial(unary, "Relu"),
+    "RESHAPE": reshape,
+    "RSQRT": rsqrt,
+    "SQRT": partial(unary, "Sqrt"),
+    "SQUARED_DIFFERENCE": squared_difference,
+    "STRIDED_SLICE": strided_slice,
+    "SUB": partial(binary, "Sub"),
+    "SUM": total,
+    "TRANSPOSE": transpose,
+}

@@ -1,0 +1,111 @@
+"""What has been made of each tensor so far: constants, graph values in either layout, and affine maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from facewire.models.errors import ModelError
+from facewire.models.tflite.graph import GraphBuilder
+from facewire.models.tflite.reader import Network
+
+TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """A 4×4 matrix of which MediaPipe's operators use the plane part alone: row vectors map as p·linear + offset.
+
+    `linear` names a [2, 2] value, `offset` a [1, 2] one.
+    """
+
+    linear: str
+    offset: str
+
+
+class Values:
+    """The tensors of one network while its graph is being built, by the file's tensor index."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.graph = GraphBuilder()
+        self.known: dict[int, np.ndarray[Any, Any]] = {}
+        self.affine: dict[int, Affine] = {}
+        self._plain: dict[int, str] = {}
+        self._nchw: dict[int, str] = {}
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """The tensor's shape in TensorFlow Lite's layout."""
+        return self.network.tensors[index].shape
+
+    def numbers(self, index: int) -> np.ndarray[Any, Any]:
+        """A constant tensor's numbers. Raises ModelError where it is none."""
+        if index in self.known:
+            return self.known[index]
+        data = self.network.tensors[index].data
+        if data is None:
+            raise ModelError(f"tensor {index} of the network is computed where this converter needs a constant")
+        return data
+
+    def put(self, index: int, name: str) -> None:
+        """Records a graph value in TensorFlow Lite's own layout."""
+        self._plain[index] = name
+
+    def put_nchw(self, index: int, name: str) -> None:
+        """Records a graph value with the channels moved to the second place."""
+        self._nchw[index] = name
+
+    def alias(self, index: int, source: int) -> None:
+        """Makes one tensor stand for another."""
+        for store in (self._plain, self._nchw):
+            if source in store:
+                store[index] = store[source]
+
+    def is_nchw(self, index: int) -> bool:
+        """Whether the tensor's operator made it with channels first."""
+        return index in self._nchw and index not in self._plain
+
+    def plain(self, index: int) -> str:
+        """The graph value in TensorFlow Lite's layout, turned where need be."""
+        if index in self.affine:
+            return self._matrix(self.affine[index])
+        if index not in self._plain:
+            if index in self._nchw:
+                self._plain[index] = self.graph.add("Transpose", [self._nchw[index]], perm=TO_NHWC)
+            else:
+                self._plain[index] = self.graph.constant(self.numbers(index))
+        return self._plain[index]
+
+    def nchw(self, index: int) -> str:
+        """The graph value with channels first, turned where need be; a constant gets its axes to match."""
+        if index not in self._nchw:
+            if index in self._plain:
+                self._nchw[index] = self.graph.add("Transpose", [self._plain[index]], perm=TO_NCHW)
+            else:
+                numbers = self.numbers(index)
+                padded = numbers.reshape((1,) * (4 - numbers.ndim) + numbers.shape)
+                self._nchw[index] = self.graph.constant(padded.transpose(TO_NCHW))
+        return self._nchw[index]
+
+    def in_order(self, index: int) -> str:
+        """The value in either layout, where only the order of its numbers counts: the same for a 1×1 image."""
+        shape = self.shape(index)
+        if self.is_nchw(index) and shape[1] == shape[2] == 1:
+            return self._nchw[index]
+        return self.plain(index)
+
+    def computed(self) -> list[int]:
+        """The tensors that the graph computes."""
+        known = set(self.network.inputs) | set(self.known)
+        return sorted((self._plain.keys() | self._nchw.keys() | self.affine.keys()) - known)
+
+    def _matrix(self, affine: Affine) -> str:
+        add, ints = self.graph.add, self.graph.ints
+        linear = add("Transpose", [affine.linear], perm=(1, 0))
+        zeros = self.graph.constant(np.zeros((2, 1), np.float32))
+        offset = add("Reshape", [affine.offset, ints(2, 1)])
+        top = add("Concat", [linear, zeros, offset], axis=1)
+        bottom = self.graph.constant(np.eye(4, dtype=np.float32)[2:])
+        return add("Reshape", [add("Concat", [top, bottom], axis=0), ints(1, 4, 4)])
