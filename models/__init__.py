@@ -1,1 +1,1 @@
-"""Networks and pure maths: arrays and explicit state in, arrays and state out; weights, their sources and conversion."""
+"""Networks and pure maths: arrays and explicit state in, arrays and state out; and where the weights come from."""

@@ -27,9 +27,6 @@ from facewire.models.tflite.operators import OPERATORS
 from facewire.models.tflite.reader import Operator, read_network
 from facewire.models.tflite.values import Values
 
-# Raise this whenever the graphs that come out change: it is part of the cached files' names.
-CONVERTER_VERSION = 1
-
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:

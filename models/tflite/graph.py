@@ -1,4 +1,4 @@
-"""A small builder for ONNX graphs: nodes by call, constants shared, shapes known, layouts changed only when asked for."""
+"""A small builder for ONNX graphs: a node by a call, equal constants stored once."""
 
 from __future__ import annotations
 

@@ -157,7 +157,9 @@ def _tensor(view: _View, buffers: list[np.ndarray[Any, Any]]) -> Tensor:
     shape = tuple(int(n) for n in view.array(0, "<i4"))
     kind = view.scalar(1, flat.Int8Flags, 0)
     if kind not in DTYPES:
-        raise ModelError(f"the network holds tensors of TensorFlow Lite type {kind}, which this converter does not know")
+        raise ModelError(
+            f"the network holds tensors of TensorFlow Lite type {kind}, which this converter does not know"
+        )
     if view.table_at(6) is not None:
         raise ModelError("the network holds sparse tensors, which this converter does not know")
     raw = buffers[view.scalar(2, flat.Uint32Flags, 0)]

