@@ -1,0 +1,1 @@
+"""Where pictures come from: cameras, files, network addresses and a demo face; each runs in its own thread."""

@@ -1,0 +1,47 @@
+"""From what a user writes after ``--video`` to a source."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from facewire.runtime.capture.camera import camera_source, list_cameras, named_camera_source, stream_source
+from facewire.runtime.capture.demo import DemoSource
+from facewire.runtime.capture.file import FileSource
+from facewire.runtime.capture.source import Source
+
+VIDEO_HELP = "auto, a camera's number or name, a file, an address (rtsp://…, http://…), demo, or none"
+
+
+def choose_source(
+    what: str,
+    *,
+    rate: float,
+    loop: bool,
+    demo_photo: Callable[[], Path],
+    report: Callable[[str], None],
+) -> Source | None:
+    """The live source that ``what`` names; None for ``none``.
+
+    ``report`` gets a line where ``auto`` finds no camera. Raises CaptureError when no camera or file has that name.
+    """
+    if what == "none":
+        return None
+    if what == "auto":
+        cameras = list_cameras()
+        if cameras:
+            return camera_source(cameras[0].index, rate=rate)
+        report("no camera found: running the demo face (choose an input with --video)")
+    if what in ("auto", "demo"):
+        return DemoSource(demo_photo, rate=min(rate, 30.0))
+    if what.isdigit():
+        return camera_source(int(what), rate=rate)
+    if "://" in what:
+        return stream_source(what)
+    path = Path(what)
+    if path.exists() and (stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode)):
+        return stream_source(what)
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return FileSource(path, paced=True, loop=loop)
+    return named_camera_source(what, rate=rate)

@@ -1,0 +1,52 @@
+"""The lowest seam of capture: the few calls of OpenCV's ``VideoCapture`` that the sources use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+import cv2
+
+from facewire.runtime.capture.source import Image
+
+# One thread: the machine's others belong to the game, and small pictures gain nothing from more.
+cv2.setNumThreads(1)
+
+CAMERA_BACKENDS = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_DSHOW}
+"""Named, because asking for any backend tries them all, slowly and noisily."""
+
+NETWORK_TIMEOUT_MS = 4000
+
+
+class VideoCapture(Protocol):
+    """The part of ``cv2.VideoCapture`` that is used."""
+
+    def isOpened(self) -> bool: ...  # noqa: N802, the names are OpenCV's
+    def grab(self) -> bool: ...
+    def retrieve(self, image: Any = ...) -> tuple[bool, Any]: ...
+    def get(self, propId: int) -> float: ...  # noqa: N803
+    def set(self, propId: int, value: float) -> bool: ...  # noqa: N803
+    def release(self) -> None: ...
+
+
+Opener: TypeAlias = Callable[[int | str], VideoCapture]
+
+
+def open_camera(target: int | str) -> VideoCapture:
+    """Opens a camera by index or device path with the platform's own backend."""
+    return cv2.VideoCapture(target, CAMERA_BACKENDS.get(sys.platform, cv2.CAP_ANY))
+
+
+def open_stream(target: int | str) -> VideoCapture:
+    """Opens a file, a named pipe or a network address with FFmpeg; gives up on a silent network after some seconds."""
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, NETWORK_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, NETWORK_TIMEOUT_MS]
+    return cv2.VideoCapture(str(target), cv2.CAP_FFMPEG, timeouts)
+
+
+def retrieve(capture: VideoCapture, spare: Image | None) -> Image | None:
+    """Decodes the grabbed picture, into ``spare`` where its size fits; None when it is no colour picture."""
+    ok, image = capture.retrieve() if spare is None else capture.retrieve(spare)
+    if not ok or image is None or image.ndim != 3 or image.shape[2] != 3:
+        return None
+    return image  # type: ignore[no-any-return]

@@ -1,0 +1,70 @@
+"""What every source of pictures offers, and the errors it may raise."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from facewire.bridge.errors import FacewireError
+from facewire.runtime.clock import Clock
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+"""[height, width, 3], BGR."""
+
+
+class CaptureError(FacewireError):
+    """A source cannot be opened, or has stopped giving pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedImage:
+    """One picture and the moment it was grabbed."""
+
+    image: Image
+    capture_ns: int
+    """Session clock for live sources; time in the file for files that are read as fast as possible."""
+
+
+class Source(ABC):
+    """One input. ``open``, ``read`` and ``close`` are called from one thread; ``interrupt`` from any."""
+
+    name: str
+    """What people call it, as in "camera 0 (HD Webcam)"."""
+    kind: str
+    """"camera", "url", "file" or "demo"."""
+    returns: bool
+    """Whether it may come back after a failure, as a camera does; a file that ends has ended."""
+    rate: float = 0.0
+    """Pictures a second that it is expected to give, known after ``open``; 0 where it does not say."""
+
+    def __init__(self) -> None:
+        self._interrupted = threading.Event()
+
+    @abstractmethod
+    def open(self) -> None:
+        """Gets ready to read; may be called again after ``close``. Raises CaptureError."""
+
+    @abstractmethod
+    def read(self, spare: Image | None = None) -> CapturedImage | None:
+        """Waits for the next picture; None at the end. ``spare`` is a picture that may be written over.
+
+        Raises CaptureError when the source is lost.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets the device go; safe to call twice."""
+
+    def interrupt(self) -> None:
+        """Wakes a ``read`` that waits for its time; it then returns None."""
+        self._interrupted.set()
+
+    def _sleep_until(self, due_ns: int, clock: Clock) -> bool:
+        """Waits until ``due_ns``; False when interrupted."""
+        wait_s = (due_ns - clock()) * 1e-9
+        return not (self._interrupted.wait(wait_s) if wait_s > 0 else self._interrupted.is_set())
