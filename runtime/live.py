@@ -1,0 +1,205 @@
+"""The live loop: pictures in, frames out, on two threads that never wait for a slower neighbour.
+
+capture thread ─ newest-wins slot ─ track thread (tracker, presence, filters, frame) ─ publish
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from facewire.bridge.errors import CommandError
+from facewire.bridge.frame import FaceFrame
+from facewire.runtime.capture.source import CapturedImage, Source
+from facewire.runtime.capture.thread import CaptureThread
+from facewire.runtime.clock import Clock, now_ns
+from facewire.runtime.filter_config import SMOOTHING_LEVELS, FilterConfig
+from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.slots import NewestSlot
+from facewire.runtime.stats import Window
+
+logger = logging.getLogger("facewire.runtime")
+
+STALE_NS = 250_000_000
+"""A source that gave no picture for so long counts as having lost the face."""
+IDLE_STEP_S = 1 / 30
+"""How often the face eases on its own then; once it rests nothing is published until there is news."""
+REST_WAIT_S = 0.5
+STAGES = ("hand_over", "track", "filter", "publish", "total")
+MAX_REQUESTS = 64
+
+
+class Live:
+    """Runs one source through one pipeline into ``publish``, which must not block.
+
+    ``publish`` gets every frame from the track thread; several takers (server, recording, outputs) share it by a
+    function that calls each. ``report`` gets one line for each thing that a person should know, from any thread.
+    """
+
+    def __init__(
+        self,
+        source: Source | None,
+        publish: Callable[[FaceFrame], None],
+        *,
+        report: Callable[[str], None] = logger.warning,
+        clock: Clock = now_ns,
+    ) -> None:
+        self._publish, self._report, self._clock = publish, report, clock
+        self._slot: NewestSlot[CapturedImage] = NewestSlot()
+        self.capture = CaptureThread(source, self._slot, report) if source else None
+        self._pipeline: FacePipeline | None = None
+        self._thread = threading.Thread(target=self._run, name="facewire-track", daemon=True)
+        self._stopping = threading.Event()
+        self.ended = threading.Event()
+        """Set when the source has come to its end, or after ``stop``."""
+        self._requests: deque[Callable[[FacePipeline], None]] = deque()
+        self._seq = 0
+        self._capture_ns = 0
+        self._bad_frames = 0
+        self._errors_seen: set[str] = set()
+        self._windows = {name: Window() for name in STAGES}
+
+    def start(self, make_pipeline: Callable[[], FacePipeline]) -> None:
+        """Opens the source on its thread while ``make_pipeline`` loads the networks on this one, then tracks.
+
+        Raises what ``make_pipeline`` raises.
+        """
+        if self.capture is not None:
+            self.capture.start()
+        try:
+            self._pipeline = make_pipeline()
+        except BaseException:
+            self.stop()
+            raise
+        if self.capture is not None:
+            self._thread.start()
+
+    def stop(self, timeout_s: float = 0.5) -> None:
+        """Ends both threads; safe to call twice."""
+        self._stopping.set()
+        self._slot.close()
+        if self.capture is not None:
+            self.capture.stop(timeout_s)
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+        self.ended.set()
+
+    def request(self, change: Callable[[FacePipeline], None]) -> None:
+        """Has ``change`` made between two frames, on the track thread. Raises CommandError when too many wait."""
+        if len(self._requests) >= MAX_REQUESTS:
+            raise CommandError("busy: too many changes are waiting")
+        self._requests.append(change)
+
+    @property
+    def commands(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
+        """What clients may ask of the live loop, by name."""
+        return {"set": self._set}
+
+    def status(self) -> dict[str, Any]:
+        """Devices, rates, medians of the last seconds by stage, and drops, for the status message."""
+        now = self._clock()
+        latencies = {name: window.median(now) for name, window in self._windows.items()}
+        return {
+            "devices": [] if self.capture is None else [_describe(self.capture)],
+            "rates": {"publish": round(self._windows["total"].rate(now), 2)},
+            "latencies": {name: round(ms, 3) for name, ms in latencies.items() if ms is not None},
+            "drops": {"capture": self._slot.dropped, "bad_frames": self._bad_frames},
+        }
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self._turn():
+                    break
+            except Exception as error:  # nothing that one frame does may end the stream
+                self._note_bad_frame(error)
+        self.ended.set()
+
+    def _turn(self) -> bool:
+        """One turn of the track thread; False at the end of the source."""
+        pipeline = self._pipeline
+        assert pipeline is not None
+        captured = self._slot.take(REST_WAIT_S if pipeline.presence.at_rest else IDLE_STEP_S)
+        while self._requests:
+            self._requests.popleft()(pipeline)
+        if captured is not None:
+            self._step(pipeline, captured)
+        elif self._slot.exhausted:
+            return False
+        elif not pipeline.presence.at_rest and self._clock() - self._capture_ns > STALE_NS:
+            now = self._clock()
+            pipeline.lose(now)
+            self._hand_on(pipeline.finish(self._seq, self._capture_ns, now, self._clock))
+        return True
+
+    def _step(self, pipeline: FacePipeline, captured: CapturedImage) -> None:
+        start_ns, self._capture_ns = self._clock(), captured.capture_ns
+        try:
+            pipeline.track(captured.image, captured.capture_ns)
+        except Exception as error:
+            pipeline.lose(captured.capture_ns)
+            self._note_bad_frame(error)
+            self._recover(pipeline, error)
+        finally:
+            if self.capture is not None:
+                self.capture.recycle(captured.image)
+        tracked_ns = self._clock()
+        frame = pipeline.finish(self._seq, captured.capture_ns, captured.capture_ns, self._clock)
+        self._hand_on(frame)
+        end_ns = self._clock()
+        times_ns = (captured.capture_ns, start_ns, tracked_ns, frame.publish_ns, end_ns)
+        for i, name in enumerate(STAGES[:4]):
+            self._windows[name].add(end_ns, (times_ns[i + 1] - times_ns[i]) * 1e-6)
+        self._windows["total"].add(end_ns, (end_ns - captured.capture_ns) * 1e-6)
+
+    def _hand_on(self, frame: FaceFrame) -> None:
+        self._seq += 1
+        self._publish(frame)
+
+    def _note_bad_frame(self, error: Exception) -> None:
+        """Counts it; says it once for each kind, for a fault that stays would say it sixty times a second."""
+        self._bad_frames += 1
+        kind = f"{type(error).__name__}: {error}"
+        if kind not in self._errors_seen and len(self._errors_seen) < 100:
+            self._errors_seen.add(kind)
+            first_line = kind.splitlines()[0]
+            self._report(f"a picture could not be tracked ({first_line}); the stream goes on")
+
+    def _recover(self, pipeline: FacePipeline, error: Exception) -> None:
+        """A GPU that fails takes its session with it: go on without it."""
+        if type(error).__module__.startswith("onnxruntime") and pipeline.fall_back_to_cpu():
+            self._report("the GPU has failed: tracking goes on on the processor")
+
+    def _set(self, args: Mapping[str, Any]) -> None:
+        """The command ``set``: ``smoothing`` (a level) and ``mirror`` (true or false)."""
+        unknown = set(args) - {"smoothing", "mirror"}
+        if unknown or not args:
+            raise CommandError(f"set takes smoothing and mirror, not {', '.join(map(repr, sorted(unknown))) or 'nothing'}")
+        smoothing, mirror = args.get("smoothing"), args.get("mirror")
+        if "smoothing" in args and smoothing not in SMOOTHING_LEVELS:
+            raise CommandError(f"smoothing is one of {', '.join(SMOOTHING_LEVELS)}")
+        if "mirror" in args and not isinstance(mirror, bool):
+            raise CommandError("mirror is true or false")
+
+        def change(pipeline: FacePipeline) -> None:
+            if smoothing is not None:
+                pipeline.filter.configure(FilterConfig.preset(smoothing))
+            if mirror is not None:
+                pipeline.mirror = mirror
+
+        self.request(change)
+
+
+def _describe(capture: CaptureThread) -> dict[str, Any]:
+    source = capture.source
+    return {
+        "kind": source.kind,
+        "name": source.name,
+        "state": capture.state,
+        "error": str(capture.error) if capture.error else None,
+        "rate": round(source.rate, 2),
+        "losses": capture.losses,
+    }
