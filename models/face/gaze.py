@@ -1,0 +1,86 @@
+"""Gaze: where each eye points, from its iris, as seen from the head.
+
+An eyeball is a sphere that stands still in the head. Its centre lies ``CENTRE_BEHIND_CORNERS_CM`` behind the middle
+of the eye's two corners, and the centre of the iris moves on a sphere of ``IRIS_RADIUS_CM`` around it. Placed in
+front of the camera by the head's pose, the ray through the iris's pixel meets that sphere in one near point; the line
+to it from the centre is the gaze. The corners' pixels, not the fitted mesh, give the eye's place, so an error of the
+fit cancels out.
+
+Lengths: the canonical mesh has the lids' front 0.36 cm before the corners' middle (z 3.83 against 3.47 cm), an
+adult's eyeball a radius of 1.2 cm and its iris lies about 1.0 cm before the centre of rotation (Gullstrand's
+schematic eye: iris 3.6 mm behind the cornea's front, centre 13.5 mm).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from facewire.models.face.jit import kernel
+from facewire.models.face.landmarks import (
+    LEFT_EYE_INNER,
+    LEFT_EYE_OUTER,
+    LEFT_IRIS,
+    RIGHT_EYE_INNER,
+    RIGHT_EYE_OUTER,
+    RIGHT_IRIS,
+)
+from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
+from facewire.models.face.region import Float32Array, Float64Array
+
+IRIS_RADIUS_CM = 1.0
+CENTRE_BEHIND_CORNERS_CM = 0.84
+
+
+class Gaze:
+    """Measures gaze. It keeps the canonical eyes, nothing from frame to frame."""
+
+    def __init__(self, vertices_cm: Float32Array) -> None:
+        """Take the canonical mesh [468, 3]."""
+        corners = ((LEFT_EYE_OUTER, LEFT_EYE_INNER), (RIGHT_EYE_OUTER, RIGHT_EYE_INNER))
+        self._eyes = np.array([vertices_cm[list(pair)].mean(axis=0) for pair in corners], np.float64)
+
+    def measure(
+        self, landmarks: Float32Array, width: int, height: int, matrix: Float64Array, gaze: Float32Array
+    ) -> None:
+        """Write left yaw, left pitch, right yaw, right pitch [4] in radians (+yaw to the subject's left, +pitch up).
+
+        landmarks [478, 3] in pixels of a width × height image; matrix [4, 4] is ``HeadPose.matrix`` for the same
+        landmarks.
+        """
+        look(landmarks, width, height, matrix, self._eyes, gaze)
+
+
+@kernel
+def look(
+    landmarks: Float32Array, width: int, height: int, matrix: Float64Array, eyes: Float64Array, gaze: Float32Array
+) -> None:
+    """See ``Gaze.measure``; eyes [2, 3] are the middles of the canonical corners."""
+    unit = 2.0 * math.tan(0.5 * VERTICAL_FIELD_OF_VIEW_RAD) / height
+    scale = math.sqrt(matrix[0, 0] ** 2 + matrix[1, 0] ** 2 + matrix[2, 0] ** 2)
+    for side in range(2):
+        outer, inner, iris = (
+            (LEFT_EYE_OUTER, LEFT_EYE_INNER, LEFT_IRIS) if side == 0 else (RIGHT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_IRIS)
+        )
+        distance = -(
+            matrix[2, 0] * eyes[side, 0] + matrix[2, 1] * eyes[side, 1] + matrix[2, 2] * eyes[side, 2] + matrix[2, 3]
+        )
+        middle_x = unit * (0.5 * (landmarks[outer, 0] + landmarks[inner, 0]) - 0.5 * width)
+        middle_y = unit * (0.5 * height - 0.5 * (landmarks[outer, 1] + landmarks[inner, 1]))
+        cx = middle_x * distance - matrix[0, 2] * CENTRE_BEHIND_CORNERS_CM
+        cy = middle_y * distance - matrix[1, 2] * CENTRE_BEHIND_CORNERS_CM
+        cz = -distance - matrix[2, 2] * CENTRE_BEHIND_CORNERS_CM
+        rx, ry, rz = unit * (landmarks[iris, 0] - 0.5 * width), unit * (0.5 * height - landmarks[iris, 1]), -1.0
+        square = rx * rx + ry * ry + rz * rz
+        along = (rx * cx + ry * cy + rz * cz) / square
+        radius = scale * IRIS_RADIUS_CM
+        # Negative where the ray misses the sphere: then the point of the ray nearest to it has the nearest direction.
+        inside = radius * radius - (cx * cx + cy * cy + cz * cz - along * along * square)
+        along -= math.sqrt(max(inside, 0.0) / square)
+        dx, dy, dz = along * rx - cx, along * ry - cy, along * rz - cz
+        x = matrix[0, 0] * dx + matrix[1, 0] * dy + matrix[2, 0] * dz
+        y = matrix[0, 1] * dx + matrix[1, 1] * dy + matrix[2, 1] * dz
+        z = matrix[0, 2] * dx + matrix[1, 2] * dy + matrix[2, 2] * dz
+        gaze[2 * side] = math.atan2(x, z)
+        gaze[2 * side + 1] = math.atan2(y, math.sqrt(x * x + z * z))

@@ -1,0 +1,190 @@
+"""Follow one face from image to image: landmarks, blendshapes, head pose and gaze."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from facewire.models.assets import asset_path
+from facewire.models.errors import ModelError
+from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork, BlendshapeStage
+from facewire.models.face.detector import Detection, FaceDetector
+from facewire.models.face.gaze import Gaze
+from facewire.models.face.landmarks import LANDMARK_COUNT
+from facewire.models.face.meshes import MeshName, create_mesh
+from facewire.models.face.network import Device
+from facewire.models.face.pose import HeadPose
+from facewire.models.face.region import Float32Array, Float64Array, Image, region_from_landmarks
+from facewire.models.face.smoothing import LandmarkSmoother
+
+FIND_PROBABILITY = 0.5
+"""A face that was not there has to be this probable to be taken."""
+KEEP_PROBABILITY = 0.35
+"""A face that is being followed has to fall below this to be lost: one doubtful image does not drop it."""
+LOYALTY_NS = 500_000_000
+"""For so long after the loss of a face only one near its place is taken, so that a neighbour is not mistaken for it."""
+STEADY_NS = 1_000_000_000
+"""Loyalty is for a face that was followed at least so long."""
+MIN_SIDE_PX = 16
+"""An image with a shorter side holds no face that the detector could find."""
+
+
+@dataclass(slots=True)
+class FaceObservation:
+    """One face in one image. The arrays are the tracker's own: they hold until its next step."""
+
+    confidence: float
+    """Probability, 0..1, that the landmarks are a face's."""
+    landmarks: Float32Array
+    """[478, 3]: x, y in pixels of the image, and depth relative to the face's middle on the same scale."""
+    blendshapes: Float32Array
+    """[52], 0..1, in the order of ``ARKIT_NAMES``; unfiltered."""
+    head: Float32Array
+    """[7]: unit quaternion x, y, z, w, then metres; +x right in the image, +y up, +z towards the camera."""
+    gaze: Float32Array
+    """[4]: left yaw, pitch, right yaw, pitch in radians, from the head; +yaw to the subject's left, +pitch up."""
+
+
+class FaceTracker:
+    """Follows the largest face, from image to image.
+
+    The detector runs only while there is no face. While there is one, its region comes from its own landmarks in the
+    previous image, so it cannot be swapped for another. A lost face is looked for in the same image, first upright,
+    then in one of the other three orientations, a different one each time (a camera on its side). Carries over: the
+    region, and where and when a face was lost. Delay: none.
+    """
+
+    def __init__(
+        self, mesh: MeshName = "v2", device: Device = "auto", threads: int = 1, *, smoothing: bool | None = None
+    ) -> None:
+        """Load and warm up the networks. Raises ModelError where one cannot be fetched or started.
+
+        ``smoothing`` steadies the landmarks before anything is derived from them; without a choice each mesh does as
+        its model elsewhere: V2 is smoothed (FaceLandmarker's video mode), Attention Mesh is not (FaceMesh).
+        """
+        self._detector = FaceDetector(device=device, threads=threads)
+        self._mesh = create_mesh(mesh, device=device, threads=threads)
+        self._shapes = blendshape_stage(mesh, device=device, threads=threads)
+        with np.load(asset_path("face_geometry")) as geometry:
+            vertices = geometry["vertices"]
+            self._pose = HeadPose(vertices, geometry["landmark_ids"], geometry["landmark_weights"])
+        self._gaze = Gaze(vertices)
+        smooth = mesh == "v2" if smoothing is None else smoothing
+        self._smoother = LandmarkSmoother(LANDMARK_COUNT) if smooth else None
+        self._raw = np.zeros((LANDMARK_COUNT, 3), np.float32)
+        self._observation = FaceObservation(
+            confidence=0.0,
+            landmarks=np.zeros((LANDMARK_COUNT, 3), np.float32),
+            blendshapes=np.zeros(len(ARKIT_NAMES), np.float32),
+            head=np.zeros(7, np.float32),
+            gaze=np.zeros(4, np.float32),
+        )
+        self._region: Float64Array = np.zeros(4, np.float64)
+        self._image: Image = np.zeros((0, 0, 3), np.uint8)
+        self._warm()
+
+    def reset(self) -> None:
+        """Forget the face: the next step takes the largest one in the image."""
+        self._following = False
+        self._found_ns = 0
+        self._lost_ns: int | None = None
+        self._turn = 0
+
+    @property
+    def following(self) -> bool:
+        """Whether the last step saw a face."""
+        return self._following
+
+    def step(self, image_bgr: Image, now_ns: int) -> FaceObservation | None:
+        """Observe the face in an image uint8[h, w, 3] taken at ``now_ns``; None where there is none.
+
+        Raises ModelError for an array that is no such image.
+        """
+        image = self._contiguous(image_bgr)
+        if min(image.shape[:2]) < MIN_SIDE_PX:
+            self._following = False
+            return None
+        if not (self._following and self._see(image, KEEP_PROBABILITY)):
+            if self._following:
+                self._lost_ns = now_ns if now_ns - self._found_ns >= STEADY_NS else None
+            self._following = self._find(image, now_ns)
+        return self._observe(image, now_ns) if self._following else None
+
+    def _contiguous(self, image: Image) -> Image:
+        """Check an image and return it, or a copy in a buffer of our own where its rows do not lie in one piece."""
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            found = f"{image.dtype}{list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+            raise ModelError(f"an image must be a BGR array uint8[height, width, 3], not {found}")
+        if image.flags.c_contiguous:
+            return image
+        if self._image.shape != image.shape:
+            self._image = np.empty(image.shape, np.uint8)
+        np.copyto(self._image, image)
+        return self._image
+
+    def _see(self, image: Image, least_probability: float) -> bool:
+        """Look for landmarks in the region; where they are a face's, move the region to them."""
+        probability = self._mesh.infer(image, self._region, self._raw)
+        if probability < least_probability:
+            return False
+        self._observation.confidence = probability
+        region_from_landmarks(self._raw, self._region)
+        return True
+
+    def _find(self, image: Image, now_ns: int) -> bool:
+        """Look for a face in the whole image."""
+        self._turn = self._turn % 3 + 1
+        loyal = self._lost_ns is not None and now_ns - self._lost_ns < LOYALTY_NS
+        lost_at = self._region.copy() if loyal else None
+        for turn in (0, self._turn):
+            for face in candidates(self._detector.detect(image, turn), lost_at):
+                self._region[:] = face.region
+                if self._see(image, FIND_PROBABILITY):
+                    self._found_ns = now_ns
+                    if self._smoother:
+                        self._smoother.reset()
+                    return True
+        if lost_at is not None:
+            self._region[:] = lost_at
+        return False
+
+    def _observe(self, image: Image, now_ns: int) -> FaceObservation:
+        """Derive the rest from the landmarks."""
+        height, width = image.shape[:2]
+        found = self._observation
+        if self._smoother:
+            self._smoother.smooth(self._raw, now_ns, found.landmarks)
+        else:
+            found.landmarks[:] = self._raw
+        self._pose.fit(found.landmarks, width, height, found.head)
+        self._gaze.measure(found.landmarks, width, height, self._pose.matrix, found.gaze)
+        self._shapes.infer(found.landmarks, found.head, found.blendshapes)
+        return found
+
+    def _warm(self) -> None:
+        """Run every kernel and network once, so that nothing compiles or allocates at the first image."""
+        image = np.zeros((64, 64, 3), np.uint8)
+        self._detector.detect(image)
+        self._region[:] = (32.0, 32.0, 32.0, 0.0)
+        self._see(image, 0.0)
+        self._observe(image, 0)
+        self.reset()
+
+
+def candidates(faces: list[Detection], lost_at: Float64Array | None) -> list[Detection]:
+    """Order faces by size; where one was just lost, take only those within its region's side of it, nearest first."""
+    if lost_at is None:
+        return sorted(faces, key=lambda face: -face.size_px)
+
+    def distance(face: Detection) -> float:
+        return math.hypot(face.region[0] - lost_at[0], face.region[1] - lost_at[1])
+
+    return sorted((face for face in faces if distance(face) < lost_at[2]), key=distance)
+
+
+def blendshape_stage(mesh: MeshName, *, device: Device = "auto", threads: int = 1) -> BlendshapeStage:
+    """Return what turns that mesh's landmarks into blendshapes. A correction of Attention Mesh's goes here."""
+    del mesh  # one network serves both so far
+    return BlendshapeNetwork(device=device, threads=threads)
