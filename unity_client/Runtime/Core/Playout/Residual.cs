@@ -1,0 +1,41 @@
+using System;
+
+namespace Facewire
+{
+    /// <summary>
+    /// The difference between what was shown and what late frames say should have been shown. It is added to the motion and fades, so
+    /// that a wrong guess is made good without a step.
+    /// </summary>
+    public sealed class Residual
+    {
+        readonly float[] _channels = new float[FaceValues.ChannelCount];
+        Rotation _head = Rotation.Identity;
+
+        public void Clear()
+        {
+            Array.Clear(_channels, 0, _channels.Length);
+            _head = Rotation.Identity;
+        }
+
+        /// <summary>Becomes what leads from <paramref name="right"/> to <paramref name="shown"/>.</summary>
+        public void Set(FaceValues shown, FaceValues right)
+        {
+            for (var i = 0; i < _channels.Length; i++) _channels[i] = shown.Channels[i] - right.Channels[i];
+            _head = shown.Head * right.Head.Inverse;
+        }
+
+        /// <summary>Fades by the time that has passed: to 1/e in one time constant.</summary>
+        public void Fade(double elapsedMs, double constantMs)
+        {
+            var left = (float)Math.Exp(-elapsedMs / constantMs);
+            for (var i = 0; i < _channels.Length; i++) _channels[i] *= left;
+            _head = Rotation.Slerp(Rotation.Identity, _head, left);
+        }
+
+        public void AddTo(FaceValues values)
+        {
+            for (var i = 0; i < _channels.Length; i++) values.Channels[i] += _channels[i];
+            values.Head = _head * values.Head;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using System;
+
+namespace Facewire
+{
+    /// <summary>The server's first message: who it is and in which order its blendshapes come.</summary>
+    public sealed class HelloMessage
+    {
+        public const long SupportedProtocol = 1;
+
+        public long Protocol;
+        public string Server = "";
+        public string Session = "";
+        public string[] Blendshapes = Array.Empty<string>();
+        public string[] Streams = Array.Empty<string>();
+        public long ClockNs;
+
+        /// <summary>Frames a second that the source is expected to give; 0 where it is not known.</summary>
+        public double Rate;
+
+        const int MaxNames = 1024;
+
+        public static bool TryDecode(byte[] buffer, int offset, int count, out HelloMessage hello)
+        {
+            hello = new HelloMessage { Protocol = -1 };
+            var reader = new MsgpackReader(buffer, offset, count);
+            if (!reader.TryReadMap(out var pairs)) return false;
+            for (; pairs > 0; pairs--)
+                if (!reader.TryReadString(out var key) || !hello.TryReadValue(ref reader, key)) return false;
+            return hello.Protocol >= 0 && reader.Remaining == 0;
+        }
+
+        bool TryReadValue(ref MsgpackReader reader, in Slice key)
+        {
+            if (key.Is(WireNames.Protocol)) return reader.TryReadInteger(out Protocol);
+            if (key.Is(WireNames.Server)) return TryReadText(ref reader, out Server);
+            if (key.Is(WireNames.Session)) return TryReadText(ref reader, out Session);
+            if (key.Is(WireNames.ClockNs)) return reader.TryReadInteger(out ClockNs);
+            if (key.Is(WireNames.Rate)) return reader.TryReadNumber(out Rate);
+            if (key.Is(WireNames.Blendshapes)) return TryReadNames(ref reader, out Blendshapes);
+            return key.Is(WireNames.Streams) ? TryReadNames(ref reader, out Streams) : reader.TrySkip();
+        }
+
+        static bool TryReadNames(ref MsgpackReader reader, out string[] names)
+        {
+            names = Array.Empty<string>();
+            if (!reader.TryReadArray(out var count) || count > MaxNames) return false;
+            names = new string[count];
+            for (var i = 0; i < count; i++)
+                if (!TryReadText(ref reader, out names[i])) return false;
+            return true;
+        }
+
+        internal static bool TryReadText(ref MsgpackReader reader, out string text)
+        {
+            var read = reader.TryReadString(out var slice);
+            text = read ? slice.ToString() : "";
+            return read;
+        }
+    }
+}

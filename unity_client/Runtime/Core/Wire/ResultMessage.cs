@@ -1,0 +1,30 @@
+namespace Facewire
+{
+    /// <summary>What became of a command.</summary>
+    public sealed class ResultMessage
+    {
+        public long Id = -1;
+        public bool Ok;
+
+        /// <summary>One line that says what went wrong; empty where all went well.</summary>
+        public string Error = "";
+
+        public static bool TryDecode(byte[] buffer, int offset, int count, out ResultMessage result)
+        {
+            result = new ResultMessage();
+            var reader = new MsgpackReader(buffer, offset, count);
+            if (!reader.TryReadMap(out var pairs)) return false;
+            for (; pairs > 0; pairs--)
+                if (!reader.TryReadString(out var key) || !result.TryReadValue(ref reader, key)) return false;
+            return result.Id >= 0 && reader.Remaining == 0;
+        }
+
+        bool TryReadValue(ref MsgpackReader reader, in Slice key)
+        {
+            if (key.Is(WireNames.Id)) return reader.TryReadInteger(out Id);
+            if (key.Is(WireNames.Ok)) return reader.TryReadBoolean(out Ok);
+            if (key.Is(WireNames.Error) && reader.Peek() == MsgpackType.String) return HelloMessage.TryReadText(ref reader, out Error);
+            return reader.TrySkip();
+        }
+    }
+}
