@@ -104,5 +104,5 @@ def _bind_outputs(values: Values, spec: NetworkSpec) -> dict[str, tuple[int, ...
 def _bind_layers(values: Values) -> dict[str, tuple[int, ...]]:
     indices = values.computed()
     for index in indices:
-        values.graph.add("Identity", [values.plain(index)], f"t{index}")
+        values.graph.add("Reshape", [values.plain(index), values.graph.ints(*values.shape(index))], f"t{index}")
     return {f"t{index}": values.shape(index) for index in indices}

@@ -51,14 +51,23 @@ class GraphBuilder:
         self, name: str, inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]
     ) -> onnx.ModelProto:
         """The model with these float32 inputs and outputs, checked by ONNX's own checker."""
+        read = self._read(set(outputs))
         graph = helper.make_graph(
-            self.nodes,
+            [node for node in self.nodes if node.output[0] in read],
             name,
             [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in inputs.items()],
             [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, shape in outputs.items()],
-            self.initializers,
+            [constant for constant in self.initializers if constant.name in read],
         )
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="facewire")
         onnx.checker.check_model(model, full_check=True)
         return model
+
+    def _read(self, outputs: set[str]) -> set[str]:
+        """The names that the outputs depend on, themselves included."""
+        read = set(outputs)
+        for node in reversed(self.nodes):
+            if node.output[0] in read:
+                read.update(node.input)
+        return read

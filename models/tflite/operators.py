@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from facewire.models.errors import ModelError
+from facewire.models.tflite.layer_norm import match_layer_norm
 from facewire.models.tflite.reader import Operator
 from facewire.models.tflite.values import Affine, Values
 
@@ -21,13 +22,24 @@ _NO_ACTIVATION, _RELU = 0, 1
 
 def conv(values: Values, op: Operator) -> None:
     """Weights come as [out, height, width, in]. A 1×1 one over a single row is a matrix product."""
-    weights, bias = values.numbers(op.inputs[1]), values.numbers(op.inputs[2])
+    weights = values.numbers(op.inputs[1])
     if values.shape(op.inputs[0])[1] > 1 or weights.shape[1:3] != (1, 1) or values.is_nchw(op.inputs[0]):
         _convolve(values, op, weights.transpose(0, 3, 1, 2), group=1)
-        return
-    kernel = values.graph.constant(weights.reshape(weights.shape[0], -1).T)
-    product = values.graph.add("MatMul", [values.plain(op.inputs[0]), kernel])
-    values.put(op.outputs[0], _activate(values, op, values.graph.add("Add", [product, values.graph.constant(bias)])))
+    elif values.is_turned(op.inputs[0]):
+        result = matrix_conv(values, op, values.turned(op.inputs[0]), turned=True)
+        values.put_turned(op.outputs[0], result)
+    else:
+        values.put(op.outputs[0], matrix_conv(values, op, values.plain(op.inputs[0]), turned=False))
+
+
+def matrix_conv(values: Values, op: Operator, matrix: str, *, turned: bool, outputs: int | None = None) -> str:
+    """A 1×1 convolution of a matrix [columns, channels] (turned: [channels, columns]), for the first `outputs`."""
+    weights, bias = values.numbers(op.inputs[1])[:outputs, 0, 0], values.numbers(op.inputs[2])[:outputs]
+    if turned:
+        inputs = [values.graph.constant(weights), matrix, values.graph.constant(bias[:, None])]
+    else:
+        inputs = [matrix, values.graph.constant(weights.T), values.graph.constant(bias)]
+    return _activate(values, op, values.graph.add("Gemm", inputs))
 
 
 def depthwise_conv(values: Values, op: Operator) -> None:
@@ -107,6 +119,15 @@ def binary(operator: str, values: Values, op: Operator) -> None:
         values.put(op.outputs[0], _activate(values, op, result))
 
 
+def add(values: Values, op: Operator) -> None:
+    """The last step of a layer norm written out, or just a sum."""
+    norm = match_layer_norm(values, op)
+    if norm is None:
+        binary("Add", values, op)
+    else:
+        values.put(op.outputs[0], norm.apply(values, values.plain(norm.source)))
+
+
 def multiply(values: Values, op: Operator) -> None:
     """A matrix of MediaPipe's is multiplied element by element, by a constant; anything else as usual."""
     if op.inputs[0] not in values.affine:
@@ -136,31 +157,48 @@ def squared_difference(values: Values, op: Operator) -> None:
 
 
 def mean(values: Values, op: Operator) -> None:
-    axes = values.numbers(op.inputs[1]).reshape(-1).tolist()
-    keep = op.options["keep_dims"]
-    values.put(op.outputs[0], values.graph.add("ReduceMean", [values.plain(op.inputs[0])], axes=axes, keepdims=keep))
+    inputs = [values.plain(op.inputs[0])]
+    values.put(op.outputs[0], values.graph.add("ReduceMean", inputs, axes=_axes(values, op), keepdims=_keep(op)))
 
 
 def total(values: Values, op: Operator) -> None:
-    axes = values.graph.ints(*values.numbers(op.inputs[1]).reshape(-1).tolist())
-    inputs = [values.plain(op.inputs[0]), axes]
-    values.put(op.outputs[0], values.graph.add("ReduceSum", inputs, keepdims=op.options["keep_dims"]))
+    inputs = [values.plain(op.inputs[0]), values.graph.ints(*_axes(values, op))]
+    values.put(op.outputs[0], values.graph.add("ReduceSum", inputs, keepdims=_keep(op)))
+
+
+def _axes(values: Values, op: Operator) -> list[int]:
+    """Counted from the end, where a matrix and the image that it holds agree."""
+    rank = len(values.shape(op.inputs[0]))
+    return [axis % rank - rank for axis in values.numbers(op.inputs[1]).reshape(-1).tolist()]
+
+
+def _keep(op: Operator) -> int:
+    if not op.options["keep_dims"]:
+        raise ModelError(f"{op.code} that drops dimensions is not known to this converter")
+    return 1
 
 
 def concatenate(values: Values, op: Operator) -> None:
+    rank = len(values.shape(op.outputs[0]))
     inputs = [values.plain(index) for index in op.inputs]
-    result = values.graph.add("Concat", inputs, axis=op.options["axis"])
+    result = values.graph.add("Concat", inputs, axis=op.options["axis"] % rank - rank)
     values.put(op.outputs[0], _activate(values, op, result))
 
 
 def reshape(values: Values, op: Operator) -> None:
-    shape = values.graph.ints(*values.shape(op.outputs[0]))
+    shape = values.graph.ints(*values.held(op.outputs[0]))
     values.put(op.outputs[0], values.graph.add("Reshape", [values.in_order(op.inputs[0]), shape]))
 
 
 def transpose(values: Values, op: Operator) -> None:
-    order = values.numbers(op.inputs[1]).tolist()
-    values.put(op.outputs[0], values.graph.add("Transpose", [values.plain(op.inputs[0])], perm=order))
+    """Turning a matrix costs nothing: what reads it is told, and a product can take either way round."""
+    source, result = op.inputs[0], op.outputs[0]
+    if len(values.held(source)) != 2 or tuple(values.numbers(op.inputs[1])) != (0, 1, 3, 2):
+        raise ModelError("the network swaps axes of an image, which this converter does not know")
+    if values.is_turned(source):
+        values.put(result, values.turned(source))
+    else:
+        values.put_turned(result, values.plain(source))
 
 
 def strided_slice(values: Values, op: Operator) -> None:
@@ -173,9 +211,56 @@ def strided_slice(values: Values, op: Operator) -> None:
     if not any(starts) and tuple(ends) == shape == values.shape(op.outputs[0]):
         values.alias(op.outputs[0], op.inputs[0])
         return
+    rank = len(values.held(op.inputs[0]))
+    if rank == 2 and len(shape) == 4 and (starts, ends) == ([0] * 4, [1, 1, 1, shape[3]]):
+        values.put(op.outputs[0], first_row(values, op.inputs[0]))
+        return
     graph = values.graph
-    cut = graph.add("Slice", [values.plain(op.inputs[0]), graph.ints(*starts), graph.ints(*ends)])
-    values.put(op.outputs[0], graph.add("Reshape", [cut, graph.ints(*values.shape(op.outputs[0]))]))
+    cut = graph.add("Slice", [values.plain(op.inputs[0]), graph.ints(*starts[-rank:]), graph.ints(*ends[-rank:])])
+    values.put(op.outputs[0], graph.add("Reshape", [cut, graph.ints(*values.held(op.outputs[0]))]))
+
+
+def first_row(values: Values, index: int) -> str:
+    """The first row of a matrix, computed without the other rows as far back as they are not needed.
+
+    A mixer network reads its answer from the first of its tokens, so most of its last block need not run. It ends at
+    the step that mixes rows (a product of turned matrices): what comes before that is needed whole.
+    """
+    op = values.producers[index]
+    if op.code == "ADD" and (norm := match_layer_norm(values, op)):
+        return norm.apply(values, first_row(values, norm.source))
+    if op.code == "ADD" and all(values.held(i) == values.held(index) for i in op.inputs):
+        mixed = [_mixing(values, i) is not None for i in op.inputs]
+        rows = [_cut_row(values, i) if any(mixed) and not mixes else first_row(values, i)
+                for i, mixes in zip(op.inputs, mixed, strict=True)]  # fmt: skip
+        return _activate(values, op, values.graph.add("Add", rows))
+    if op.code == "CONV_2D" and not values.is_turned(index):
+        return matrix_conv(values, op, first_row(values, op.inputs[0]), turned=False)
+    if op.code == "STRIDED_SLICE" and _begins_at_zero(values, op):
+        return first_row(values, op.inputs[0])
+    mixing = _mixing(values, index)
+    if mixing is None:
+        return _cut_row(values, index)
+    return matrix_conv(values, mixing, values.turned(mixing.inputs[0]), turned=True, outputs=1)
+
+
+def _mixing(values: Values, index: int) -> Operator | None:
+    """The convolution of a turned matrix that this tensor is the result of, turned back: each output is a row."""
+    turn = values.producers.get(index)
+    if turn is None or turn.code != "TRANSPOSE" or not values.is_turned(turn.inputs[0]):
+        return None
+    conv = values.producers[turn.inputs[0]]
+    return conv if conv.code == "CONV_2D" else None
+
+
+def _cut_row(values: Values, index: int) -> str:
+    graph = values.graph
+    return graph.add("Slice", [values.plain(index), graph.ints(0), graph.ints(1), graph.ints(0)])
+
+
+def _begins_at_zero(values: Values, op: Operator) -> bool:
+    same_columns = values.held(op.inputs[0])[1:] == values.held(op.outputs[0])[1:]
+    return same_columns and not values.numbers(op.inputs[1]).any()
 
 
 def dequantize(values: Values, op: Operator) -> None:
@@ -184,7 +269,7 @@ def dequantize(values: Values, op: Operator) -> None:
 
 
 OPERATORS: dict[str, Callable[[Values, Operator], None]] = {
-    "ADD": partial(binary, "Add"),
+    "ADD": add,
     "CONCATENATION": concatenate,
     "CONV_2D": conv,
     "DEPTHWISE_CONV_2D": depthwise_conv,

@@ -33,8 +33,10 @@ class Values:
         self.graph = GraphBuilder()
         self.known: dict[int, np.ndarray[Any, Any]] = {}
         self.affine: dict[int, Affine] = {}
+        self.producers = {index: op for op in network.operators for index in op.outputs}
         self._plain: dict[int, str] = {}
         self._nchw: dict[int, str] = {}
+        self._turned: dict[int, str] = {}
 
     def shape(self, index: int) -> tuple[int, ...]:
         """The tensor's shape in TensorFlow Lite's layout."""
@@ -50,16 +52,25 @@ class Values:
         return data
 
     def put(self, index: int, name: str) -> None:
-        """Records a graph value in TensorFlow Lite's own layout."""
+        """Records a graph value in TensorFlow Lite's own layout; an image one row high as a matrix, see `held`."""
         self._plain[index] = name
 
     def put_nchw(self, index: int, name: str) -> None:
         """Records a graph value with the channels moved to the second place."""
         self._nchw[index] = name
 
+    def put_turned(self, index: int, name: str) -> None:
+        """Records a matrix [channels, columns] of an image one row high."""
+        self._turned[index] = name
+
+    def held(self, index: int) -> tuple[int, ...]:
+        """The shape of the plain graph value: [1, 1, columns, channels] is held as the matrix [columns, channels]."""
+        shape = self.shape(index)
+        return shape[2:] if len(shape) == 4 and shape[:2] == (1, 1) else shape
+
     def alias(self, index: int, source: int) -> None:
         """Makes one tensor stand for another."""
-        for store in (self._plain, self._nchw):
+        for store in (self._plain, self._nchw, self._turned):
             if source in store:
                 store[index] = store[source]
 
@@ -67,27 +78,43 @@ class Values:
         """Whether the tensor's operator made it with channels first."""
         return index in self._nchw and index not in self._plain
 
+    def is_turned(self, index: int) -> bool:
+        """Whether the tensor is held as a matrix [channels, columns]."""
+        return index in self._turned and index not in self._plain
+
+    def turned(self, index: int) -> str:
+        """The matrix [channels, columns] of a tensor for which `is_turned` holds."""
+        return self._turned[index]
+
     def plain(self, index: int) -> str:
-        """The graph value in TensorFlow Lite's layout, turned where need be."""
+        """The graph value in TensorFlow Lite's layout (`held`), turned where need be."""
         if index in self.affine:
             return self._matrix(self.affine[index])
         if index not in self._plain:
             if index in self._nchw:
-                self._plain[index] = self.graph.add("Transpose", [self._nchw[index]], perm=TO_NHWC)
+                image = self.graph.add("Transpose", [self._nchw[index]], perm=TO_NHWC)
+                self._plain[index] = self.reshaped(image, self.shape(index), self.held(index))
+            elif index in self._turned:
+                self._plain[index] = self.graph.add("Transpose", [self._turned[index]], perm=(1, 0))
             else:
-                self._plain[index] = self.graph.constant(self.numbers(index))
+                self._plain[index] = self.graph.constant(self.numbers(index).reshape(self.held(index)))
         return self._plain[index]
 
     def nchw(self, index: int) -> str:
         """The graph value with channels first, turned where need be; a constant gets its axes to match."""
         if index not in self._nchw:
             if index in self._plain:
-                self._nchw[index] = self.graph.add("Transpose", [self._plain[index]], perm=TO_NCHW)
+                image = self.reshaped(self._plain[index], self.held(index), self.shape(index))
+                self._nchw[index] = self.graph.add("Transpose", [image], perm=TO_NCHW)
             else:
                 numbers = self.numbers(index)
                 padded = numbers.reshape((1,) * (4 - numbers.ndim) + numbers.shape)
                 self._nchw[index] = self.graph.constant(padded.transpose(TO_NCHW))
         return self._nchw[index]
+
+    def reshaped(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> str:
+        """The same numbers in another shape; no node where it is the same."""
+        return name if have == want else self.graph.add("Reshape", [name, self.graph.ints(*want)])
 
     def in_order(self, index: int) -> str:
         """The value in either layout, where only the order of its numbers counts: the same for a 1×1 image."""
@@ -99,7 +126,8 @@ class Values:
     def computed(self) -> list[int]:
         """The tensors that the graph computes."""
         known = set(self.network.inputs) | set(self.known)
-        return sorted((self._plain.keys() | self._nchw.keys() | self.affine.keys()) - known)
+        made = self._plain.keys() | self._nchw.keys() | self._turned.keys() | self.affine.keys()
+        return sorted(index for index in made - known if self.network.tensors[index].data is None)
 
     def _matrix(self, affine: Affine) -> str:
         add, ints = self.graph.add, self.graph.ints
