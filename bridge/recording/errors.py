@@ -1,0 +1,19 @@
+"""Errors about session files and what is made of them."""
+
+from __future__ import annotations
+
+from facewire.bridge.errors import FacewireError
+
+
+class SessionError(FacewireError):
+    """A session file, or what was asked of it, cannot be used; the command line exits 2."""
+
+    exit_code = 2
+
+
+class CutSessionError(SessionError):
+    """The file was not finished: its program was killed, or its disk filled up. ``repair`` mends it."""
+
+
+class RecordingError(FacewireError):
+    """A recording that cannot start, or had to stop: the disk is full, the folder is gone."""

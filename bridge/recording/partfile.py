@@ -1,0 +1,154 @@
+"""A file that is written under a temporary name, in whole steps, and gets its real name when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from facewire.bridge.recording.errors import RecordingError, SessionError
+from facewire.bridge.recording.layout import PART_SUFFIX
+
+
+def part_path(path: Path) -> Path:
+    """Return the temporary name of ``path``: the same with ``.part`` behind it."""
+    return path.with_name(path.name + PART_SUFFIX)
+
+
+def check_output(path: Path, *, force: bool = False) -> None:
+    """Say whether ``path`` may be written.
+
+    Raises:
+        SessionError: it is there already and ``force`` is not given, or its folder is not there.
+    """
+    if path.is_dir():
+        raise SessionError(f"{path} is a folder: name a file")
+    if not path.parent.is_dir():
+        raise SessionError(f"the folder {path.parent} is not there: make it, or write elsewhere")
+    if path.exists() and not force:
+        raise SessionError(f"{path} is there already: use --force to replace it, or another name")
+
+
+class PartFile:
+    """A binary file for one writer. What is written waits in memory until ``flush``, which appends it in one step or not at
+    all: after a failure the file ends where it ended before. ``finish`` gives it its name.
+
+    Carries over what was not flushed."""
+
+    def __init__(self, path: Path, *, force: bool = False) -> None:
+        """Create the temporary file.
+
+        Raises:
+            SessionError: ``path`` or a cut recording of that name is there already and ``force`` is not given.
+            RecordingError: the file cannot be made.
+        """
+        check_output(path, force=force)
+        self.path = path
+        self.part = part_path(path)
+        if self.part.exists() and not force:
+            raise SessionError(
+                f"{self.part} is left from a recording that was cut: mend it with 'facewire repair', or use --force"
+            )
+        self._pending = bytearray()
+        self._size = 0
+        try:
+            self._file = self.part.open("w+b", buffering=0)
+        except OSError as error:
+            raise RecordingError(f"cannot write {path}: {reason(error)}") from None
+
+    def write(self, data: bytes) -> int:
+        """Append ``data`` to what waits in memory."""
+        self._pending += data
+        return len(data)
+
+    def tell(self) -> int:
+        """Return where the next byte will be."""
+        return self._size + len(self._pending)
+
+    def flush(self) -> None:
+        """Hand all that waits to the operating system, where it survives the end of this process.
+
+        Raises:
+            RecordingError: not all of it could be written; the file is as it was before.
+        """
+        if not self._pending:
+            return
+        try:
+            self._restore_if_deleted()
+            self._append(self._pending)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
+            raise RecordingError(f"{reason(error)}; {self._advice()}") from None
+        self._size += len(self._pending)
+        self._pending.clear()
+
+    def sync(self) -> None:
+        """Have the system put what was flushed on the disk, where it survives a power cut. May take long.
+
+        Raises:
+            RecordingError: the disk does not take it.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise RecordingError(f"{reason(error)}; {self._advice()}") from None
+
+    def finish(self) -> Path:
+        """Flush, sync, close, and give the file its name, which is returned.
+
+        Raises:
+            RecordingError: one of these failed; the temporary file stays.
+        """
+        self.flush()
+        self.sync()
+        self._file.close()
+        try:
+            self.part.replace(self.path)
+        except FileNotFoundError:
+            raise RecordingError(
+                f"the folder {self.path.parent} was moved: the take is whole, as {self.part.name} in it"
+            ) from None
+        except OSError as error:
+            raise RecordingError(
+                f"cannot name the take {self.path}: {reason(error)}; it is whole, as {self.part}"
+            ) from None
+        return self.path
+
+    def close(self) -> None:
+        """Close the temporary file as it is and leave it there."""
+        self._file.close()
+
+    def discard(self) -> None:
+        """Close and delete the temporary file."""
+        self._file.close()
+        self.part.unlink(missing_ok=True)
+
+    def _append(self, data: bytearray) -> None:
+        self._file.seek(self._size)
+        with memoryview(data) as view:
+            done = 0
+            while done < len(view):
+                done += self._file.write(view[done:])
+
+    def _restore_if_deleted(self) -> None:
+        """Write the take anew where somebody deleted it or its folder: its bytes live on while it is open (POSIX)."""
+        if os.name == "nt" or os.fstat(self._file.fileno()).st_nlink > 0:
+            return
+        self.part.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.part.open("w+b", buffering=0)
+        self._file.seek(0)
+        while block := self._file.read(1 << 20):
+            fresh.write(block)
+        self._file.close()
+        self._file = fresh
+
+    def _advice(self) -> str:
+        if self._size == 0:
+            return f"nothing was saved in {self.path}"
+        return f"the take up to here is in {self.part}: mend it with 'facewire repair'"
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused, in its own words."""
+    return error.strerror or type(error).__name__

@@ -1,0 +1,162 @@
+"""Saves what is whole in a session file that was cut or damaged."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+from mcap.records import Metadata
+from mcap.writer import MCAP0_MAGIC
+
+from facewire.bridge.recording.chunks import MAX_CHUNK_BYTES, Stored, chunk_channels, chunk_messages, unpack_chunk
+from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.index import RECORD_HEAD
+from facewire.bridge.recording.layout import (
+    AUDIO_TOPIC,
+    FRAME_TOPIC,
+    METADATA_NAME,
+    STATUS_TOPIC,
+    AudioBlock,
+    AudioFormat,
+    SessionMetadata,
+)
+from facewire.bridge.recording.partfile import reason
+from facewire.bridge.recording.writer import SessionWriter
+
+
+@dataclass(slots=True)
+class RepairReport:
+    """What a repair saved."""
+
+    frames: int = 0
+    audio_blocks: int = 0
+    statuses: int = 0
+    first_ns: int | None = None
+    """Log time of the first frame saved."""
+    last_ns: int | None = None
+    damaged_chunks: int = 0
+    """Chunks in the middle that could not be read."""
+    lost_bytes: int = 0
+    """At the end of the file, that belong to nothing whole."""
+
+    @property
+    def duration_s(self) -> float:
+        """From the first frame saved to the last, in seconds."""
+        return 0.0 if self.first_ns is None or self.last_ns is None else (self.last_ns - self.first_ns) / 1e9
+
+
+def repair(source: Path, output: Path, *, force: bool = False) -> RepairReport:
+    """Write a whole session ``output`` with all that can be read in ``source``, which stays as it is.
+
+    Raises:
+        SessionError: ``source`` is no session or not even its beginning is there; ``output`` is there already.
+        RecordingError: ``output`` cannot be written.
+    """
+    report = RepairReport()
+    try:
+        with source.open("rb") as file:
+            salvage = _Salvage(file, report)
+            _write(salvage, output, report, force)
+    except OSError as error:
+        raise SessionError(f"cannot read {source}: {reason(error)}") from None
+    except SessionError as error:
+        raise type(error)(f"{source}: {error}" if str(source) not in str(error) else str(error)) from None
+    return report
+
+
+class _Salvage:
+    """Walks the records of a file from its beginning as long as they make sense."""
+
+    def __init__(self, file: BinaryIO, report: RepairReport) -> None:
+        self._file = file
+        self._report = report
+        self.topics: dict[int, str] = {}
+        self.audio: AudioFormat | None = None
+        self._size = file.seek(0, 2)
+        self._end = len(MCAP0_MAGIC)
+        file.seek(0)
+        if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
+            raise SessionError("this is no session: it is not an MCAP file")
+        self._records = self._walk()
+        self.metadata = self._find_metadata()
+
+    def messages(self) -> Iterator[Stored]:
+        """Yield all messages that can be read, then note how many bytes at the end belong to nothing whole."""
+        for opcode, body in self._records:
+            if opcode != Opcode.CHUNK:
+                continue
+            try:
+                records = unpack_chunk(body)
+                for channel in chunk_channels(records):
+                    self.topics[channel.id] = channel.topic
+                    if channel.topic == AUDIO_TOPIC:
+                        self.audio = AudioFormat.from_channel_metadata(channel.metadata)
+                found = list(chunk_messages(records))
+            except SessionError:
+                self._report.damaged_chunks += 1
+                continue
+            yield from found
+        self._report.lost_bytes = self._size - self._end
+
+    def _walk(self) -> Iterator[tuple[int, bytes]]:
+        while len(head := self._file.read(RECORD_HEAD.size)) == RECORD_HEAD.size:
+            opcode, length = RECORD_HEAD.unpack(head)
+            if opcode == Opcode.DATA_END or not 0 < opcode < 0x80 or length > MAX_CHUNK_BYTES:
+                break
+            body = self._file.read(length)
+            if len(body) < length:
+                break
+            self._end = self._file.tell()
+            yield opcode, body
+        else:
+            return
+        if opcode == Opcode.DATA_END:  # Only the index was damaged: nothing that was recorded is lost.
+            self._end = self._size
+
+    def _find_metadata(self) -> SessionMetadata:
+        for opcode, body in self._records:
+            if opcode == Opcode.METADATA:
+                try:
+                    metadata = Metadata.read(ReadDataStream(BytesIO(body)))
+                except (struct.error, ValueError, McapError):
+                    break
+                if metadata.name == METADATA_NAME:
+                    return SessionMetadata.from_record(metadata.metadata)
+            elif opcode == Opcode.CHUNK:
+                break
+        raise SessionError("nothing of a Facewire session can be read in it: there is nothing to save")
+
+
+def _write(salvage: _Salvage, output: Path, report: RepairReport, force: bool) -> None:
+    writer = SessionWriter(output, replace(salvage.metadata, origin="repair"), force=force)
+    try:
+        for stored in salvage.messages():
+            _copy(writer, salvage, stored, report)
+        writer.finish(
+            {"repaired_lost_bytes": str(report.lost_bytes), "repaired_damaged_chunks": str(report.damaged_chunks)}
+        )
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _copy(writer: SessionWriter, salvage: _Salvage, stored: Stored, report: RepairReport) -> None:
+    topic = salvage.topics.get(stored.channel_id)
+    if topic == FRAME_TOPIC:
+        writer.add_frame(stored.data, stored.sequence, stored.log_ns)
+        report.frames += 1
+        report.first_ns = stored.log_ns if report.first_ns is None else report.first_ns
+        report.last_ns = stored.log_ns
+    elif topic == AUDIO_TOPIC and salvage.audio is not None:
+        writer.add_audio(AudioBlock.unpack(stored.log_ns, stored.data), salvage.audio)
+        report.audio_blocks += 1
+    elif topic == STATUS_TOPIC:
+        writer.add_status(stored.data, stored.log_ns)
+        report.statuses += 1
