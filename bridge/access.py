@@ -1,7 +1,8 @@
 """Who may connect: the checks on an HTTP request before it becomes a websocket. Pure: headers in, refusal or None out.
 
-A browser lets any page open a websocket to any address, loopback included, and tells the server only through ``Origin``; and a page can
-point a name of its own at 127.0.0.1 (DNS rebinding), which shows only in ``Host``. Hence both checks, also without a token.
+A browser lets any page open a websocket to any address, loopback included, and tells the server only through
+``Origin``; and a page can point a name of its own at 127.0.0.1 (DNS rebinding), which shows only in ``Host``. Hence
+both checks, also without a token.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class AccessPolicy:
         return Refusal(403, "foreign host", f"This server does not answer to the host name {name[:100]!r}.")
 
     def check_origin(self, origins: Sequence[str], hosts: Sequence[str]) -> Refusal | None:
-        """Check the values of the ``Origin`` header (RFC 6455, 10.2); no header at all means a program, not a browser."""
+        """Check the values of the ``Origin`` header (RFC 6455, 10.2); no header at all means a program, not a
+        browser."""
         if not origins or (len(origins) == 1 and origins[0] in self.origins):
             return None
         origin = urlsplit_or_none(origins[0]) if len(origins) == 1 else None
@@ -65,7 +67,8 @@ class AccessPolicy:
         shown = parse_qs(target.partition("?")[2]).get("token", [])
         shown += [value[7:].strip() for value in authorizations if value[:7].lower() == "bearer "]
         expected = self.token.encode()
-        if any([hmac.compare_digest(token.encode(errors="surrogateescape"), expected) for token in shown]):
+        matches = [hmac.compare_digest(token.encode(errors="surrogateescape"), expected) for token in shown]
+        if any(matches):
             return None
         return Refusal(401, "wrong token", "This server needs its token: add ?token=... to the address.")
 

@@ -40,8 +40,8 @@ logger = logging.getLogger("facewire.bridge")
 class Client:
     """A connection to a Facewire server that heals itself. Make one with ``connect``.
 
-    Frames wait in a buffer of ``buffer`` (default 1: only the newest) where a newer one pushes the oldest out, counted in ``skipped``:
-    a slow loop sees fresh frames, not old ones. All methods belong to one event loop.
+    Frames wait in a buffer of ``buffer`` (default 1: only the newest) where a newer one pushes the oldest out, counted
+    in ``skipped``: a slow loop sees fresh frames, not old ones. All methods belong to one event loop.
     """
 
     def __init__(
@@ -105,7 +105,8 @@ class Client:
         return None if self.protocol.latency_ns is None else self.protocol.latency_ns / 1e6
 
     def server_clock_ns(self) -> int:
-        """Return the estimated session clock of the server now: compare it with a frame's ``capture_ns`` for its age."""
+        """Return the estimated session clock of the server now: compare it with a frame's ``capture_ns`` for its
+        age."""
         return self._clock_ns() + self.protocol.clock.offset_ns
 
     async def next_frame(self) -> FaceFrame | None:

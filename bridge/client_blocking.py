@@ -18,7 +18,8 @@ POLL_S = 0.2
 
 
 class BlockingClient:
-    """Iterate over it for frames; leave its ``with`` block, or call ``close``, when done. Make one with ``connect_blocking``."""
+    """Iterate over it for frames; leave its ``with`` block, or call ``close``, when done. Make one with
+    ``connect_blocking``."""
 
     def __init__(self, url: str, timeout_s: float | None, **options: Any) -> None:
         self._timeout_s = timeout_s
@@ -26,7 +27,8 @@ class BlockingClient:
         self._thread = threading.Thread(target=self._loop.run_forever, name="facewire-client", daemon=True)
         self._thread.start()
         self.client: Client = self._call(_make(url, options))
-        """The asynchronous client behind it, for its figures: ``state``, ``hello``, ``status``, ``latency_ms``, ``skipped``."""
+        """The asynchronous client behind it, for its figures: ``state``, ``hello``, ``status``, ``latency_ms``,
+        ``skipped``."""
 
     def __enter__(self) -> BlockingClient:
         return self
@@ -92,7 +94,8 @@ def connect_blocking(url: str = DEFAULT_URL, *, timeout_s: float | None = None, 
 
     Args:
         url: such as ``ws://127.0.0.1:8787/v1/live``.
-        timeout_s: longest wait for a frame while iterating, after which it raises ``TimeoutError``; None waits for ever.
+        timeout_s: longest wait for a frame while iterating, after which it raises ``TimeoutError``; None waits for
+            ever.
         options: as for ``connect``: token, streams, max_rate, buffer, reconnect, tls, clock_ns.
     """
     return BlockingClient(url, timeout_s, **options)

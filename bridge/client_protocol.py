@@ -13,7 +13,8 @@ from facewire.bridge.protocol import PROTOCOL_VERSION
 
 
 class ClientProtocol:
-    """What a client knows about its server. Carries over hello, the newest status, the clock estimate and the last ``seq``."""
+    """What a client knows about its server. Carries over hello, the newest status, the clock estimate and the last
+    ``seq``."""
 
     def __init__(self) -> None:
         self.hello: Message | None = None
@@ -29,7 +30,8 @@ class ClientProtocol:
         self._last_seq: int | None = None
 
     def receive(self, data: bytes | str, now_ns: int) -> FaceFrame | Message | None:
-        """Take one message at the client clock's ``now_ns``; return a frame, a result message, or None where state says it all.
+        """Take one message at the client clock's ``now_ns``; return a frame, a result message, or None where state says
+        it all.
 
         Raises:
             WireError: the message breaks the protocol.
@@ -62,8 +64,9 @@ class ClientProtocol:
 
     def _on_hello(self, message: Message) -> None:
         if message.get("protocol") != PROTOCOL_VERSION:
+            theirs = message.get("protocol")
             raise ConnectError(
-                f"the server speaks protocol {message.get('protocol')!r}, this client {PROTOCOL_VERSION}: update the older one"
+                f"the server speaks protocol {theirs!r}, this client {PROTOCOL_VERSION}: update the older"
             )
         self.hello = message
 

@@ -1,7 +1,7 @@
 """Frames and messages to bytes and back, as ``docs/wire.md`` defines them.
 
-msgpack carries arrays as ``bin`` of little-endian float32; json carries them as lists of numbers. The msgpack form is canonical:
-encoding a decoded frame gives the same bytes again, which is what recordings rely on.
+msgpack carries arrays as ``bin`` of little-endian float32; json carries them as lists of numbers. The msgpack form is
+canonical: encoding a decoded frame gives the same bytes again, which is what recordings rely on.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def decode_message(data: bytes | str) -> Message:
 
 
 def decode_frame(message: Mapping[str, Any]) -> FaceFrame:
-    """Return the frame in a decoded ``frame`` message; streams that were not subscribed come back as rest (zeros, identity).
+    """Return the frame in a decoded ``frame`` message; streams that were not subscribed come back as rest (zeros,
+    identity).
 
     The arrays are read-only views of the message's own bytes.
 

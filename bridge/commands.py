@@ -1,4 +1,5 @@
-"""Commands and the status call: work of the runtime that must never stall the event loop, so each runs on a thread of its own."""
+"""Commands and the status call: work of the runtime that must never stall the event loop, so each runs on a thread of
+its own."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from facewire.bridge.oncelog import OnceLog
 from facewire.bridge.protocol import Command, result_message
 
 CommandHandler: TypeAlias = Callable[[Mapping[str, Any]], "Mapping[str, Any] | None"]
-"""Takes a command's args and returns the result's value, if there is one. It runs off the event loop, one command at a time; a
-``FacewireError`` becomes the result's error. It must check its args: they come from the network."""
+"""Takes a command's args and returns the result's value, if there is one. It runs off the event loop, one command at a
+time; a ``FacewireError`` becomes the result's error. It must check its args: they come from the network."""
 
 T = TypeVar("T")
 
@@ -53,7 +54,8 @@ class CommandRunner:
 
 
 async def call_in_thread(function: Callable[[], T]) -> T:
-    """Return ``function()``, called on a daemon thread: one that hangs delays neither the loop nor the end of the program.
+    """Return ``function()``, called on a daemon thread: one that hangs delays neither the loop nor the end of the
+    program.
 
     Raises:
         Exception: whatever ``function`` raises.

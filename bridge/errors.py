@@ -16,7 +16,8 @@ class ServeError(FacewireError):
 
 
 class ConnectError(FacewireError):
-    """The server refuses this client, and trying again would not help: a wrong token, a foreign origin, another protocol."""
+    """The server refuses this client, and trying again would not help: a wrong token, a foreign origin, another
+    protocol."""
 
 
 class CommandError(FacewireError):

@@ -1,9 +1,9 @@
 """Fan-out: one frame to every subscriber, the newest where one is slow.
 
-A server's websocket frames are not masked (RFC 6455, 5.1), so their bytes are the same for all who want the same streams in the same
-format: they are built once and written straight to each transport that has drained. A subscriber whose transport has not drained keeps
-one pending frame, replaced by each newer one (drop policy: newest wins, counted as ``replaced``). Everything here runs on the event
-loop's thread.
+A server's websocket frames are not masked (RFC 6455, 5.1), so their bytes are the same for all who want the same
+streams in the same format: they are built once and written straight to each transport that has drained. A subscriber
+whose transport has not drained keeps one pending frame, replaced by each newer one (drop policy: newest wins, counted
+as ``replaced``). Everything here runs on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from facewire.bridge.pacing import SourceInterval, Thinner
 from facewire.bridge.protocol import ServerProtocol, Subscription
 
 UNSENT_BYTES = 8 * 1024
-"""Bytes that the system may hold for a socket before they are sent: about twenty frames, so that a slow subscriber's are not stale."""
+"""Bytes that the system may hold for a socket before they are sent: about twenty frames, so that a slow subscriber's
+are not stale."""
 REFUSALS_AT_ONCE = 64
 """Connections beyond the limit that may be in their handshake, to be told politely that the server is full."""
 
@@ -72,7 +73,8 @@ class Subscriber(ServerConnection):
         super().connection_lost(exc)
 
     def offer(self, kind: str, data: bytes) -> bool:
-        """Write ``data`` (whole websocket frames) now, or keep it as the pending one of its ``kind``. Say whether it was written."""
+        """Write ``data`` (whole websocket frames) now, or keep it as the pending one of its ``kind``. Say whether it
+        was written."""
         if self.protocol.state is not State.OPEN:  # After a close frame nothing may follow (RFC 6455, 5.5.1).
             return False
         if self.paused:
@@ -91,7 +93,8 @@ class Subscriber(ServerConnection):
             self.transport.write(self.pending.pop(kind))
 
     def stalled_for_s(self, now_s: float) -> float:
-        """Return how long the transport has taken nothing of what waits for it, in seconds. Call it about once a second."""
+        """Return how long the transport has taken nothing of what waits for it, in seconds. Call it about once a
+        second."""
         waiting = self.transport.get_write_buffer_size()
         if not self.paused or self.stalled_since_s is None or waiting != self.stalled_bytes:
             self.stalled_since_s = now_s if self.paused else None
@@ -119,7 +122,8 @@ class Hub:
         return len(self.open) > self._max_connections
 
     def admit(self, connection: Subscriber) -> bool:
-        """Take note of an open connection; False when there are so many that not even a polite refusal can be afforded."""
+        """Take note of an open connection; False when there are so many that not even a polite refusal can be
+        afforded."""
         self.open.add(connection)
         return len(self.open) <= self._max_connections + REFUSALS_AT_ONCE
 
@@ -178,7 +182,8 @@ class Hub:
                 subscriber.offer(kind, encoded[form])
 
     def payload(self, message: Message, form: Format) -> bytes | str:
-        """Return a message as the library's ``send`` wants it: bytes go out as a binary message, text as a text message."""
+        """Return a message as the library's ``send`` wants it: bytes go out as a binary message, text as a text
+        message."""
         data = self._encoder.message(message, form)
         return data.decode() if form == "json" else data
 
@@ -189,7 +194,8 @@ def websocket_frame(payload: bytes, form: Format) -> bytes:
 
 
 def limit_unsent(sock: socket.socket | None) -> None:
-    """Keep little in the system's send buffer beyond what the network has taken, so that a slow subscriber's frames are fresh."""
+    """Keep little in the system's send buffer beyond what the network has taken, so that a slow subscriber's frames are
+    fresh."""
     if sock is None:
         return
     with contextlib.suppress(

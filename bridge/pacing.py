@@ -29,9 +29,10 @@ class SourceInterval:
 class Thinner:
     """Picks the frames of a stream so that at most ``max_rate`` a second go out, evenly.
 
-    Due times lie on a grid, not at a distance from the last frame: 60 frames a second thinned to 40 give two of every three, and a frame
-    that comes a little before its due time (by less than half the source's spacing) counts as on time. So jitter of the source
-    never turns into a missing frame, and the mean rate still never exceeds ``max_rate``. Carries over the next due time; adds no delay.
+    Due times lie on a grid, not at a distance from the last frame: 60 frames a second thinned to 40 give two of every
+    three, and a frame that comes a little before its due time (by less than half the source's spacing) counts as on
+    time. So jitter of the source never turns into a missing frame, and the mean rate still never exceeds ``max_rate``.
+    Carries over the next due time; adds no delay.
     """
 
     def __init__(self, max_rate: float) -> None:
@@ -39,7 +40,8 @@ class Thinner:
         self._due_ns: float | None = None
 
     def take(self, now_ns: int, source_interval_ns: float) -> bool:
-        """Say whether the frame at ``now_ns`` goes out, where the source spaces its frames by ``source_interval_ns``."""
+        """Say whether the frame at ``now_ns`` goes out, where the source spaces its frames by
+        ``source_interval_ns``."""
         if self._due_ns is None or abs(now_ns - self._due_ns) > 2 * self._step_ns + source_interval_ns:
             self._due_ns = float(now_ns)  # The first frame, a pause, or a clock that was set: a new grid, and no burst.
         if now_ns < self._due_ns - source_interval_ns / 2:
@@ -93,8 +95,8 @@ class MessageBudget:
 
 
 class ClockEstimate:
-    """How far the server's clock is ahead of the client's, from pings (Cristian's algorithm): the sample with the least round trip of
-    the last eight wins, because its two ways are the most alike. Carries over those eight samples."""
+    """How far the server's clock is ahead of the client's, from pings (Cristian's algorithm): the sample with the least
+    round trip of the last eight wins, because its two ways are the most alike. Carries over those eight samples."""
 
     def __init__(self) -> None:
         self.offset_ns = 0
@@ -104,7 +106,8 @@ class ClockEstimate:
         self._samples: list[tuple[int, int]] = []
 
     def update(self, sent_ns: int, server_ns: int, received_ns: int) -> None:
-        """Take a pong: client clock when the ping left, server clock when it answered, client clock when the pong came."""
+        """Take a pong: client clock when the ping left, server clock when it answered, client clock when the pong
+        came."""
         round_trip_ns = max(0, received_ns - sent_ns)
         self._samples = [*self._samples[-7:], (round_trip_ns, server_ns - (sent_ns + received_ns) // 2)]
         self.round_trip_ns, self.offset_ns = min(self._samples)

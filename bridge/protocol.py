@@ -100,14 +100,16 @@ class Greeting:
 
 
 class ServerProtocol:
-    """One client's state: what it subscribed to and how many messages it may still send. Feed it messages, do what it returns."""
+    """One client's state: what it subscribed to and how many messages it may still send. Feed it messages, do what it
+    returns."""
 
     def __init__(self) -> None:
         self.subscription = Subscription()
         self._budget = MessageBudget(CLIENT_MESSAGES_PER_S, CLIENT_MESSAGE_BURST)
 
     def receive(self, data: bytes | str, now_ns: int) -> list[Action]:
-        """Return what to do about one whole websocket message that came at the session clock's ``now_ns``. Raises nothing."""
+        """Return what to do about one whole websocket message that came at the session clock's ``now_ns``. Raises
+        nothing."""
         if not self._budget.spend(now_ns):
             return _fatal("too_fast", f"more than {CLIENT_MESSAGES_PER_S:.0f} messages a second", CLOSE_POLICY)
         try:

@@ -24,8 +24,8 @@ SPARE_FILES = 256
 class LiveServer:
     """Serves frames to websocket subscribers from a thread of its own.
 
-    ``publish`` hands over the newest frame (a slot of one; an older frame that still waits there is dropped and counted as overtaken)
-    and never waits for the network. Delay: one hand-over between threads.
+    ``publish`` hands over the newest frame (a slot of one; an older frame that still waits there is dropped and counted
+    as overtaken) and never waits for the network. Delay: one hand-over between threads.
     """
 
     def __init__(
@@ -89,7 +89,8 @@ class LiveServer:
                 self._loop.call_soon_threadsafe(self._send_newest)
 
     def stop(self, timeout_s: float = 0.8) -> None:
-        """Close every connection with 1001 and stop listening; clients that do not answer in ``timeout_s`` are hung up on."""
+        """Close every connection with 1001 and stop listening; clients that do not answer in ``timeout_s`` are hung up
+        on."""
         if self._loop is None or self._stopping is None:
             return
         self._stop_timeout_s = timeout_s
