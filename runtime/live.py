@@ -177,7 +177,9 @@ class Live:
         """The command ``set``: ``smoothing`` (a level) and ``mirror`` (true or false)."""
         unknown = set(args) - {"smoothing", "mirror"}
         if unknown or not args:
-            raise CommandError(f"set takes smoothing and mirror, not {', '.join(map(repr, sorted(unknown))) or 'nothing'}")
+            raise CommandError(
+                f"set takes smoothing and mirror, not {', '.join(map(repr, sorted(unknown))) or 'nothing'}"
+            )
         smoothing, mirror = args.get("smoothing"), args.get("mirror")
         if "smoothing" in args and smoothing not in SMOOTHING_LEVELS:
             raise CommandError(f"smoothing is one of {', '.join(SMOOTHING_LEVELS)}")

@@ -91,5 +91,3 @@ class FacePipeline:
 
 def _unit(value: float) -> float:
     return min(max(value, 0.0), 1.0) if value == value else 0.0
-
-

@@ -34,7 +34,7 @@ class Observed(Protocol):
 
 
 class Presence:
-    """Carries over the last face seen, when it was lost, and the mean head position. Adds no delay while a face is seen.
+    """Carries over the last face seen, when it was lost, and the mean head position. No delay while a face is seen.
 
     After ``step`` the attributes hold what the face should do: ``blendshapes`` [52], ``head`` [7] and ``gaze`` [4] as
     in FaceFrame (this object's buffers, valid until the next step), ``confidence`` and ``sources``.

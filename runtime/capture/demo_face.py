@@ -25,10 +25,10 @@ PHOTO_SHAPE = (512, 512, 3)
 # The part of the picture that bends: left, top, right, bottom.
 _X0, _Y0, _X1, _Y1 = 190, 80, 450, 424
 _EYES = ((276.5, 177.0), (366.5, 181.0))
-_EYE_HALF_WIDTH, _LID_UP, _LID_DOWN, _BROW_UP = 27.0, 9.0, 9.0, 17.0
+_EYE_HALF_WIDTH, _LID_UP, _LID_DOWN, _BROW_UP = 27.0, 9.0, 10.0, 17.0
 _MOUTH_X, _LIP_Y, _MOUTH_HALF_WIDTH = 320.0, 275.0, 40.0
 _MOUTH_CORNERS = ((281.0, 258.0), (359.0, 260.0))
-_JAW_DROP = 34.0
+_JAW_DROP = 46.0
 _CHIN_Y, _NECK_Y = 336.0, 404.0
 _MOUTH_BGR = np.array([38, 26, 62], np.float32)
 
@@ -145,7 +145,7 @@ class DemoFace:
 
     def _open_mouth(self, face: Image, pose: DemoPose) -> None:
         """Darkens what opens between the lips."""
-        top, bottom, left, right = 250 - _Y0, 330 - _Y0, 278 - _X0, 362 - _X0
+        top, bottom, left, right = 250 - _Y0, 344 - _Y0, 278 - _X0, 362 - _X0
         part = np.s_[top:bottom, left:right]
         below = self._grid_y[part] - self._lip_y[part]
         opening = _JAW_DROP * pose.jaw * self._gap_profile[part]

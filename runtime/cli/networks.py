@@ -1,0 +1,57 @@
+"""Making the pipeline that a command line asked for, with a progress bar where something has to be fetched first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facewire.models.assets import asset_path, list_assets
+
+if TYPE_CHECKING:
+    from facewire.runtime.pipeline import FacePipeline
+
+MESH_ASSETS = {"v2": "face_mesh_v2", "attention": "attention_mesh"}
+
+
+def tracking_assets(mesh: str) -> list[str]:
+    """What a tracker with this mesh loads."""
+    return [MESH_ASSETS[mesh], "face_detector", "face_blendshapes", "face_geometry"]
+
+
+def fetch(names: Iterable[str], *, quiet: bool = False) -> list[Path]:
+    """The paths of the assets, fetched first where they are not cached. Raises ModelError."""
+    wanted = list(names)
+    missing = {asset.name for asset in list_assets() if not asset.cached}.intersection(wanted)
+    if not missing or quiet or not sys.stderr.isatty():
+        return [asset_path(name) for name in wanted]
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, object] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(f"fetching {what}")
+            bars.update(tasks[what], completed=done, total=total or None)  # type: ignore[arg-type]
+
+        return [asset_path(name, progress=show) for name in wanted]
+
+
+def make_pipeline(args: argparse.Namespace) -> FacePipeline:
+    """The pipeline for ``add_tracking_options``'s options. Raises ModelError."""
+    from facewire.models.face import FaceTracker
+    from facewire.runtime.filter_config import FilterConfig
+    from facewire.runtime.pipeline import FacePipeline
+
+    fetch(tracking_assets(args.mesh))
+    return FacePipeline(
+        lambda device: FaceTracker(args.mesh, device=device),  # type: ignore[arg-type]
+        device=args.device,
+        filters=FilterConfig.preset(args.smoothing),
+        mirror=args.mirror,
+    )

@@ -1,0 +1,71 @@
+"""What the commands' parsers share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from facewire.bridge.errors import FacewireError
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[Any]
+else:
+    Subparsers = Any
+
+
+class UsageError(FacewireError):
+    """The command was asked for something that it does not do; exit status 2."""
+
+
+def command_parser(
+    commands: Subparsers, name: str, help_text: str, description: str, example: str
+) -> argparse.ArgumentParser:
+    """Adds a command whose ``--help`` ends with an example."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_text,
+        description=description,
+        epilog="example:\n" + "\n".join(f"  {line}" for line in example.splitlines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def add_tracking_options(parser: argparse.ArgumentParser) -> None:
+    """The options of everything that tracks a face."""
+    parser.add_argument(
+        "--mesh",
+        choices=("v2", "attention"),
+        default="v2",
+        help="the landmark network: v2 for the best blendshapes, attention for the least work (default: v2)",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where the networks run; auto takes a usable GPU (default: auto)",
+    )
+    parser.add_argument("--mirror", action="store_true", help="swap left and right, as in a mirror")
+    parser.add_argument(
+        "--smoothing",
+        choices=("off", "low", "medium", "high"),
+        default="medium",
+        help="how calm the face is kept; more is a little later (default: medium)",
+    )
+
+
+def positive(text: str) -> float:
+    """A number above zero, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return value
+
+
+def say(line: str) -> None:
+    """One line for the person who runs the command, apart from its output."""
+    print(f"facewire: {line}", file=sys.stderr, flush=True)
