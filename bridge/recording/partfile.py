@@ -30,8 +30,8 @@ def check_output(path: Path, *, force: bool = False) -> None:
 
 
 class PartFile:
-    """A binary file for one writer. What is written waits in memory until ``flush``, which appends it in one step or not at
-    all: after a failure the file ends where it ended before. ``finish`` gives it its name.
+    """A file for one writer. What is written waits in memory until ``flush``, which appends it in one step or not
+    at all: after a failure the file ends where it ended before. ``finish`` gives it its name.
 
     Carries over what was not flushed."""
 

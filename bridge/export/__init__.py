@@ -1,0 +1,1 @@
+"""Sessions into files that other programs read, and Live Link Face takes into sessions."""

@@ -1,0 +1,182 @@
+"""Records a live session on a thread of its own: the live path appends to a queue and never waits for the disk."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facewire.bridge.codec import DEFAULT_STREAMS, Encoder
+from facewire.bridge.errors import FacewireError, WireError
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.recording.errors import RecordingError
+from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
+from facewire.bridge.recording.writer import SessionWriter
+from facewire.runtime.clock import Clock, now_ns
+
+logger = logging.getLogger("facewire.runtime")
+
+STREAMS = (*DEFAULT_STREAMS, "flame")
+"""What a session keeps of a frame; landmarks would make it fifteen times as large."""
+MAX_WAITING = 3600
+"""Frames (a minute at 60 a second, about 5 MB) and audio blocks that may wait while the disk stalls.
+Drop policy: one more of its kind is refused and counted; what waits is written: a stall costs one gap, not the take."""
+POLL_S = 0.02
+"""The thread looks for work by itself: waking it would cost the live path more than appending does."""
+COMMIT_NS = 500_000_000
+"""A chunk is closed and handed to the system this often: what a killed process loses is less than a second."""
+SYNC_NS = 1_000_000_000
+"""The system is asked to put it on the disk this often: what a power cut loses, where the disk keeps up."""
+STATUS_NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class RecordingCounts:
+    """What happened so far. One thread writes each number; others may read."""
+
+    frames: int = 0
+    audio_blocks: int = 0
+    refused_frames: int = 0
+    """Frames that were dropped because ``MAX_WAITING`` waited already."""
+    refused_audio: int = 0
+    bad_frames: int = 0
+    """Frames that the wire cannot carry."""
+
+
+class Recorder:
+    """One take. ``offer_frame`` and ``offer_audio`` may be called from any thread; each costs a queue's append.
+
+    After a failure (disk full, disk gone) ``error`` says what happened, ``report`` got it as one line, and offers do
+    nothing.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: SessionMetadata,
+        *,
+        force: bool = False,
+        status: Callable[[], Mapping[str, Any]] | None = None,
+        report: Callable[[str], None] = logger.warning,
+        clock: Clock = now_ns,
+    ) -> None:
+        """Create the file.
+
+        Args:
+            status: returns the keys of a status message, recorded once a second.
+            report: gets one line when the recording has to stop.
+
+        Raises:
+            SessionError: there is such a file already, or no such folder.
+            RecordingError: the file cannot be made.
+        """
+        self.path = path
+        self.counts = RecordingCounts()
+        self.error: FacewireError | None = None
+        self._writer = SessionWriter(path, metadata, force=force)
+        self._encoder = Encoder()
+        self._status, self._report, self._clock = status, report, clock
+        self._frames: deque[FaceFrame] = deque()
+        self._audio: deque[tuple[AudioBlock, AudioFormat]] = deque()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="facewire-record", daemon=True)
+        self._committed_ns = self._synced_ns = self._status_ns = clock()
+        self.started_ns = self._committed_ns
+
+    def start(self) -> None:
+        """Begin to write what is offered."""
+        self._thread.start()
+
+    def offer_frame(self, frame: FaceFrame) -> None:
+        """Have ``frame`` recorded. Never blocks and raises nothing."""
+        if len(self._frames) >= MAX_WAITING:
+            self.counts.refused_frames += 1
+        elif self.error is None:
+            self._frames.append(frame)
+
+    def offer_audio(self, block: AudioBlock, audio: AudioFormat) -> None:
+        """Have a run of samples recorded; ``audio`` is the same for a whole take. Never blocks and raises nothing."""
+        if len(self._audio) >= MAX_WAITING:
+            self.counts.refused_audio += 1
+        elif self.error is None:
+            self._audio.append((block, audio))
+
+    def stop(self, timeout_s: float = 10.0) -> Path:
+        """Write what waits, close the take and return its path.
+
+        Raises:
+            RecordingError: the take could not be finished, or had failed before.
+        """
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            raise RecordingError(f"the disk does not take {self.path}: what it took is in {self._writer.file.part}")
+        if self.error is not None:
+            raise self.error
+        return self.path
+
+    @property
+    def active(self) -> bool:
+        """Whether frames are still taken."""
+        return self.error is None and not self._stopping.is_set()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.wait(POLL_S):
+                self._turn(self._clock())
+            self._drain()
+            self._writer.finish(self._end())
+        except Exception as error:  # whatever a disk does, the live path goes on
+            self.error = error if isinstance(error, FacewireError) else RecordingError(f"recording failed: {error!r}")
+            self._frames.clear()
+            self._audio.clear()
+            self._writer.close()
+            self._report(f"the recording has stopped: {self.error}")
+
+    def _turn(self, now: int) -> None:
+        self._drain()
+        if self._status is not None and now - self._status_ns >= STATUS_NS:
+            self._status_ns = now
+            self._add_status(now)
+        if now - self._committed_ns >= COMMIT_NS:
+            self._committed_ns = now
+            self._writer.commit()
+        if now - self._synced_ns >= SYNC_NS:
+            self._synced_ns = now
+            self._writer.sync()
+
+    def _drain(self) -> None:
+        while self._frames:
+            frame = self._frames.popleft()
+            try:
+                data = self._encoder.frame(frame, STREAMS)
+            except WireError:
+                self.counts.bad_frames += 1
+                continue
+            self._writer.add_frame(data, frame.seq, frame.publish_ns)
+            self.counts.frames += 1
+        while self._audio:
+            self._writer.add_audio(*self._audio.popleft())
+            self.counts.audio_blocks += 1
+
+    def _add_status(self, now: int) -> None:
+        assert self._status is not None
+        try:
+            message = {**self._status(), "type": "status"}
+            self._writer.add_status(self._encoder.message(message), now)
+        except WireError:
+            return
+
+    def _end(self) -> dict[str, str]:
+        counts = self.counts
+        return {
+            "frames": str(counts.frames),
+            "refused_frames": str(counts.refused_frames),
+            "refused_audio": str(counts.refused_audio),
+            "bad_frames": str(counts.bad_frames),
+        }

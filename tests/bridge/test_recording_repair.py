@@ -1,0 +1,197 @@
+"""Repair, cut and join."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facewire.bridge.recording.cut import TimeRange, cut
+from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.info import describe
+from facewire.bridge.recording.layout import AudioFormat
+from facewire.bridge.recording.reader import open_session
+from facewire.bridge.recording.repair import repair
+from facewire.bridge.recording.sound import load_sound
+from facewire.bridge.recording.track import load_track
+
+MakeTake = Callable[..., Path]
+
+
+def stored(path: Path, topic: str = "frame") -> list[bytes]:
+    with open_session(path) as session:
+        return [message.data for message in session.messages(topic)]
+
+
+def test_every_cut_saves_all_whole_chunks(make_take: MakeTake, tmp_path: Path) -> None:
+    part = make_take(seconds=3, audio=AudioFormat(), commit_every=15, finish=False)
+    whole = make_take("whole.mcap", seconds=3, audio=AudioFormat(), commit_every=15)
+    data, everything, saved_before = part.read_bytes(), stored(whole), 0
+    assert repair(part, tmp_path / "all.mcap").frames == 180
+    lengths = [*np.linspace(500, len(data), 40, dtype=int)]
+    for length in lengths:
+        part.write_bytes(data[:length])
+        report = repair(part, tmp_path / "saved.mcap", force=True)
+        assert stored(tmp_path / "saved.mcap") == everything[: report.frames]
+        assert report.frames % 15 == 0
+        assert report.frames >= saved_before
+        saved_before = report.frames
+        assert part.read_bytes() == data[:length]
+    assert saved_before == 180
+
+
+def test_damage_in_the_middle_costs_its_chunk_only(make_take: MakeTake, tmp_path: Path) -> None:
+    path = make_take(seconds=3, commit_every=30)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    report = repair(path, tmp_path / "saved.mcap")
+    assert (report.frames, report.damaged_chunks) == (150, 1)
+    with open_session(tmp_path / "saved.mcap") as session:
+        assert session.metadata.origin == "repair"
+        assert load_track(session).dropped == 30
+
+
+def test_repair_keeps_audio_and_status_and_the_sources(make_take: MakeTake, tmp_path: Path) -> None:
+    part = make_take(seconds=1, audio=AudioFormat(44100, 2), finish=False)
+    report = repair(part, tmp_path / "saved.mcap")
+    assert (report.frames, report.audio_blocks, report.statuses) == (60, 50, 1)
+    with open_session(tmp_path / "saved.mcap") as session:
+        assert session.audio == AudioFormat(44100, 2)
+
+
+def test_nothing_to_repair_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "x.mcap"
+    for data, message in ((b"RIFF....", "not an MCAP file"), (b"\x89MCAP0\r\n", "nothing of a Facewire session")):
+        path.write_bytes(data)
+        with pytest.raises(SessionError, match=message):
+            repair(path, tmp_path / "y.mcap")
+    with pytest.raises(SessionError, match="cannot read"):
+        repair(tmp_path / "none.mcap", tmp_path / "y.mcap")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.mcap"]
+
+
+RECORD_UNTIL_KILLED = """
+import os, sys, time
+from pathlib import Path
+from facewire.bridge.frame import BLENDSHAPES, FaceFrame
+from facewire.bridge.recording.layout import SessionMetadata
+from facewire.runtime.recorder import Recorder
+import numpy as np
+recorder = Recorder(Path(sys.argv[1]), SessionMetadata(1, 0))
+recorder.start()
+zeros = np.zeros(52, np.float32), np.array([0, 0, 0, 1, 0, 0, 0], np.float32), np.zeros(4, np.float32)
+start = time.perf_counter()
+for seq in range(100_000):
+    time.sleep(max(0, start + seq / 60 - time.perf_counter()))
+    now = time.perf_counter_ns()
+    recorder.offer_frame(FaceFrame(seq, now, now, "video", 1.0, *zeros))
+    os.write(1, seq.to_bytes(4, "little"))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
+@pytest.mark.parametrize("seconds", [0.8, 1.27, 1.9])
+def test_kill_9_loses_at_most_a_second(tmp_path: Path, seconds: float) -> None:
+    command = [sys.executable, "-c", RECORD_UNTIL_KILLED, str(tmp_path / "take.mcap")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.read(4)
+        time.sleep(seconds)
+        child.send_signal(signal.SIGKILL)
+        last = child.stdout.read()[-4:]
+    report = repair(tmp_path / "take.mcap.part", tmp_path / "saved.mcap")
+    assert report.frames >= int.from_bytes(last, "little") + 1 - 60
+    with open_session(tmp_path / "saved.mcap") as session:
+        assert [frame.seq for _, frame in session.frames()] == list(range(report.frames))
+
+
+def test_cut_copies_bytes_and_sound(make_take: MakeTake, tmp_path: Path) -> None:
+    path = make_take(seconds=4, audio=AudioFormat())
+    report = cut([path], tmp_path / "b.mcap", TimeRange(1.0, 2.5))
+    assert (report.frames, report.duration_ns) == (91, 1_500_000_000)
+    assert stored(tmp_path / "b.mcap") == stored(path)[60:151]
+    with open_session(path) as whole, open_session(tmp_path / "b.mcap") as part:
+        assert part.metadata.origin == "cut"
+        assert part.start_ns == whole.start_ns + 1_000_000_000
+        assert part.metadata.started_unix_ns == whole.metadata.started_unix_ns + 1_000_000_000
+        sound, expected = (load_sound(session, part.start_ns, part.end_ns) for session in (part, whole))
+        assert sound is not None
+        assert expected is not None
+        np.testing.assert_array_equal(sound[1], expected[1])
+        assert np.abs(sound[1]).max() > 10_000
+
+
+def test_join_goes_on_where_the_first_ends(make_take: MakeTake, tmp_path: Path) -> None:
+    first = make_take("a.mcap", seconds=1, audio=AudioFormat(), start_ns=10**9)
+    second = make_take("b.mcap", seconds=2, audio=AudioFormat(), start_ns=77 * 10**9)
+    report = cut([first, second], tmp_path / "c.mcap", TimeRange())
+    assert report.frames == 180
+    assert stored(tmp_path / "c.mcap") == stored(first) + stored(second)
+    with open_session(tmp_path / "c.mcap") as session:
+        info, track = describe(session)
+        assert track is not None
+        assert (info.origin, info.dropped, info.frames) == ("join", 0, 180)
+        assert np.abs(np.diff(track.log_ns) - 1e9 / 60).max() < 1000
+        sound = load_sound(session, session.start_ns, session.end_ns)
+        assert sound is not None
+        assert abs(int(np.abs(sound[1][16000:20000]).max()) - 12_000) < 100
+
+
+def test_cut_refuses_what_makes_no_sense(make_take: MakeTake, tmp_path: Path) -> None:
+    path, out = make_take(seconds=1), tmp_path / "out.mcap"
+    for part in (
+        TimeRange(2.0),
+        TimeRange(-1.0),
+        TimeRange(0.0, 1.5),
+        TimeRange(0.8, 0.2),
+        TimeRange(None, float("nan")),
+    ):
+        with pytest.raises(SessionError, match=r"outside the session|before the start or past the end"):
+            cut([path], out, part)
+    with pytest.raises(SessionError, match="is read and written at once"):
+        cut([path], path, TimeRange(), force=True)
+    other = make_take("other.mcap", seconds=1, audio=AudioFormat(8000))
+    another = make_take("another.mcap", seconds=1, audio=AudioFormat(16000))
+    with pytest.raises(SessionError, match=r"differs .16000 Hz × 1, 8000 Hz × 1.: they cannot be joined"):
+        cut([other, another], out, TimeRange())
+    empty = make_take("empty.mcap", seconds=0)
+    with pytest.raises(SessionError, match="empty"):
+        cut([path, empty], out, TimeRange())
+    assert not out.exists()
+
+
+def test_sound_is_seamless_over_jitter_and_silent_over_gaps(tmp_path: Path) -> None:
+    from facewire.bridge.recording.layout import AudioBlock, SessionMetadata
+    from facewire.bridge.recording.writer import SessionWriter
+
+    audio, writer = AudioFormat(1000), SessionWriter(tmp_path / "a.mcap", SessionMetadata(0, 0))
+    samples = np.arange(1, 301, dtype=np.int16)
+    for first in (0, 100, 200):  # the second block's time is 7 ms late
+        writer.add_audio(
+            AudioBlock(first * 10**6 + 7_000_000 * (first == 100), first, samples[first:][:100].tobytes()), audio
+        )
+    writer.add_audio(AudioBlock(500_000_000, 450, samples[:50].tobytes()), audio)  # after a gap
+    writer.finish()
+    with open_session(tmp_path / "a.mcap") as session:
+        sound = load_sound(session, 50_000_000, 560_000_000)
+        assert sound is not None
+        expected = np.zeros(510, np.int16)
+        expected[:250], expected[450:500] = samples[50:300], samples[:50]
+        np.testing.assert_array_equal(sound[1][:, 0], expected)
+
+
+def test_info_counts_what_was_lost_and_who_drove(make_take: MakeTake) -> None:
+    with open_session(make_take(seconds=2, audio=AudioFormat())) as session:
+        info, _ = describe(session)
+    assert (info.frames, info.dropped, round(info.rate, 2), info.shares) == (120, 0, 60.0, {"video": 1.0})
+    assert info.latency_ms == (9.0, 9.0)
+    assert info.shapes["jaw open"][1] > 0.99
+    assert info.audio == {"rate": 16000, "channels": 1, "blocks": 100}
