@@ -102,7 +102,8 @@ class FaceDetector:
     def detect(self, image: Image, turn: int = 0) -> list[Detection]:
         """Return the faces in a contiguous BGR image uint8[h, w, 3], best first.
 
-        The image is looked at turned: ``turn`` quarter turns clockwise make a face upright that stands so in the image.
+        The image is looked at turned: ``turn`` quarter turns clockwise make a face upright that stands so in the
+        image.
         """
         height, width = image.shape[:2]
         frame = np.array([width / 2, height / 2, max(width, height), turn * math.pi / 2], np.float64)

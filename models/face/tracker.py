@@ -21,6 +21,8 @@ from facewire.models.face.smoothing import LandmarkSmoother
 
 FIND_PROBABILITY = 0.5
 """A face that was not there has to be this probable to be taken."""
+SURE_PROBABILITY = 0.95
+"""A face found with less is compared with what is seen in the other orientations."""
 KEEP_PROBABILITY = 0.35
 """A face that is being followed has to fall below this to be lost: one doubtful image does not drop it."""
 LOYALTY_NS = 500_000_000
@@ -134,21 +136,36 @@ class FaceTracker:
         return True
 
     def _find(self, image: Image, now_ns: int) -> bool:
-        """Look for a face in the whole image."""
-        self._turn = self._turn % 3 + 1
+        """Look for a face in the whole image: upright, else turned; a doubtful one has to beat all orientations."""
         loyal = self._lost_ns is not None and now_ns - self._lost_ns < LOYALTY_NS
-        lost_at = self._region.copy() if loyal else None
-        for turn in (0, self._turn):
-            for face in candidates(self._detector.detect(image, turn), lost_at):
-                self._region[:] = face.region
-                if self._see(image, FIND_PROBABILITY):
-                    self._found_ns = now_ns
-                    if self._smoother:
-                        self._smoother.reset()
-                    return True
-        if lost_at is not None:
-            self._region[:] = lost_at
-        return False
+        near = self._region if loyal else None
+        self._turn = self._turn % 3 + 1
+        probability, region = self._best(image, (0,), near)
+        if probability < SURE_PROBABILITY:
+            turned, turned_region = self._best(image, (1, 2, 3) if probability else (self._turn,), near)
+            if turned > probability:
+                probability, region = turned, turned_region
+        if region is None or probability < FIND_PROBABILITY:
+            return False
+        self._region[:] = region
+        self._found_ns = now_ns
+        if self._smoother:
+            self._smoother.reset()
+        return self._see(image, FIND_PROBABILITY)
+
+    def _best(
+        self, image: Image, turns: tuple[int, ...], near: Float64Array | None
+    ) -> tuple[float, Float64Array | None]:
+        """Return the probability and region of the first sure face, else of the most probable one."""
+        best, best_region = 0.0, None
+        for turn in turns:
+            for face in candidates(self._detector.detect(image, turn), near):
+                probability = self._mesh.infer(image, face.region, self._raw)
+                if probability > best:
+                    best, best_region = probability, face.region
+                if probability >= SURE_PROBABILITY:
+                    return best, best_region
+        return best, best_region
 
     def _observe(self, image: Image, now_ns: int) -> FaceObservation:
         """Derive the rest from the landmarks."""
