@@ -201,7 +201,7 @@ class Endpoint:
             await asyncio.sleep(STATUS_INTERVAL_S)
             try:
                 status = dict(await call_in_thread(self.services.status))
-                fanout = {**asdict(self.hub.counts), "refused_connections": sum(self._log.counts.values())}
+                fanout = {**asdict(self.hub.counts), "problems": sum(self._log.counts.values())}
                 message = {**status, "type": "status", "subscribers": len(self.hub), "fanout": fanout}
                 self.hub.send_message("status", message)
             except Exception as error:  # The runtime's own code: whatever it raises, frames go on.

@@ -46,7 +46,8 @@ class Thinner:
             self._due_ns = float(now_ns)  # The first frame, a pause, or a clock that was set: a new grid, and no burst.
         if now_ns < self._due_ns - source_interval_ns / 2:
             return False
-        self._due_ns += self._step_ns
+        # A sixteenth of the error takes out a jittery first frame's phase; around a steady grid the errors cancel.
+        self._due_ns += self._step_ns + (now_ns - self._due_ns) / 16
         return True
 
 
