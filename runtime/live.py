@@ -63,19 +63,22 @@ class Live:
         self._windows = {name: Window() for name in STAGES}
 
     def start(self, make_pipeline: Callable[[], FacePipeline]) -> None:
-        """Opens the source on its thread while ``make_pipeline`` loads the networks on this one, then tracks.
+        """Loads the networks with ``make_pipeline``, while a camera opens on its own thread, then tracks.
 
-        Raises what ``make_pipeline`` raises.
+        A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
         """
-        if self.capture is not None:
+        if self.capture is None:
+            return
+        if self.capture.source.returns:
             self.capture.start()
         try:
             self._pipeline = make_pipeline()
         except BaseException:
             self.stop()
             raise
-        if self.capture is not None:
-            self._thread.start()
+        if not self.capture.source.returns:
+            self.capture.start()
+        self._thread.start()
 
     def stop(self, timeout_s: float = 0.5) -> None:
         """Ends both threads; safe to call twice."""
@@ -103,8 +106,11 @@ class Live:
         now = self._clock()
         latencies = {name: window.median(now) for name, window in self._windows.items()}
         return {
-            "devices": [] if self.capture is None else [_describe(self.capture)],
-            "rates": {"publish": round(self._windows["total"].rate(now), 2)},
+            "devices": {} if self.capture is None else {"video": _describe(self.capture)},
+            "rates": {
+                "capture": 0.0 if self.capture is None else round(self.capture.rate(now), 2),
+                "publish": round(self._windows["total"].rate(now), 2),
+            },
             "latencies": {name: round(ms, 3) for name, ms in latencies.items() if ms is not None},
             "drops": {"capture": self._slot.dropped, "bad_frames": self._bad_frames},
         }

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from facewire.runtime.capture.source import CapturedImage, CaptureError, Image, Source
 from facewire.runtime.slots import NewestSlot
+from facewire.runtime.stats import Window
 
 State: TypeAlias = Literal["opening", "running", "lost", "ended"]
 
@@ -30,6 +31,7 @@ class CaptureThread:
         self.losses = 0
         """How often a source that ran was lost."""
         self._spare: deque[Image] = deque(maxlen=2)
+        self._captured = Window()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="facewire-capture", daemon=True)
 
@@ -40,7 +42,12 @@ class CaptureThread:
         """Asks the thread to end and waits; a driver that hangs is left behind (the thread is a daemon)."""
         self._stopping.set()
         self.source.interrupt()
-        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def rate(self, now_ns: int) -> float:
+        """Pictures a second that came lately."""
+        return self._captured.rate(now_ns)
 
     def recycle(self, image: Image) -> None:
         """Gives back a picture that nobody reads any more, so that the next one is written into it."""
@@ -72,6 +79,7 @@ class CaptureThread:
         if self.state == "lost":
             self._report(f"{self.source.name} is back")
         self.state, self.error = "running", None
+        self._captured.add(captured.capture_ns)
         replaced = self._slot.put(captured)
         if replaced is not None:
             self.recycle(replaced.image)

@@ -120,7 +120,7 @@ def _facts(client: BlockingClient, screen: Screen) -> list[str]:
     latency = "–" if inner.latency_ms is None else f"{inner.latency_ms:.1f} ms"
     rate = (status.get("rates") or {}).get("publish")
     total = (status.get("latencies") or {}).get("total")
-    devices = [device for device in status.get("devices") or () if isinstance(device, dict)]
+    devices = [device for device in (status.get("devices") or {}).values() if isinstance(device, dict)]
     facts = [
         f"server {rate:.1f} fps" if isinstance(rate, (int, float)) else f"shown {screen.rate():.1f} fps",
         f"camera to sent {total:.1f} ms" if isinstance(total, (int, float)) else "",

@@ -1,0 +1,270 @@
+"""Replays a session as if it were live: the recorded frames, at their times, with commands to pause, seek and step.
+
+The time line of a replay is the recorded session's: its clock shows the first frame's time when that frame is due and then
+runs like any clock. So a replay that nobody touches publishes the very frames that were recorded, on every run; where time
+is moved (speed, loop, pause, seek) a frame's stamps move with it, and the time from capture to publication stays.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from facewire.bridge.errors import CommandError
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.recording.reader import Session
+from facewire.runtime.clock import Clock, now_ns
+
+NS_PER_S = 1_000_000_000
+LEAD_NS = 50_000_000
+"""From the start of a replay to its first frame, so that a subscriber's first pings come before it."""
+MIN_SPEED, MAX_SPEED = 0.05, 20.0
+LOOK_BACK_NS = 2 * NS_PER_S
+MAX_STEP = 1000
+
+
+@dataclass(slots=True)
+class Playhead:
+    """Where a replay is: a line from the replay's clock to the session's time line. Pure: time is an argument."""
+
+    place_ns: int
+    """On the session's time line at ``clock_ns``."""
+    clock_ns: int
+    speed: float = 1.0
+    paused: bool = False
+
+    def at_ns(self, clock_ns: int) -> int:
+        """Return the place at a time of the replay's clock."""
+        return self.place_ns if self.paused else self.place_ns + round((clock_ns - self.clock_ns) * self.speed)
+
+    def due_ns(self, place_ns: int) -> int:
+        """Return when a place is reached, on the replay's clock."""
+        return self.clock_ns + round((place_ns - self.place_ns) / self.speed)
+
+    def move(self, place_ns: int, clock_ns: int) -> None:
+        """Be at ``place_ns`` at ``clock_ns``, and go on from there."""
+        self.place_ns, self.clock_ns = place_ns, clock_ns
+
+
+class ReplayClock:
+    """The clock of the replayed session: stands still until ``start``, then runs with the machine's monotonic clock."""
+
+    def __init__(self, start_ns: int, clock: Clock = now_ns) -> None:
+        self._value_ns, self._clock = start_ns, clock
+        self._started_ns: int | None = None
+
+    def __call__(self) -> int:
+        """Return nanoseconds on the recorded session's clock."""
+        started_ns = self._started_ns
+        return self._value_ns if started_ns is None else self._value_ns + self._clock() - started_ns
+
+    def start(self) -> None:
+        """Begin to run."""
+        self._started_ns = self._clock()
+
+
+class Replay:
+    """Hands the frames of a session to ``publish`` on a thread of its own, each when it is due.
+
+    Carries over the playhead, the frame that is next, and the last ``seq`` that went out: numbers go on counting over loops
+    and seeks, and keep the gaps that the recording has.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        publish: Callable[[FaceFrame], None],
+        *,
+        part_ns: tuple[int, int] | None = None,
+        speed: float = 1.0,
+        loop: bool = False,
+        clock: Clock = now_ns,
+    ) -> None:
+        """Prepare to replay.
+
+        Args:
+            session: with frames, open; it belongs to the replay from now on.
+            publish: must not block.
+            part_ns: first and last place, both included; the default is the whole session.
+        """
+        self._session, self._publish, self._loop = session, publish, loop
+        self.start_ns, self.end_ns = part_ns or (session.start_ns, session.end_ns)
+        lead_ns = min(LEAD_NS, self.start_ns)
+        self.clock = ReplayClock(self.start_ns - lead_ns, clock)
+        """The clock for the server that serves the replay."""
+        self.playhead = Playhead(self.start_ns, self.start_ns, speed)
+        self.ended = threading.Event()
+        """Set when the last frame has gone out, unless it loops; cleared by a seek."""
+        self.published = 0
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._last_seq: int | None = None
+        self._seq_shift = 0
+        self._recorded_seq = -1
+        self._frames: Iterator[tuple[int, FaceFrame]] = iter(())
+        self._next: tuple[int, FaceFrame] | None = None
+        self._seek(self.start_ns)
+        self._thread = threading.Thread(target=self._run, name="facewire-replay", daemon=True)
+
+    def start(self) -> None:
+        """Start the clock; the first frame is due ``LEAD_NS`` later."""
+        self.clock.start()
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """End the thread and close the session."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        self._session.close()
+
+    @property
+    def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
+        """What clients may ask of a replay, by name; each answers with the state afterwards (wire.md, 3.6)."""
+        return {
+            "pause": self._command(self._pause),
+            "resume": self._command(self._resume),
+            "seek": self._command(self._seek_command),
+            "step": self._command(self._step),
+            "speed": self._command(self._speed),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return where the replay is, in seconds from the session's first frame."""
+        with self._changed:
+            place_ns = min(max(self.playhead.at_ns(self.clock()), self.start_ns), self.end_ns)
+            return {
+                "time_s": round((place_ns - self._session.start_ns) / NS_PER_S, 4),
+                "duration_s": round(self._session.duration_ns / NS_PER_S, 4),
+                "speed": self.playhead.speed,
+                "paused": self.playhead.paused,
+                "loop": self._loop,
+                "ended": self.ended.is_set(),
+            }
+
+    def status(self) -> dict[str, Any]:
+        """Return the keys of the status message."""
+        return {"devices": [], "replay": {"file": self._session.path.name, **self.state()}}
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._stopping:
+                self._turn()
+
+    def _turn(self) -> None:
+        """Publish the next frame if it is due, or wait for that, or for a command."""
+        if self.playhead.paused:
+            self._changed.wait()
+        elif self._next is None:
+            self._end_or_loop()
+        elif (wait_ns := self.playhead.due_ns(self._next[0]) - self.clock()) > 0:
+            self._changed.wait(wait_ns / NS_PER_S)
+        else:
+            self._send(self.playhead.due_ns(self._next[0]))
+
+    def _end_or_loop(self) -> None:
+        due_ns = self.playhead.due_ns(self.end_ns)
+        if not self._loop:
+            self.playhead.move(self.end_ns, due_ns)
+            self.playhead.paused = True
+            self.ended.set()
+            return
+        gap_ns = self._session.duration_ns // max(1, self._session.frame_count - 1)
+        self.playhead.move(self.start_ns, due_ns + max(1, round(gap_ns / self.playhead.speed)))
+        self._seek(self.start_ns)
+
+    def _send(self, stamp_ns: int) -> None:
+        """Publish the next frame with ``stamp_ns`` as its time of publication, and read the one after it."""
+        assert self._next is not None
+        _, frame = self._next
+        if self._last_seq is not None and frame.seq <= self._recorded_seq:  # Another part of a joined session.
+            self._seq_shift = self._last_seq + 1 - frame.seq
+        self._recorded_seq, self._last_seq = frame.seq, frame.seq + self._seq_shift
+        capture_ns = max(0, stamp_ns - (frame.publish_ns - frame.capture_ns))
+        self._publish(replace(frame, seq=self._last_seq, capture_ns=capture_ns, publish_ns=stamp_ns))
+        self.published += 1
+        self._next = next(self._frames, None)
+
+    def _seek(self, place_ns: int) -> None:
+        """Have the first frame at or after ``place_ns`` be the next one; its number follows on the last."""
+        self._frames = self._session.frames(place_ns, self.end_ns)
+        self._next = next(self._frames, None)
+        if self._next is not None and self._last_seq is not None:
+            self._recorded_seq = self._next[1].seq - 1
+            self._seq_shift = self._last_seq + 1 - self._next[1].seq
+
+    def _command(self, change: Callable[[Mapping[str, Any]], None]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        def run(args: Mapping[str, Any]) -> dict[str, Any]:
+            with self._changed:
+                change(args)
+                self._changed.notify_all()
+            return self.state()
+
+        return run
+
+    def _pause(self, _args: Mapping[str, Any]) -> None:
+        if not self.playhead.paused:
+            clock_ns = self.clock()
+            place_ns = self.playhead.at_ns(clock_ns)
+            self.playhead.move(place_ns if self._next is None else min(place_ns, self._next[0]), clock_ns)
+            self.playhead.paused = True
+
+    def _resume(self, _args: Mapping[str, Any]) -> None:
+        if self.ended.is_set():
+            self._jump(self.start_ns)
+        elif self.playhead.paused:
+            self.playhead.move(self.playhead.place_ns, self.clock())
+        self.playhead.paused = False
+
+    def _speed(self, args: Mapping[str, Any]) -> None:
+        speed = number(args, "speed", MIN_SPEED, MAX_SPEED)
+        clock_ns = self.clock()
+        self.playhead.move(self.playhead.at_ns(clock_ns), clock_ns)
+        self.playhead.speed = speed
+
+    def _seek_command(self, args: Mapping[str, Any]) -> None:
+        first_s = (self.start_ns - self._session.start_ns) / NS_PER_S
+        last_s = (self.end_ns - self._session.start_ns) / NS_PER_S
+        time_s = number(args, "time_s", first_s, last_s)
+        self._jump(min(self._session.start_ns + round(time_s * NS_PER_S), self.end_ns))
+
+    def _jump(self, place_ns: int) -> None:
+        """Go to a place; a replay that is paused shows the frame there."""
+        self.ended.clear()
+        self._seek(place_ns)
+        clock_ns = self.clock()
+        self.playhead.move(place_ns, clock_ns)
+        if self.playhead.paused and self._next is not None:
+            self.playhead.move(self._next[0], clock_ns)
+            self._send(clock_ns)
+
+    def _step(self, args: Mapping[str, Any]) -> None:
+        """Show the frame that is ``frames`` after the one shown last (before it, where negative), and stay there."""
+        count = round(number({"frames": 1, **args}, "frames", -MAX_STEP, MAX_STEP))
+        self._pause({})
+        if count > 0:
+            for _ in range(count - 1):
+                self._next = next(self._frames, self._next)
+            target = self._next
+        else:
+            before = self._session.frames(max(self.start_ns, self.playhead.place_ns - LOOK_BACK_NS), self.playhead.place_ns)
+            shown = [item for item in before if self._next is None or item[0] < self._next[0]]
+            target = shown[max(0, len(shown) - 1 + count)] if shown else None
+        if target is not None:
+            self._jump(target[0])
+
+
+def number(args: Mapping[str, Any], name: str, least: float, most: float) -> float:
+    """Return a command's argument as a number of ``least`` to ``most``.
+
+    Raises:
+        CommandError: it is missing or is anything else.
+    """
+    value = args.get(name)
+    if type(value) not in (int, float) or not least <= float(value) <= most:  # type: ignore[arg-type]
+        raise CommandError(f"{name} must be a number of {least:g} to {most:g}")
+    return float(value)  # type: ignore[arg-type]

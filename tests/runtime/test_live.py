@@ -1,0 +1,306 @@
+"""The live loop: what it publishes, what it survives, and how it ends."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import tracemalloc
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from facewire.bridge.errors import CommandError
+from facewire.bridge.frame import FaceFrame
+from facewire.runtime.capture.source import CapturedImage, CaptureError, Source
+from facewire.runtime.clock import now_ns
+from facewire.runtime.live import MAX_REQUESTS, Live
+from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.presence import PresenceConfig
+
+
+class Pictures(Source):
+    """``count`` pictures at ``rate``, numbered by their first pixel; then the end, or silence like a hung camera."""
+
+    name, kind = "pictures", "test"
+
+    def __init__(self, count, rate=200.0, then="end", returns=False):
+        super().__init__()
+        self.returns = returns
+        self.count, self.rate, self.then, self.sent = count, rate, then, 0
+
+    def open(self):
+        pass
+
+    def read(self, _spare=None):
+        if self.sent >= self.count:
+            if self.then == "silence":
+                self._interrupted.wait()
+            if self.then == "error":
+                raise CaptureError("the pictures are lost")
+            return None
+        if self._interrupted.wait(1 / self.rate):
+            return None
+        image = np.full((48, 64, 3), self.sent % 256, np.uint8)
+        self.sent += 1
+        return CapturedImage(image, now_ns())
+
+    def close(self):
+        pass
+
+
+class FakeTracker:
+    """Sees a face in every picture; ``act`` may do something else with the picture's number."""
+
+    def __init__(self, act=lambda _: None):
+        self.act, self.images = act, []
+        self.face = SimpleNamespace(
+            confidence=0.9,
+            blendshapes=np.full(52, 0.5, np.float32),
+            head=np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32),
+            gaze=np.zeros(4, np.float32),
+            landmarks=np.ones((478, 3), np.float32),
+        )
+
+    def step(self, image_bgr, now_ns):  # noqa: ARG002
+        self.images.append(image_bgr)
+        return None if self.act(int(image_bgr[0, 0, 0])) == "no face" else self.face
+
+    def reset(self):
+        pass
+
+
+class OnnxruntimeFault(Exception):  # noqa: N818
+    """Looks like what ONNX Runtime raises."""
+
+
+OnnxruntimeFault.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
+
+
+class Run:
+    """A live loop over fakes that keeps what it published and reported."""
+
+    def __init__(self, source, act=lambda _: None, device="auto", publish=None, **options):
+        self.frames: list[FaceFrame] = []
+        self.reports: list[str] = []
+        self.devices: list[str] = []
+        self.trackers: list[FakeTracker] = []
+        self.act = act
+        self.live = Live(source, publish or self.frames.append, report=self.reports.append)
+        self.live.start(lambda: FacePipeline(self.make, device=device, **options))
+
+    def make(self, device):
+        self.devices.append(device)
+        self.trackers.append(FakeTracker(self.act))
+        return self.trackers[-1]
+
+    def wait(self, timeout_s=20):
+        assert self.live.ended.wait(timeout_s)
+        self.live.stop()
+        return self.frames
+
+
+def wait_for(condition, timeout_s=10.0):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)
+
+
+def test_each_new_picture_becomes_a_frame_with_rising_numbers_and_honest_times():
+    frames = Run(Pictures(20)).wait()
+    assert 5 <= len(frames) <= 20
+    assert [frame.seq for frame in frames] == list(range(len(frames)))
+    for frame in frames:
+        assert frame.sources == "video"
+        assert 0 < frame.publish_ns - frame.capture_ns < 1e9
+        assert frame.landmarks.shape == (478, 3)
+    assert frames[0].blendshapes is not frames[1].blendshapes
+
+
+def test_the_end_of_a_file_ends_the_run_and_an_error_is_kept():
+    run = Run(Pictures(3, then="error"))
+    run.wait()
+    assert str(run.live.capture.error) == "the pictures are lost"
+
+
+def test_a_slow_tracker_gets_the_newest_picture_and_drops_are_counted():
+    run = Run(Pictures(60), act=lambda _: time.sleep(0.03))
+    frames = run.wait()
+    numbers = [int(image[0, 0, 0]) for image in run.trackers[0].images]
+    assert numbers == sorted(numbers)
+    assert len(frames) < 40
+    assert run.live.status()["drops"]["capture"] >= 60 - len(frames) - 1
+
+
+def test_one_bad_picture_is_counted_said_once_and_the_stream_goes_on():
+    def act(number):
+        if number % 2:
+            raise ValueError("a bad picture\nwith a second line")
+
+    run = Run(Pictures(30, rate=60), act=act)
+    frames = run.wait()
+    assert len(frames) >= 20
+    assert run.live.status()["drops"]["bad_frames"] >= 10
+    assert run.reports == ["a picture could not be tracked (ValueError: a bad picture); the stream goes on"]
+    assert {frame.sources for frame in frames} == {"video", "held"}
+
+
+def test_a_publish_that_raises_does_not_end_the_stream():
+    frames = []
+
+    def publish(frame):
+        frames.append(frame)
+        if frame.seq == 2:
+            raise RuntimeError("full")
+
+    run = Run(Pictures(20, rate=60), publish=publish)
+    run.wait()
+    assert len(frames) >= 10
+    assert "RuntimeError: full" in run.reports[0]
+
+
+def test_a_gpu_that_fails_is_left_for_the_processor_once():
+    def act(number):
+        if number == 5 and len(run_box) and run_box[0].devices[-1] != "cpu":
+            raise OnnxruntimeFault("CUDA failure 700")
+
+    run_box: list[Run] = []
+    source = Pictures(30, rate=60)
+    run = Run(source, act=act)
+    run_box.append(run)
+    frames = run.wait()
+    assert run.devices == ["auto", "cpu"]
+    assert any("processor" in line for line in run.reports)
+    assert frames[-1].sources == "video"
+    assert frames[-1].confidence == pytest.approx(0.9)
+
+
+def test_on_the_processor_a_fault_of_the_network_is_a_bad_picture():
+    def act(number):
+        if number == 3:
+            raise OnnxruntimeFault("bad input")
+
+    run = Run(Pictures(15, rate=60), act=act, device="cpu")
+    run.wait()
+    assert run.devices == ["cpu"]
+    assert len(run.reports) == 1
+
+
+def test_when_the_camera_hangs_the_face_eases_to_rest_and_then_nothing_is_sent():
+    run = Run(Pictures(5, then="silence"), presence=PresenceConfig(hold_s=0.05, ease_s=0.2))
+    wait_for(lambda: run.frames and run.frames[-1].sources == "held" and run.frames[-1].confidence == 0)
+    time.sleep(0.1)
+    count = len(run.frames)
+    held = [frame for frame in run.frames if frame.sources == "held"]
+    assert len(held) >= 5
+    confidences = [frame.confidence for frame in held]
+    assert confidences == sorted(confidences, reverse=True)
+    assert len({frame.capture_ns for frame in held}) == 1  # no newer input is behind them
+    time.sleep(0.2)
+    assert len(run.frames) == count
+    run.live.stop()
+
+
+def test_a_face_that_leaves_and_comes_back():
+    run = Run(
+        Pictures(60, rate=100),
+        act=lambda number: "no face" if 20 <= number < 40 else None,
+        presence=PresenceConfig(hold_s=0.02, ease_s=0.1),
+    )
+    sources = "".join(frame.sources[0] for frame in run.wait())
+    assert sources.strip("v").strip("h") == ""
+    assert sources.startswith("v")
+    assert sources.endswith("v")
+    assert "h" in sources
+
+
+def test_status_says_what_is_going_on():
+    run = Run(Pictures(1000, rate=100))
+    wait_for(lambda: len(run.frames) > 60)
+    status = run.live.status()
+    run.live.stop()
+    video = {"kind": "test", "name": "pictures", "state": "running", "error": None, "rate": 100.0, "losses": 0}
+    assert status["devices"] == {"video": video}
+    assert 40 < status["rates"]["capture"] < 120
+    assert 40 < status["rates"]["publish"] < 120
+    assert set(status["latencies"]) == {"hand_over", "track", "filter", "publish", "total"}
+    assert status["latencies"]["total"] < 100
+    assert set(status["drops"]) == {"capture", "bad_frames"}
+
+
+def test_settings_change_between_frames_and_bad_ones_are_refused():
+    run = Run(Pictures(1000, rate=200))
+    wait_for(lambda: run.frames)
+    change = run.live.commands["set"]
+    change({"mirror": True, "smoothing": "off"})
+    wait_for(lambda: run.live._pipeline.mirror)
+    for args in ({}, {"volume": 3}, {"smoothing": "extreme"}, {"smoothing": ["low"]}, {"mirror": 1}, {"mirror": None}):
+        with pytest.raises(CommandError):
+            change(args)
+    assert run.live._pipeline.mirror
+    run.live.stop()
+
+
+def test_too_many_waiting_changes_are_refused():
+    live = Live(None, lambda _: None)
+    for _ in range(MAX_REQUESTS):
+        live.request(lambda _: None)
+    with pytest.raises(CommandError, match="busy"):
+        live.request(lambda _: None)
+
+
+def test_mirror_flips_the_picture():
+    tracker = FakeTracker()
+    pipeline = FacePipeline(lambda _: tracker, mirror=True)
+    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    pipeline.track(image, 0)
+    np.testing.assert_array_equal(tracker.images[0], image[:, ::-1])
+
+
+def test_networks_that_cannot_be_loaded_stop_the_capture_again():
+    source = Pictures(10**6, returns=True)
+    live = Live(source, lambda _: None, report=lambda _: None)
+
+    def fail():
+        raise RuntimeError("no networks")
+
+    with pytest.raises(RuntimeError, match="no networks"):
+        live.start(fail)
+    assert live.ended.is_set()
+    assert not live.capture._thread.is_alive()
+
+
+def test_stopping_is_quick_and_may_be_done_twice():
+    run = Run(Pictures(5, then="silence"))
+    wait_for(lambda: run.frames)
+    start = time.monotonic()
+    run.live.stop()
+    run.live.stop()
+    assert time.monotonic() - start < 1
+    assert not any(t.name.startswith("facewire") for t in threading.enumerate())
+
+
+def test_a_stream_leaves_no_garbage():
+    tracker = FakeTracker()
+    tracker.images = SimpleNamespace(append=lambda _: None)
+    pipeline, image = FacePipeline(lambda _: tracker), np.zeros((48, 64, 3), np.uint8)
+    live = Live(None, lambda _: None)
+    live._pipeline = pipeline
+
+    def run(frames):
+        for i in range(frames):
+            live._step(pipeline, CapturedImage(image, i * 10**7))
+
+    run(200)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        run(100)
+        before = tracemalloc.get_traced_memory()[0]
+        run(3000)
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2000
