@@ -2,13 +2,15 @@
 
 TensorFlow Lite keeps images as [batch, height, width, channels]; ONNX Runtime is fast on [batch, channels, height,
 width]. Each value is held in whichever of the two its operator made and is turned only where a reader needs the
-other: in these networks that happens at the detector's heads alone. Weights stored as 16-bit floats become 32-bit
-constants. Three rewrites keep ONNX Runtime in its blocked layout, where convolutions and additions run several times
-faster; each gives the same numbers up to float32 rounding:
+other: in these networks that happens at the detector's heads and where Attention Mesh cuts out regions. Weights stored
+as 16-bit floats become 32-bit constants. What is rewritten gives the same numbers up to float32 rounding; the first two
+keep ONNX Runtime in its blocked layout, where convolutions and additions run several times faster:
 
-- PReLU(x) = a·x + (1−a)·relu(x), two 1×1 depthwise convolutions;
+- PReLU = two 1×1 depthwise convolutions, see `operators.prelu`;
 - padding with zero channels = a 1×1 convolution with an identity matrix;
-- a 1×1 convolution over a single row = a matrix product.
+- equal steps of parallel branches become one step, see `lanes`;
+- a 1×1 convolution over a single row = a matrix product, layer normalisation written out in nine steps = one step, and
+  rows that the answer does not depend on are not computed.
 
 `reader` reads the file, `operators` and MediaPipe's own in `custom` translate one operator each, `values` keeps what
 they made, `graph` collects nodes. NETWORKS is the layout of the converted models' inputs and outputs.
@@ -23,6 +25,7 @@ import onnx
 
 from facewire.models.errors import ModelError
 from facewire.models.tflite.custom import CUSTOM
+from facewire.models.tflite.lanes import merge_lanes
 from facewire.models.tflite.operators import OPERATORS
 from facewire.models.tflite.reader import Operator, read_network
 from facewire.models.tflite.values import Values
@@ -57,10 +60,12 @@ NETWORKS: dict[str, NetworkSpec] = {
 def convert(source: bytes, spec: NetworkSpec, *, layers: bool = False) -> onnx.ModelProto:
     """The ONNX model of a .tflite file's bytes.
 
-    With `layers`, every inner tensor is an output too, in TensorFlow Lite's layout, named `t<index>`: for checks.
+    With `layers`, every inner tensor is an output too, in TensorFlow Lite's layout, named `t<index>`, and parallel
+    branches stay apart: for checks.
     Raises ModelError where the file is damaged or uses what this converter does not know.
     """
-    values = Values(read_network(source))
+    network = read_network(source)
+    values = Values(network if layers else merge_lanes(network))
     _bind_input(values, spec)
     for operator in values.network.operators:
         _translate(values, operator)

@@ -20,12 +20,17 @@ class GraphBuilder:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
+    made: dict[tuple[str, tuple[str, ...], str], str] = field(default_factory=dict)
     counter: int = 0
 
     def add(self, operator: str, inputs: list[str], name: str | None = None, **attributes: Any) -> str:
-        """Adds one node with one output and returns the output's name."""
+        """Adds one node with one output and returns the output's name; an equal node that is there already does."""
+        key = (operator, tuple(inputs), repr(sorted(attributes.items())))
+        if name is None and key in self.made:
+            return self.made[key]
         self.counter += 1
         output = name or f"{operator.lower()}_{self.counter}"
+        self.made[key] = output
         self.nodes.append(helper.make_node(operator, inputs, [output], name=f"n{self.counter}", **attributes))
         return output
 

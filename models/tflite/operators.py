@@ -14,7 +14,7 @@ import numpy as np
 from facewire.models.errors import ModelError
 from facewire.models.tflite.layer_norm import match_layer_norm
 from facewire.models.tflite.reader import Operator
-from facewire.models.tflite.values import Affine, Values
+from facewire.models.tflite.values import Affine, Signs, Values
 
 _SAME = 0
 _NO_ACTIVATION, _RELU = 0, 1
@@ -24,7 +24,7 @@ def conv(values: Values, op: Operator) -> None:
     """Weights come as [out, height, width, in]. A 1×1 one over a single row is a matrix product."""
     weights = values.numbers(op.inputs[1])
     if values.shape(op.inputs[0])[1] > 1 or weights.shape[1:3] != (1, 1) or values.is_nchw(op.inputs[0]):
-        _convolve(values, op, weights.transpose(0, 3, 1, 2), group=1)
+        _convolve(values, op, weights.transpose(0, 3, 1, 2), group=op.options.get("lanes", 1))
     elif values.is_turned(op.inputs[0]):
         result = matrix_conv(values, op, values.turned(op.inputs[0]), turned=True)
         values.put_turned(op.outputs[0], result)
@@ -49,12 +49,29 @@ def depthwise_conv(values: Values, op: Operator) -> None:
 
 
 def _convolve(values: Values, op: Operator, weights: np.ndarray[Any, Any], group: int) -> None:
-    constants = [values.graph.constant(weights), values.graph.constant(values.numbers(op.inputs[2]))]
+    """Negated input channels are made good by the weights, and so are the ones that the next sum wants negated."""
+    source, signs = values.signed(op.inputs[0])
+    wanted = _wanted_signs(values, op.outputs[0])
+    outputs, inputs = weights.shape[:2]
+    per_output = np.repeat(signs.reshape(group, 1, inputs), outputs // group, axis=1).reshape(outputs, inputs, 1, 1)
+    kernel = values.graph.constant(weights * per_output * wanted[:, None, None, None])
+    bias = values.graph.constant(values.numbers(op.inputs[2]) * wanted)
     dilations = (op.options["dilation_h"], op.options["dilation_w"])
     window = _window(values, op, (weights.shape[2], weights.shape[3]), dilations)
-    inputs = [values.nchw(op.inputs[0]), *constants]
-    result = values.graph.add("Conv", inputs, group=group, dilations=dilations, **window)
-    values.put_nchw(op.outputs[0], _activate(values, op, result))
+    result = values.graph.add("Conv", [source, kernel, bias], group=group, dilations=dilations, **window)
+    values.put_signed(op.outputs[0], _activate(values, op, result), wanted)
+
+
+def _wanted_signs(values: Values, index: int) -> Signs:
+    """Those of the tensor that this one is going to be added to, where that is all that becomes of it."""
+    plain = np.ones(values.shape(index)[3], np.float32)
+    readers = values.consumers.get(index, [])
+    if len(readers) != 1 or readers[0].code != "ADD":
+        return plain
+    other = next((i for i in readers[0].inputs if i != index), index)
+    if values.producers[index].options.get("activation") or not values.is_nchw(other):
+        return plain
+    return values.signed(other)[1]
 
 
 def max_pool(values: Values, op: Operator) -> None:
@@ -77,18 +94,17 @@ def _window(values: Values, op: Operator, kernel: tuple[int, int], dilations: tu
 
 
 def prelu(values: Values, op: Operator) -> None:
-    """PReLU(x) = a·x + (1−a)·relu(x); where no slope exceeds 1 the ReLU can follow its factor and be fused to it."""
-    value, slope = values.nchw(op.inputs[0]), values.numbers(op.inputs[1]).reshape(-1)
-    if (slope <= 1).all():
-        above = values.graph.add("Relu", [_scale(values, value, 1 - slope)])
-    else:
-        above = _scale(values, values.graph.add("Relu", [value]), 1 - slope)
-    values.put_nchw(op.outputs[0], values.graph.add("Add", [_scale(values, value, slope), above]))
+    """PReLU(x) = a·x + relu((1−a)·x) where a ≤ 1, and −PReLU(x) = −x + relu((1−a)·x) where a > 1.
 
-
-def _scale(values: Values, value: str, factors: np.ndarray[Any, Any]) -> str:
-    kernel = values.graph.constant(factors.reshape(-1, 1, 1, 1))
-    return values.graph.add("Conv", [value, kernel], kernel_shape=(1, 1), group=factors.size)
+    So each channel takes two depthwise convolutions, one with its ReLU fused and one with the sum fused, and a channel
+    whose slope exceeds 1 comes out negated; what reads it makes that good in its own weights.
+    """
+    slope = values.numbers(op.inputs[1]).reshape(-1)
+    name, signs = values.signed(op.inputs[0])
+    above = values.graph.add("Relu", [values.scaled(name, (1 - slope) * signs)])
+    linear = values.scaled(name, np.where(slope > 1, -1, slope) * signs)
+    result = values.graph.add("Add", [linear, above])
+    values.put_signed(op.outputs[0], result, np.where(slope > 1, -1, 1).astype(np.float32))
 
 
 def pad(values: Values, op: Operator) -> None:
@@ -97,10 +113,26 @@ def pad(values: Values, op: Operator) -> None:
     extra = int(amounts[-1, 1])
     if amounts.shape != (4, 2) or int(amounts.sum()) != extra:
         raise ModelError("the network pads other than at the end of the channels, which this converter does not know")
-    channels = values.shape(op.inputs[0])[3]
-    kernel = values.graph.constant(np.eye(channels + extra, channels, dtype=np.float32)[:, :, None, None])
-    result = values.graph.add("Conv", [values.nchw(op.inputs[0]), kernel], kernel_shape=(1, 1))
-    values.put_nchw(op.outputs[0], result)
+    lanes = op.options.get("lanes", 1)
+    channels = values.shape(op.inputs[0])[3] // lanes
+    identity = np.tile(np.eye(channels + extra, channels, dtype=np.float32), (lanes, 1))
+    signs = _wanted_signs(values, op.outputs[0])
+    kernel = values.graph.constant((identity * signs[:, None])[:, :, None, None])
+    result = values.graph.add("Conv", [values.nchw(op.inputs[0]), kernel], kernel_shape=(1, 1), group=lanes)
+    values.put_signed(op.outputs[0], result, signs)
+
+
+def lanes(values: Values, op: Operator) -> None:
+    """Some lanes of a wide tensor, in another order or number: see the module `lanes`."""
+    if op.inputs[0] in values.affine:
+        wide, picked = values.affine[op.inputs[0]], values.graph.ints(*op.options["picked"])
+        parts = [values.graph.add("Gather", [name, picked], axis=0) for name in (wide.linear, wide.offset)]
+        values.affine[op.outputs[0]] = Affine(*parts)
+        return
+    width = values.shape(op.inputs[0])[3] // op.options["lanes"]
+    channels = np.concatenate([np.arange(width) + width * lane for lane in op.options["picked"]])
+    inputs = [values.nchw(op.inputs[0]), values.graph.constant(channels.astype(np.int64))]
+    values.put_nchw(op.outputs[0], values.graph.add("Gather", inputs, axis=1))
 
 
 def unary(operator: str, values: Values, op: Operator) -> None:
@@ -122,10 +154,15 @@ def binary(operator: str, values: Values, op: Operator) -> None:
 def add(values: Values, op: Operator) -> None:
     """The last step of a layer norm written out, or just a sum."""
     norm = match_layer_norm(values, op)
-    if norm is None:
+    if norm is not None:
+        values.put(op.outputs[0], norm.apply(values, values.plain(norm.source)))
+    elif op.options["activation"] or not all(values.is_nchw(index) for index in op.inputs):
         binary("Add", values, op)
     else:
-        values.put(op.outputs[0], norm.apply(values, values.plain(norm.source)))
+        (left, signs), (right, others) = (values.signed(index) for index in op.inputs)
+        if (signs != others).any():
+            right = values.scaled(right, signs * others)
+        values.put_signed(op.outputs[0], values.graph.add("Add", [left, right]), signs)
 
 
 def multiply(values: Values, op: Operator) -> None:
@@ -134,8 +171,8 @@ def multiply(values: Values, op: Operator) -> None:
         binary("Mul", values, op)
         return
     affine, factors = values.affine[op.inputs[0]], values.numbers(op.inputs[1]).reshape(4, 4)
-    linear = values.graph.add("Mul", [affine.linear, values.graph.constant(factors[:2, :2].T)])
-    offset = values.graph.add("Mul", [affine.offset, values.graph.constant(factors[None, :2, 3])])
+    linear = values.graph.add("Mul", [affine.linear, values.graph.constant(factors[None, :2, :2].transpose(0, 2, 1))])
+    offset = values.graph.add("Mul", [affine.offset, values.graph.constant(factors[None, None, :2, 3])])
     values.affine[op.outputs[0]] = Affine(linear, offset)
 
 
@@ -275,6 +312,7 @@ OPERATORS: dict[str, Callable[[Values, Operator], None]] = {
     "DEPTHWISE_CONV_2D": depthwise_conv,
     "DEQUANTIZE": dequantize,
     "DIV": partial(binary, "Div"),
+    "LANES": lanes,
     "LOGISTIC": partial(unary, "Sigmoid"),
     "MAX_POOL_2D": max_pool,
     "MEAN": mean,
