@@ -1,8 +1,9 @@
 """Replays a session as if it were live: the recorded frames, at their times, with commands to pause, seek and step.
 
-The time line of a replay is the recorded session's: its clock shows the first frame's time when that frame is due and then
-runs like any clock. So a replay that nobody touches publishes the very frames that were recorded, on every run; where time
-is moved (speed, loop, pause, seek) a frame's stamps move with it, and the time from capture to publication stays.
+The time line of a replay is the recorded session's: its clock shows the first frame's time when that frame is due, and
+then runs like any clock. So a replay that nobody touches publishes the very frames that were recorded, on every run;
+where time is moved (speed, loop, pause, seek) a frame's stamps move with it, and the time from capture to publication
+stays.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from facewire.bridge.errors import CommandError
+from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.reader import Session
 from facewire.runtime.clock import Clock, now_ns
@@ -21,7 +22,6 @@ NS_PER_S = 1_000_000_000
 LEAD_NS = 50_000_000
 """From the start of a replay to its first frame, so that a subscriber's first pings come before it."""
 MIN_SPEED, MAX_SPEED = 0.05, 20.0
-LOOK_BACK_NS = 2 * NS_PER_S
 MAX_STEP = 1000
 
 
@@ -68,8 +68,8 @@ class ReplayClock:
 class Replay:
     """Hands the frames of a session to ``publish`` on a thread of its own, each when it is due.
 
-    Carries over the playhead, the frame that is next, and the last ``seq`` that went out: numbers go on counting over loops
-    and seeks, and keep the gaps that the recording has.
+    Carries over the playhead, the frame that is next, and the last ``seq`` that went out: numbers go on counting over
+    loops and seeks, and keep the gaps that the recording has.
     """
 
     def __init__(
@@ -97,6 +97,8 @@ class Replay:
         self.playhead = Playhead(self.start_ns, self.start_ns, speed)
         self.ended = threading.Event()
         """Set when the last frame has gone out, unless it loops; cleared by a seek."""
+        self.error: FacewireError | None = None
+        """Why it ended before its time: the file is damaged."""
         self.published = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -152,8 +154,13 @@ class Replay:
 
     def _run(self) -> None:
         with self._changed:
-            while not self._stopping:
-                self._turn()
+            try:
+                while not self._stopping:
+                    self._turn()
+            except FacewireError as error:
+                self.error = error
+                self.playhead.paused = True
+                self.ended.set()
 
     def _turn(self) -> None:
         """Publish the next frame if it is due, or wait for that, or for a command."""
@@ -173,9 +180,11 @@ class Replay:
             self.playhead.paused = True
             self.ended.set()
             return
-        gap_ns = self._session.duration_ns // max(1, self._session.frame_count - 1)
-        self.playhead.move(self.start_ns, due_ns + max(1, round(gap_ns / self.playhead.speed)))
+        self.playhead.move(self.start_ns, due_ns + max(1, round(self._interval_ns() / self.playhead.speed)))
         self._seek(self.start_ns)
+
+    def _interval_ns(self) -> int:
+        return self._session.duration_ns // max(1, self._session.frame_count - 1)
 
     def _send(self, stamp_ns: int) -> None:
         """Publish the next frame with ``stamp_ns`` as its time of publication, and read the one after it."""
@@ -251,7 +260,9 @@ class Replay:
                 self._next = next(self._frames, self._next)
             target = self._next
         else:
-            before = self._session.frames(max(self.start_ns, self.playhead.place_ns - LOOK_BACK_NS), self.playhead.place_ns)
+            look_back_ns = (2 - count) * 2 * self._interval_ns() + NS_PER_S
+            place_ns = self.playhead.place_ns
+            before = self._session.frames(max(self.start_ns, place_ns - look_back_ns), place_ns)
             shown = [item for item in before if self._next is None or item[0] < self._next[0]]
             target = shown[max(0, len(shown) - 1 + count)] if shown else None
         if target is not None:

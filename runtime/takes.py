@@ -1,0 +1,167 @@
+"""Takes of a live server: started and stopped by command, one after the other, in one folder."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from facewire.bridge.codec import Message
+from facewire.bridge.errors import CommandError, FacewireError
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.recording.errors import RecordingError
+from facewire.bridge.recording.layout import SUFFIX, AudioBlock, AudioFormat, SessionMetadata
+from facewire.bridge.recording.partfile import part_path, reason
+from facewire.runtime.clock import Clock, now_ns
+from facewire.runtime.recorder import Recorder
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+"""What a client may call a take: nothing that leaves the folder."""
+
+StatusCall = Callable[[], Mapping[str, Any]]
+
+
+class Takes:
+    """Records into ``folder`` from ``record_start`` to ``record_stop``.
+
+    Offers may come from any thread and cost nothing between takes; the commands may come from any thread too.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        status: StatusCall = dict,
+        hello: Callable[[], Message] = dict,
+        keep_device_names: bool = False,
+        report: Callable[[str], None] = print,
+        clock: Clock = now_ns,
+        wall_clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Make ``folder`` where it is not there.
+
+        Raises:
+            RecordingError: it cannot be made.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecordingError(f"cannot make the folder {folder}: {reason(error)}") from None
+        self.folder = folder
+        self._status, self._hello, self._keep_names = status, hello, keep_device_names
+        self._report, self._clock, self._wall_clock_ns = report, clock, wall_clock_ns
+        self._recorder: Recorder | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
+        """What clients may ask, by name."""
+        return {"record_start": self._start, "record_stop": self._stop}
+
+    def offer_frame(self, frame: FaceFrame) -> None:
+        """Have ``frame`` recorded if a take is running. Never blocks and raises nothing."""
+        if (recorder := self._recorder) is not None:
+            recorder.offer_frame(frame)
+
+    def offer_audio(self, block: AudioBlock, audio: AudioFormat) -> None:
+        """Have samples recorded if a take is running. Never blocks and raises nothing."""
+        if (recorder := self._recorder) is not None:
+            recorder.offer_audio(block, audio)
+
+    def start(self, name: str | None = None) -> Path:
+        """Begin a take and return its path.
+
+        Raises:
+            CommandError: one is running already.
+            SessionError, RecordingError: it cannot be written.
+        """
+        with self._lock:
+            if self._recorder is not None and self._recorder.active:
+                raise CommandError(f"a take is running already: {self._recorder.path.name}; stop it first")
+            metadata = SessionMetadata(
+                started_unix_ns=self._wall_clock_ns(),
+                started_clock_ns=self._clock(),
+                hello=self._hello(),
+                devices=self._devices(),
+            )
+            path = self._free_path(name or time.strftime("take-%Y%m%d-%H%M%S"))
+            recorder = Recorder(path, metadata, status=self._recorded_status, report=self._report, clock=self._clock)
+            recorder.start()
+            self._recorder = recorder
+            return path
+
+    def stop(self) -> Path | None:
+        """End the running take and return its path; None where none is running.
+
+        Raises:
+            RecordingError: it could not be finished, or had failed before.
+        """
+        with self._lock:
+            recorder, self._recorder = self._recorder, None
+            return None if recorder is None else recorder.stop()
+
+    def state(self) -> dict[str, Any]:
+        """Return the keys that the status message gets."""
+        recorder = self._recorder
+        if recorder is None:
+            return {"recording": None}
+        return {
+            "recording": {
+                "file": recorder.path.name,
+                "seconds": round((self._clock() - recorder.started_ns) / 1e9, 1),
+                "frames": recorder.counts.frames,
+                "refused": recorder.counts.refused_frames + recorder.counts.refused_audio,
+                "error": None if recorder.error is None else str(recorder.error),
+            }
+        }
+
+    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        name = args.get("name")
+        if name is not None and (not isinstance(name, str) or NAME.fullmatch(name) is None):
+            raise CommandError("name must be letters, digits, spaces, dots, dashes or underscores, 64 at most")
+        return {"file": self.start(name).name}
+
+    def _stop(self, _args: Mapping[str, Any]) -> dict[str, Any]:
+        recorder = self._recorder
+        if recorder is None:
+            raise CommandError("no take is running")
+        path = self.stop()
+        assert path is not None
+        return {"file": path.name, "frames": recorder.counts.frames, "refused": recorder.counts.refused_frames}
+
+    def _free_path(self, stem: str) -> Path:
+        stem = stem.removesuffix(SUFFIX)
+        path, number = self.folder / f"{stem}{SUFFIX}", 1
+        while path.exists() or part_path(path).exists():
+            number += 1
+            path = self.folder / f"{stem}-{number}{SUFFIX}"
+        return path
+
+    def _devices(self) -> dict[str, Any] | None:
+        return {"devices": self._status().get("devices", [])} if self._keep_names else None
+
+    def _recorded_status(self) -> Mapping[str, Any]:
+        """The status, without the devices' names unless the user agreed to keep them."""
+        status = dict(self._status())
+        if not self._keep_names:
+            status["devices"] = [without_names(device) for device in status.get("devices", [])]
+        return status
+
+
+def without_names(device: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a device's state without what could tell whose it is: its name, and errors, which quote it."""
+    return {key: value for key, value in device.items() if key not in ("name", "error")}
+
+
+def finish(takes: Takes, report: Callable[[str], None]) -> None:
+    """End the running take at the end of the program, and say in one line where it is or what went wrong."""
+    try:
+        path = takes.stop()
+    except FacewireError as error:
+        report(str(error))
+        return
+    if path is not None:
+        report(f"recorded {path}")

@@ -1,0 +1,236 @@
+"""Replays: the recorded frames at their times, on every run the same, and commands that move the time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facewire.bridge.client_blocking import connect_blocking
+from facewire.bridge.codec import Encoder
+from facewire.bridge.config import ServerConfig
+from facewire.bridge.errors import CommandError
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.recording.cut import TimeRange, cut
+from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.reader import open_session
+from facewire.bridge.server import LiveServer
+from facewire.runtime.clock import now_ns
+from facewire.runtime.replay import LEAD_NS, Playhead, Replay, ReplayClock
+
+MakeTake = Callable[..., Path]
+
+
+class Taker:
+    """Takes frames as a server does, with the moment in which each came."""
+
+    def __init__(self) -> None:
+        self.frames: list[FaceFrame] = []
+        self.came_ns: list[int] = []
+        self._news = threading.Condition()
+
+    def __call__(self, frame: FaceFrame) -> None:
+        with self._news:
+            self.came_ns.append(now_ns())
+            self.frames.append(frame)
+            self._news.notify_all()
+
+    def wait_for(self, count: int) -> list[FaceFrame]:
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.frames) >= count, 20), f"{len(self.frames)} of {count} came"
+            return list(self.frames)
+
+
+def play(path: Path, **options: object) -> tuple[Taker, Replay]:
+    taker = Taker()
+    replay = Replay(open_session(path), taker, **options)  # type: ignore[arg-type]
+    replay.start()
+    return taker, replay
+
+
+def packed(frames: list[FaceFrame]) -> list[bytes]:
+    encoder = Encoder()
+    return [encoder.frame(frame) for frame in frames]
+
+
+def test_the_playhead_is_a_line() -> None:
+    head = Playhead(1_000, 50_000, speed=2.0)
+    assert head.due_ns(3_000) == 51_000
+    assert head.at_ns(51_000) == 3_000
+    head.paused = True
+    assert head.at_ns(99_000) == 1_000
+
+
+def test_the_clock_stands_until_the_start() -> None:
+    times = iter([100, 175])
+    clock = ReplayClock(7_000, lambda: next(times))
+    assert clock() == 7_000
+    clock.start()
+    assert clock() == 7_075
+
+
+def test_two_replays_are_the_recorded_bytes(make_take: MakeTake) -> None:
+    path = make_take(seconds=0.5)
+    with open_session(path) as session:
+        recorded = [stored.data for stored in session.messages("frame")]
+    for _ in range(2):
+        taker, replay = play(path)
+        assert replay.ended.wait(10)
+        replay.stop()
+        assert packed(taker.frames) == recorded
+
+
+def test_frames_come_in_their_time(make_take: MakeTake) -> None:
+    taker, replay = play(make_take(seconds=1))
+    assert replay.ended.wait(10)
+    replay.stop()
+    came_ns = np.array(taker.came_ns)
+    due_ns = np.array([frame.publish_ns for frame in taker.frames])
+    late_ns = (came_ns - came_ns[0]) - (due_ns - due_ns[0])
+    assert np.median(np.abs(late_ns)) < 5e6  # benchmarks/recording.py has the real figure
+
+
+def test_the_replay_clock_shows_when_frames_are_due(make_take: MakeTake) -> None:
+    path, late_ns = make_take(seconds=0.3), []
+    session = open_session(path)
+
+    def publish(frame: FaceFrame) -> None:
+        late_ns.append(replay.clock() - frame.publish_ns)
+
+    replay = Replay(session, publish)
+    assert replay.clock() == session.start_ns - LEAD_NS
+    replay.start()
+    assert replay.ended.wait(10)
+    replay.stop()
+    assert min(late_ns) >= 0
+    assert sorted(late_ns)[len(late_ns) // 2] < 5e6
+
+
+def test_speed_moves_the_stamps_and_keeps_the_latency(make_take: MakeTake) -> None:
+    path, runs = make_take(seconds=1), []
+    for _ in range(2):
+        taker, replay = play(path, speed=4.0)
+        assert replay.ended.wait(10)
+        replay.stop()
+        runs.append(packed(taker.frames))
+        stamps = np.array([frame.publish_ns for frame in taker.frames])
+        assert np.abs(np.diff(stamps) - 1e9 / 240).max() < 2
+        assert {frame.publish_ns - frame.capture_ns for frame in taker.frames} == {9_000_000}
+    assert runs[0] == runs[1]
+
+
+def test_loops_go_on_counting_and_never_step_back(make_take: MakeTake) -> None:
+    taker, replay = play(make_take(seconds=0.1), loop=True)
+    frames = taker.wait_for(20)
+    replay.stop()
+    assert [frame.seq for frame in frames[:20]] == list(range(20))
+    stamps = np.array([frame.publish_ns for frame in frames[:20]])
+    assert np.abs(np.diff(stamps) - 1e9 / 60).max() < 3
+    np.testing.assert_array_equal(frames[0].blendshapes, frames[6].blendshapes)
+
+
+def test_a_part_and_a_joined_session(make_take: MakeTake, tmp_path: Path) -> None:
+    path = make_take(seconds=1)
+    with open_session(path) as session:
+        part_ns = TimeRange(0.5, 0.7).resolve_ns(session)
+    taker, replay = play(path, part_ns=part_ns)
+    assert replay.ended.wait(10)
+    replay.stop()
+    assert [frame.seq for frame in taker.frames] == list(range(30, 43))
+    cut([path, path], tmp_path / "twice.mcap", TimeRange(0.0, 0.1))
+    taker, replay = play(tmp_path / "twice.mcap")
+    assert replay.ended.wait(10)
+    replay.stop()
+    assert [frame.seq for frame in taker.frames] == list(range(14))
+    assert np.diff([frame.publish_ns for frame in taker.frames]).min() > 16_000_000
+
+
+def test_pause_seek_step_and_resume(make_take: MakeTake) -> None:
+    taker, replay = play(make_take(seconds=3))
+    taker.wait_for(5)
+    ask = replay.commands
+    state = ask["pause"]({})
+    assert state["paused"]
+    shown = len(taker.frames)
+    last = taker.frames[-1]
+    time.sleep(0.1)
+    assert len(taker.frames) == shown
+
+    assert ask["step"]({})["paused"]
+    assert taker.frames[-1].seq == last.seq + 1
+    jaw = [round(float(frame.blendshapes[17]), 4) for frame in taker.frames]
+    assert ask["step"]({"frames": -1})["paused"]
+    assert round(float(taker.frames[-1].blendshapes[17]), 4) == jaw[-2]
+
+    assert ask["seek"]({"time_s": 2.0})["time_s"] == 2.0
+    at_two = taker.frames[-1]
+    with open_session(replay._session.path) as session:
+        expected = next(session.frames(session.start_ns + 2 * 10**9))[1]
+    np.testing.assert_array_equal(at_two.blendshapes, expected.blendshapes)
+    assert abs(replay.clock() - at_two.publish_ns) < 100_000_000
+    assert at_two.publish_ns - at_two.capture_ns == 9_000_000
+
+    ask["resume"]({})
+    frames = taker.wait_for(len(taker.frames) + 10)
+    replay.stop()
+    assert np.all(np.diff([frame.seq for frame in frames]) == 1)
+    assert np.all(np.diff([frame.publish_ns for frame in frames]) > 0)
+
+
+def test_at_the_end_it_waits_and_can_be_started_again(make_take: MakeTake) -> None:
+    taker, replay = play(make_take(seconds=0.1))
+    assert replay.ended.wait(10)
+    assert replay.state()["ended"]
+    assert replay.state()["time_s"] == pytest.approx(0.083, abs=0.001)
+    replay.commands["resume"]({})
+    taker.wait_for(12)
+    replay.commands["speed"]({"speed": 2.0})
+    assert replay.state()["speed"] == 2.0
+    replay.stop()
+
+
+def test_commands_check_what_they_are_given(make_take: MakeTake) -> None:
+    _, replay = play(make_take(seconds=1))
+    for name, args in (
+        ("seek", {}),
+        ("seek", {"time_s": "1"}),
+        ("seek", {"time_s": 5.0}),
+        ("seek", {"time_s": float("nan")}),
+        ("seek", {"time_s": True}),
+        ("speed", {"speed": 0}),
+        ("step", {"frames": 10**9}),
+    ):
+        with pytest.raises(CommandError, match="must be a number of"):
+            replay.commands[name](args)
+    replay.stop()
+
+
+def test_a_damaged_file_ends_the_replay_with_its_reason(make_take: MakeTake) -> None:
+    path = make_take(seconds=2)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    _, replay = play(path, speed=20.0)
+    assert replay.ended.wait(10)
+    replay.stop()
+    assert isinstance(replay.error, SessionError)
+
+
+def test_clients_get_a_replay_as_if_it_were_live(make_take: MakeTake) -> None:
+    replay = Replay(open_session(make_take(seconds=2)), lambda frame: server.publish(frame))
+    server = LiveServer(ServerConfig(port=0), clock_ns=replay.clock, commands=replay.commands, status=replay.status)
+    with server, connect_blocking(server.url, buffer=256) as client:
+        with pytest.raises(TimeoutError):
+            client.next_frame(timeout_s=0.3)
+        deadline = time.monotonic() + 5
+        while server.subscribers == 0 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        replay.start()
+        frames = [client.next_frame(timeout_s=5) for _ in range(100)]
+    replay.stop()
+    assert all(frame is not None for frame in frames)
+    assert [frame.seq for frame in frames if frame is not None] == list(range(100))
