@@ -49,23 +49,21 @@ def run(args: argparse.Namespace) -> int:
     del args
     from rich.console import Console
     from rich.padding import Padding
+    from rich.text import Text
 
     console = Console(highlight=False)
     colours = {"ok": "green", "note": "yellow", "bad": "bold red"}
     bad = 0
     for finding in findings():
         bad += finding.verdict == "bad"
-        mark = f"[{colours[finding.verdict]}]{MARKS[finding.verdict]}[/]"
-        console.print(f"{mark} {finding.topic}: {_plain(finding.text)}", soft_wrap=not console.is_terminal)
-        if finding.advice:
-            console.print(Padding(_plain(finding.advice), (0, 0, 0, 2)), soft_wrap=not console.is_terminal)
+        line = Text(f"{MARKS[finding.verdict]} {finding.topic}: {finding.text}")
+        line.stylize(colours[finding.verdict], 0, 1)
+        console.print(line, soft_wrap=not console.is_terminal)
+        if finding.advice and console.is_terminal:
+            console.print(Padding(Text(finding.advice), (0, 0, 0, 2), expand=False))
+        elif finding.advice:
+            print(f"  {finding.advice}")
     return 1 if bad else 0
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def findings() -> Iterator[Finding]:

@@ -17,7 +17,11 @@ def add_parser(commands: Subparsers) -> None:
         "them,\nso that later runs need no network.",
         "facewire models\nfacewire models pull",
     )
-    parser.add_argument("--sources", action="store_true", help="also show where each file comes from and where it lies")
+    parser.add_argument(
+        "--sources",
+        action="store_true",
+        help="also show where each file comes from, in the order tried, and where it lies",
+    )
     parser.set_defaults(run=run_list)
     actions = parser.add_subparsers(metavar="ACTION")
     pull = command_parser(
@@ -35,22 +39,13 @@ def add_parser(commands: Subparsers) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Prints a row for each file; touches no network."""
-    from rich.console import Console
-    from rich.table import Table
-
     from facewire.models.assets import list_assets
 
-    table = Table(box=None, pad_edge=False, show_edge=False)
-    table.add_column("name", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("licence", overflow="fold")
-    if args.sources:
-        table.add_column("from, tried in this order; then where it is kept", overflow="fold")
     for asset in list_assets():
-        row = [asset.name, "ready" if asset.cached else "not fetched", f"{asset.bytes / 1e6:.1f} MB", asset.licence]
-        table.add_row(*row, *(["\n".join((*asset.sources, str(asset.path)))] if args.sources else []))
-    Console(highlight=False).print(table)
+        state = "ready" if asset.cached else "not fetched"
+        print(f"{asset.name:18}{state:13}{asset.bytes / 1e6:4.1f} MB  {asset.licence}")
+        if args.sources:
+            print("".join(f"    from {source}\n" for source in asset.sources) + f"    kept in {asset.path}")
     return 0
 
 

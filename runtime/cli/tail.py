@@ -115,21 +115,18 @@ def _waiting(client: BlockingClient) -> str:
 
 
 def _facts(client: BlockingClient, screen: Screen) -> list[str]:
-    """The lines above the bars: how fast, how late, from where."""
+    """What stands above the bars: from where, how fast, how late."""
     inner, status = client.client, client.client.status or {}
     latency = "–" if inner.latency_ms is None else f"{inner.latency_ms:.1f} ms"
     rate = (status.get("rates") or {}).get("publish")
     total = (status.get("latencies") or {}).get("total")
     devices = [device for device in (status.get("devices") or {}).values() if isinstance(device, dict)]
-    facts = [
+    return [
+        *(f"{device.get('name')} {device.get('state')}" for device in devices),
         f"server {rate:.1f} fps" if isinstance(rate, (int, float)) else f"shown {screen.rate():.1f} fps",
         f"camera to sent {total:.1f} ms" if isinstance(total, (int, float)) else "",
         f"sent to here {latency}",
         f"{status['subscribers']} subscribed" if "subscribers" in status else "",
-    ]
-    return [
-        " · ".join(fact for fact in facts if fact),
-        " · ".join(f"{device.get('name')} {device.get('state')}" for device in devices),
     ]
 
 
@@ -173,7 +170,7 @@ class Screen:
         frame = self._frame
         if frame is None:
             return []
-        top = [*(fact for fact in facts if fact), *_pose_lines(frame, width)]
+        top = [*_flow(facts, width), *_flow(_pose(frame), width)]
         columns = max(1, width // COLUMN_WIDTH)
         room = max(height - len(top), 1) * columns
         active = [i for i, peak in enumerate(self._peaks) if peak >= SHOWN_FROM]
@@ -185,19 +182,28 @@ class Screen:
         return [line[:width] for line in top + body][:height]
 
 
-def _pose_lines(frame: FaceFrame, width: int) -> list[str]:
+def _flow(parts: list[str], width: int) -> list[str]:
+    """The parts that are not empty, in as few lines as hold them."""
+    lines: list[str] = []
+    for part in filter(None, parts):
+        if lines and len(lines[-1]) + 3 + len(part) <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return lines
+
+
+def _pose(frame: FaceFrame) -> list[str]:
     from facewire.bridge.livelink_csv import head_angles
 
     yaw, pitch, roll = (math.degrees(angle) for angle in head_angles(frame.head))
     x, y, z = (100 * float(v) for v in frame.head[4:])
     left_yaw, left_pitch, right_yaw, right_pitch = (math.degrees(float(v)) for v in frame.gaze)
-    parts = [
+    return [
         f"face {frame.sources} {100 * frame.confidence:.0f} %",
         f"head {yaw:+.0f}° {pitch:+.0f}° {roll:+.0f}° at {x:+.0f} {y:+.0f} {z:+.0f} cm",
         f"eyes {left_yaw:+.0f}° {left_pitch:+.0f}° | {right_yaw:+.0f}° {right_pitch:+.0f}°",
     ]
-    whole = " · ".join(parts)
-    return [whole] if len(whole) <= width else parts
 
 
 def _bar(index: int, value: float, width: int) -> str:
