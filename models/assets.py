@@ -140,7 +140,7 @@ def _converted(asset: Asset, data: bytes) -> bytes:
     if asset.conversion == "onnx":
         from facewire.models.tflite import NETWORKS, convert
 
-        return convert(data, NETWORKS[asset.name]).SerializeToString()
+        return bytes(convert(data, NETWORKS[asset.name]).SerializeToString())
     if asset.conversion == "geometry":
         import io
 

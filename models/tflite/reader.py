@@ -26,7 +26,7 @@ OPERATORS = {
     41: "SUB", 42: "DIV", 45: "STRIDED_SLICE", 54: "PRELU", 59: "NEG", 74: "SUM", 75: "SQRT", 76: "RSQRT",
     99: "SQUARED_DIFFERENCE",
 }  # fmt: skip
-DTYPES = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 2: np.dtype("<i4"), 4: np.dtype("<i8")}
+DTYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 2: np.dtype("<i4"), 4: np.dtype("<i8")}
 
 # Options of each operator: name -> (field number, flatbuffer type, default).
 _BYTE, _INT, _BOOL = flat.Int8Flags, flat.Int32Flags, flat.BoolFlags
