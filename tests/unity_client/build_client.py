@@ -51,6 +51,7 @@ def compile_assembly(
         "-debug:portable",
         "-warn:4",
         "-warnaserror+",
+        "-nowarn:1701",  # NUnit was built against netstandard2.0, which 2.1 replaces.
         f"-target:{'exe' if executable else 'library'}",
         f"-out:{target}",
         *(f"-r:{path}" for path in sorted(tools.reference.glob("*.dll"))),
@@ -78,13 +79,19 @@ def build_core(tools: Toolchain, into: Path) -> Path:
 
 
 def build_harness(tools: Toolchain, core: Path, into: Path) -> Path:
-    """Compile the tests and the little programs that drive the real server into one executable that any .NET can run."""
+    """Compile the tests and the programs that meet the real server into one executable that any .NET can run."""
     nunit = into / tools.nunit.name
     if not nunit.exists():
         nunit.write_bytes(tools.nunit.read_bytes())
     sources = sources_below(PACKAGE / "Tests" / "Runtime", HERE / "harness")
     harness = compile_assembly(
-        tools, "Facewire.Harness", sources, into=into, references=[core, nunit], defines=["FACEWIRE_HARNESS"], executable=True
+        tools,
+        "Facewire.Harness",
+        sources,
+        into=into,
+        references=[core, nunit],
+        defines=["FACEWIRE_HARNESS"],
+        executable=True,
     )
     config = {
         "runtimeOptions": {
@@ -97,9 +104,16 @@ def build_harness(tools: Toolchain, core: Path, into: Path) -> Path:
     return harness
 
 
-def run_harness(tools: Toolchain, harness: Path, *arguments: str, timeout_s: float = 100) -> subprocess.CompletedProcess[str]:
+def run_harness(
+    tools: Toolchain, harness: Path, *arguments: str, timeout_s: float = 100
+) -> subprocess.CompletedProcess[str]:
     """Run the executable on .NET."""
     command = [str(tools.dotnet), "exec", str(harness), *arguments]
     return subprocess.run(
-        command, env=dict(tools.environment), capture_output=True, text=True, check=False, timeout=timeout_s
+        command, env=run_environment(tools), capture_output=True, text=True, check=False, timeout=timeout_s
     )
+
+
+def run_environment(tools: Toolchain) -> dict[str, str]:
+    """Return the environment in which the harness runs."""
+    return {**tools.environment, "FACEWIRE_GOLDEN": str(HERE.parent / "golden")}

@@ -22,6 +22,8 @@ namespace Facewire
                     return new ClientProblem("forbidden", $"{address} refuses this client: use the address that facewire serve printed.");
                 case CloseCause.NotFacewire:
                     return new ClientProblem("foreign", $"{address} answers, but is no Facewire server ({detail}): check host and port.");
+                case CloseCause.Busy:
+                    return new ClientProblem("busy", $"{address} takes no more clients now ({detail}); trying again.");
                 case CloseCause.TooLarge:
                     return new ClientProblem("too large", $"{address} sent {detail}: the connection was closed.");
                 case CloseCause.ClosedByServer:

@@ -172,7 +172,7 @@ namespace Facewire
         {
             if (_transport == null) return;
             var problem = ClientProblem.FromClose(cause, detail, _endpoint.Display);
-            if (cause == CloseCause.Unauthorized || cause == CloseCause.Forbidden) Fail(problem);
+            if (IsFinal(cause)) Fail(problem);
             else Retry(problem, nowNs);
         }
 
@@ -231,6 +231,10 @@ namespace Facewire
             State = state;
             StateChanged?.Invoke(state);
         }
+
+        /// <summary>Which refusals trying again would not change (wire.md, 1).</summary>
+        static bool IsFinal(CloseCause cause) =>
+            cause == CloseCause.Unauthorized || cause == CloseCause.Forbidden || cause == CloseCause.NotFacewire;
 
         static bool Passed(long sinceNs, long nowNs, double seconds) => nowNs - sinceNs > (long)(seconds * 1e9);
     }

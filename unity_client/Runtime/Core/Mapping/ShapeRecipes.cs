@@ -65,13 +65,20 @@ namespace Facewire
         /// <summary>The rows that make this shape; false where it is none of these.</summary>
         public static bool TryGet(string rigName, in ShapeName name, List<MapRow> rows)
         {
-            if (!Recipes.TryGetValue(name.Full, out var recipe)) return false;
+            if (!Recipes.TryGetValue(WithoutPrefix(name.Full), out var recipe)) return false;
             foreach (var part in recipe.Split(','))
             {
                 var words = part.Trim().Split(' ');
                 rows.Add(new MapRow(rigName, words[0], float.Parse(words[1], System.Globalization.CultureInfo.InvariantCulture)));
             }
             return true;
+        }
+
+        /// <summary>VRoid writes the mesh's name before each shape: "Face.M_F00_000_00_Fcl_MTH_A".</summary>
+        static string WithoutPrefix(string name)
+        {
+            var start = System.Math.Max(name.LastIndexOf("fcl", System.StringComparison.Ordinal), name.LastIndexOf("viseme", System.StringComparison.Ordinal));
+            return start > 0 ? name.Substring(start) : name;
         }
 
         static Dictionary<string, string> Make()

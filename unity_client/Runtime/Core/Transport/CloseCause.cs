@@ -12,8 +12,11 @@ namespace Facewire
         /// <summary>The server refuses this client, page or host name (HTTP 403).</summary>
         Forbidden,
 
-        /// <summary>Something answered that does not speak this protocol.</summary>
+        /// <summary>Something answered that does not speak this protocol, or not at this path.</summary>
         NotFacewire,
+
+        /// <summary>The server is full, shutting down, or behind a proxy that cannot reach it (HTTP 5xx).</summary>
+        Busy,
 
         /// <summary>A message was larger than the limit.</summary>
         TooLarge,

@@ -169,6 +169,7 @@ namespace Facewire
             // netstandard2.1 gives the status of a refused upgrade in the message only.
             if (error.Message.Contains("401")) return (CloseCause.Unauthorized, "wrong token");
             if (error.Message.Contains("403")) return (CloseCause.Forbidden, "refused by the server");
+            if (error.Message.Contains("'5")) return (CloseCause.Busy, error.Message);
             if (error.Message.Contains("status code")) return (CloseCause.NotFacewire, error.Message);
             var inner = Innermost(error);
             return (error is WebSocketException && error.InnerException == null ? CloseCause.NotFacewire : CloseCause.Unreachable, inner);

@@ -23,7 +23,8 @@ namespace Facewire
             if (type.Is(WireNames.Status)) return MessageKind.Status;
             if (type.Is(WireNames.Hello)) return MessageKind.Hello;
             if (type.Is(WireNames.Result)) return MessageKind.Result;
-            return type.Is(WireNames.Error) ? MessageKind.Error : MessageKind.Unknown;
+            if (type.Is(WireNames.Error)) return MessageKind.Error;
+            return type.IsUtf8() ? MessageKind.Unknown : MessageKind.Malformed;
         }
     }
 }

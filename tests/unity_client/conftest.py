@@ -1,0 +1,32 @@
+"""The compiled harness, and a way to run it, for the tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from build_client import build_core, build_harness
+from probe import Harness
+from toolchain import Toolchain, ToolchainError, ensure
+
+
+@pytest.fixture(scope="session")
+def tools() -> Toolchain:
+    try:
+        return ensure()
+    except ToolchainError as error:
+        line = f"the Unity client is not tested: {error}"
+        if os.environ.get("CI"):
+            pytest.fail(line, pytrace=False)
+        pytest.skip(line)
+
+
+@pytest.fixture(scope="session")
+def harness(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Harness:
+    into = tmp_path_factory.mktemp("unity_client")
+    return Harness(tools, build_harness(tools, build_core(tools, into), into))

@@ -1,0 +1,46 @@
+"""Serve synthetic frames until killed: ``python frame_server.py PORT [RATE_HZ]``; prints the port and when it listens.
+
+The jaw swings between 0.2 and 0.8. Frames are stamped with CLOCK_MONOTONIC, so that a client on this machine can tell
+the latency exactly.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from facewire.bridge.config import ServerConfig
+from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame, Float32Array
+from facewire.bridge.protocol import Greeting
+from facewire.bridge.server import LiveServer
+
+
+def synthetic_blendshapes(seconds: float) -> Float32Array:
+    """Return a face whose jaw swings."""
+    shapes = np.zeros(52, np.float32)
+    shapes[BLENDSHAPE_INDEX["jawOpen"]] = 0.5 + 0.3 * np.sin(8 * seconds)
+    return shapes
+
+
+def serve(port: int, rate_hz: float) -> None:
+    """Publish at an even rate, for ever."""
+    head = np.array([0, 0, 0, 1, 0, 0, 0.5], np.float32)
+    gaze = np.zeros(4, np.float32)
+    server = LiveServer(ServerConfig(port=port), clock_ns=time.monotonic_ns, greeting=Greeting(rate=rate_hz))
+    with server:
+        print(server.address[1], time.monotonic() * 1e3, flush=True)
+        start_s = time.monotonic()
+        seq = 0
+        while True:
+            seq += 1
+            time.sleep(max(0.0, start_s + seq / rate_hz - time.monotonic()))
+            now_ns = time.monotonic_ns()
+            server.publish(
+                FaceFrame(seq, now_ns, now_ns, "video", 1.0, synthetic_blendshapes(now_ns * 1e-9), head, gaze)
+            )
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 60.0)

@@ -1,0 +1,117 @@
+"""Run the C# harness and read what it prints."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from build_client import run_environment, run_harness
+from toolchain import Toolchain
+
+
+@dataclass
+class Probe:
+    """A client that runs: the events that it printed so far, each with ``at_ms`` on this machine's monotonic clock."""
+
+    process: subprocess.Popen[str]
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.events.append(json.loads(line))
+
+    def wait_for(self, key: str, value: str, timeout_s: float = 20.0, after_ms: float = 0.0) -> dict[str, Any]:
+        """Return the first event at or after ``after_ms`` whose ``key`` starts with ``value``.
+
+        Raises AssertionError with all events where it does not come in time.
+        """
+        end_s = time.monotonic() + timeout_s
+        while time.monotonic() < end_s:
+            for event in list(self.events):
+                if str(event.get(key, "")).startswith(value) and event.get("at_ms", 0.0) >= after_ms:
+                    return event
+            time.sleep(0.02)
+        raise AssertionError(f"no {key} {value!r} in {timeout_s} s: {self.events}")
+
+    def finish(self, timeout_s: float = 60.0) -> dict[str, Any]:
+        """Wait until it ends by itself and return its summary."""
+        code = self.process.wait(timeout_s)
+        self._reader.join(5)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        assert code == 0, self.events
+        return self.events[-1]
+
+    def stop(self) -> None:
+        """End it now."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        self._reader.join(5)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@dataclass(frozen=True)
+class Harness:
+    """The compiled tests and programs."""
+
+    tools: Toolchain
+    path: Path
+
+    def run(self, *arguments: str, timeout_s: float = 110) -> subprocess.CompletedProcess[str]:
+        """Run one to its end."""
+        return run_harness(self.tools, self.path, *arguments, timeout_s=timeout_s)
+
+    def live(self, address: str, seconds: float, token: str = "") -> Probe:
+        """Start a client against a server; ``seconds`` from now it ends and prints its summary."""
+        command = [str(self.tools.dotnet), "exec", str(self.path), "live", address, str(seconds)]
+        return Probe(
+            subprocess.Popen(
+                command + ([token] if token else []),
+                env=run_environment(self.tools),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+
+
+class FrameServer:
+    """``frame_server.py`` in a process of its own, to be killed, stopped and started again."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("frame_server.py")), str(port)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        ready = self.process.stdout.readline().split()
+        assert ready, "the server did not start"
+        self.port = int(ready[0])
+        self.listens_at_ms = float(ready[1])
+
+    def kill(self) -> None:
+        """Kill it at once, as a crash would."""
+        self.process.kill()
+        self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def __enter__(self) -> FrameServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.kill()

@@ -1,0 +1,211 @@
+"""The Unity client's core on .NET: its own unit tests, then against real and rogue servers on loopback."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import msgpack
+import pytest
+from probe import FrameServer, Harness, Probe
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from facewire.bridge.config import ServerConfig
+from facewire.bridge.frame import BLENDSHAPES
+from facewire.bridge.server import LiveServer
+
+RATE_HZ = 60
+Client = Callable[..., Probe]
+
+
+@pytest.fixture
+def live(harness: Harness) -> Iterator[Client]:
+    probes: list[Probe] = []
+
+    def start(address: str, seconds: float, token: str = "") -> Probe:
+        probes.append(harness.live(address, seconds, token))
+        return probes[-1]
+
+    yield start
+    for probe in probes:
+        probe.stop()
+
+
+def test_unit_tests_pass(harness: Harness) -> None:
+    done = harness.run("test")
+    failures = [line for line in done.stdout.splitlines() if not line.startswith("Passed")]
+    assert done.returncode == 0, "\n".join(failures) + done.stderr
+    passed = re.search(r"(\d+) passed, 0 failed, 0 skipped", done.stdout)
+    assert passed, failures
+    assert int(passed[1]) > 100
+
+
+def test_receives_every_frame_of_the_real_server(live: Client) -> None:
+    with FrameServer() as server:
+        probe = live(f"127.0.0.1:{server.port}", 8)
+        probe.wait_for("phase", "Live")
+        summary = probe.finish()
+    assert summary["state"] == "Live"
+    assert summary["missed"] == summary["malformed"] == summary["overrun"] == 0
+    assert summary["frames"] >= 6 * RATE_HZ
+    assert summary["rate"] == pytest.approx(RATE_HZ, abs=3)
+    assert summary["highest_jaw"] == pytest.approx(0.8, abs=0.02)
+    # The client's estimate, from pings, of what the test knows exactly: both processes read the same clock.
+    assert abs(summary["stats_latency_ms"] - summary["p50_ms"]) < 5
+
+
+def test_rests_while_the_server_is_gone_and_is_back_within_two_seconds_of_it(live: Client) -> None:
+    with FrameServer() as server:
+        port = server.port
+        probe = live(f"127.0.0.1:{port}", 40)
+        live_at_ms = probe.wait_for("phase", "Live")["at_ms"]
+        server.kill()
+        probe.wait_for("phase", "Resting", after_ms=live_at_ms)
+        waiting_at_ms = probe.wait_for("state", "Waiting")["at_ms"]
+        threading.Event().wait(2)
+    with FrameServer(port) as server:
+        back = probe.wait_for("phase", "Live", after_ms=waiting_at_ms)
+        assert back["at_ms"] - server.listens_at_ms < 2000
+        # The first sample of the new motion: still next to rest, so the face had eased there and does not jump away.
+        assert back["jaw"] < 0.2
+        problems = [event["problem"].split(":")[0] for event in probe.events if event.get("problem")]
+    assert problems == ["lost", "unreachable"]
+
+
+def test_leaves_a_stalled_server_and_returns_to_it(live: Client) -> None:
+    with FrameServer() as server:
+        probe = live(f"127.0.0.1:{server.port}", 40)
+        probe.wait_for("phase", "Live")
+        server.process.send_signal(signal.SIGSTOP)
+        stalled_at_ms = probe.wait_for("problem", "stalled")["at_ms"]
+        server.process.send_signal(signal.SIGCONT)
+        probe.wait_for("phase", "Live", timeout_s=6, after_ms=stalled_at_ms)
+
+
+def test_a_wrong_token_is_told_once_and_not_tried_again(live: Client) -> None:
+    with LiveServer(ServerConfig(port=0, token="right"), clock_ns=time.monotonic_ns) as server:
+        address = f"127.0.0.1:{server.address[1]}"
+        wrong = live(address, 3, "wrong")
+        assert live(address, 3, "right").finish()["state"] == "Live"
+        assert wrong.finish()["state"] == "Failed"
+    problems = [event["problem"] for event in wrong.events if event.get("problem")]
+    assert len(problems) == 1
+    assert problems[0].startswith("token: ")
+    assert "wrong" not in problems[0]
+    assert sum(event.get("state") == "Connecting" for event in wrong.events) == 1
+
+
+def test_nothing_listens(live: Client) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # Bound but not listening: refused.
+        probe = live(f"127.0.0.1:{taken.getsockname()[1]}", 3)
+        assert probe.finish()["state"] in ("Waiting", "Connecting")
+    problems = [event["problem"] for event in probe.events if event.get("problem")]
+    assert len(problems) == 1, problems
+    assert problems[0].startswith("unreachable: No server at ws://127.0.0.1")
+
+
+@contextmanager
+def rogue(behave: Callable[[ServerConnection], None]) -> Iterator[str]:
+    """Run a websocket server that does what no real one does."""
+    with serve(behave, "127.0.0.1", 0, subprotocols=[Subprotocol("facewire.v1")], compression=None) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.socket.getsockname()[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def hello(protocol: int = 1) -> bytes:
+    message = {
+        "type": "hello",
+        "protocol": protocol,
+        "server": "rogue",
+        "session": "s",
+        "blendshapes": list(BLENDSHAPES),
+    }
+    return bytes(msgpack.packb({**message, "streams": [], "clock_ns": 0, "rate": 0}))
+
+
+def read_until_closed(connection: ServerConnection) -> None:
+    with suppress(ConnectionClosed):
+        while True:
+            connection.recv()
+
+
+def test_an_oversized_message_is_refused_with_the_right_code(live: Client) -> None:
+    codes: list[int | None] = []
+
+    def behave(connection: ServerConnection) -> None:
+        connection.send(hello())
+        with suppress(ConnectionClosed):
+            connection.send(bytes(2 << 20))
+        read_until_closed(connection)
+        codes.append(connection.close_code)
+
+    with rogue(behave) as address:
+        probe = live(address, 3)
+        probe.wait_for("problem", "too large")
+        probe.stop()
+    assert codes[0] == 1009
+
+
+def test_a_message_in_parts_is_put_together(live: Client) -> None:
+    def behave(connection: ServerConnection) -> None:
+        message = hello()
+        connection.send(message[i : i + 7] for i in range(0, len(message), 7))
+        read_until_closed(connection)
+
+    with rogue(behave) as address:
+        live(address, 5).wait_for("state", "Live")
+
+
+def test_a_foreign_protocol_version_is_final(live: Client) -> None:
+    def behave(connection: ServerConnection) -> None:
+        connection.send(hello(2))
+        read_until_closed(connection)
+
+    with rogue(behave) as address:
+        probe = live(address, 3)
+        assert probe.finish()["state"] == "Failed"
+    assert any(str(event.get("problem")).startswith("protocol") for event in probe.events)
+
+
+def test_garbage_and_text_are_skipped_and_told_once(live: Client) -> None:
+    def behave(connection: ServerConnection) -> None:
+        connection.send(hello())
+        for _ in range(50):
+            connection.send(b"\x81\xa4type\xa5frame")
+            connection.send("text")
+        read_until_closed(connection)
+
+    with rogue(behave) as address:
+        probe = live(address, 3)
+        summary = probe.finish()
+    assert summary["state"] == "Live"
+    assert summary["malformed"] == 50
+    assert sum(str(event.get("problem")).startswith("malformed") for event in probe.events) == 1
+
+
+def test_something_that_is_no_websocket_is_named(live: Client) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        probe = live(f"127.0.0.1:{listener.getsockname()[1]}", 2)
+        assert probe.finish()["state"] == "Failed"
+        thread.join()
+    assert any(str(event.get("problem")).startswith("foreign") for event in probe.events)
