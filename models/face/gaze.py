@@ -35,6 +35,8 @@ from facewire.models.face.region import Float32Array, Float64Array
 IRIS_RADIUS_CM = 1.0
 CENTRE_FROM_CORNERS_CM = (0.10, 0.22, -0.84)
 """Outwards, up and towards the front of the head."""
+LIMIT_RAD = 0.9
+"""An eye turns no further; irises found in closed lids may seem to."""
 
 
 class Gaze:
@@ -43,7 +45,7 @@ class Gaze:
     def __init__(self, vertices_cm: Float32Array) -> None:
         """Take the canonical mesh [468, 3]."""
         corners = ((LEFT_EYE_OUTER, LEFT_EYE_INNER), (RIGHT_EYE_OUTER, RIGHT_EYE_INNER))
-        self._eyes = np.array([vertices_cm[list(pair)].mean(axis=0) for pair in corners], np.float64)
+        self._corners = np.array([vertices_cm[list(pair)] for pair in corners], np.float64)
         outwards, up, front = CENTRE_FROM_CORNERS_CM
         self._centres = np.array([(outwards, up, front), (-outwards, up, front)], np.float64)
 
@@ -55,7 +57,7 @@ class Gaze:
         landmarks [478, 3] in pixels of a width × height image; matrix [4, 4] is ``HeadPose.matrix`` for the same
         landmarks.
         """
-        look(landmarks, width, height, matrix, self._eyes, self._centres, gaze)
+        look(landmarks, width, height, matrix, self._corners, self._centres, gaze)
 
 
 @kernel
@@ -64,26 +66,28 @@ def look(
     width: int,
     height: int,
     matrix: Float64Array,
-    eyes: Float64Array,
+    corners: Float64Array,
     centres: Float64Array,
     gaze: Float32Array,
 ) -> None:
-    """See ``Gaze.measure``; eyes [2, 3] are the middles of the corners, centres [2, 3] the eyeballs' from there."""
+    """See ``Gaze.measure``; corners [2, 2, 3] are canonical, centres [2, 3] the eyeballs' from their middles."""
     unit = 2.0 * math.tan(0.5 * VERTICAL_FIELD_OF_VIEW_RAD) / height
     scale = math.sqrt(matrix[0, 0] ** 2 + matrix[1, 0] ** 2 + matrix[2, 0] ** 2)
     for side in range(2):
         outer, inner, iris = (
             (LEFT_EYE_OUTER, LEFT_EYE_INNER, LEFT_IRIS) if side == 0 else (RIGHT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_IRIS)
         )
-        distance = -(
-            matrix[2, 0] * eyes[side, 0] + matrix[2, 1] * eyes[side, 1] + matrix[2, 2] * eyes[side, 2] + matrix[2, 3]
-        )
-        middle_x = unit * (0.5 * (landmarks[outer, 0] + landmarks[inner, 0]) - 0.5 * width)
-        middle_y = unit * (0.5 * height - 0.5 * (landmarks[outer, 1] + landmarks[inner, 1]))
         ox, oy, oz = centres[side, 0], centres[side, 1], centres[side, 2]
-        cx = middle_x * distance + matrix[0, 0] * ox + matrix[0, 1] * oy + matrix[0, 2] * oz
-        cy = middle_y * distance + matrix[1, 0] * ox + matrix[1, 1] * oy + matrix[1, 2] * oz
-        cz = -distance + matrix[2, 0] * ox + matrix[2, 1] * oy + matrix[2, 2] * oz
+        cx = matrix[0, 0] * ox + matrix[0, 1] * oy + matrix[0, 2] * oz
+        cy = matrix[1, 0] * ox + matrix[1, 1] * oy + matrix[1, 2] * oz
+        cz = matrix[2, 0] * ox + matrix[2, 1] * oy + matrix[2, 2] * oz
+        for k in range(2):
+            corner = outer if k == 0 else inner
+            x, y, z = corners[side, k, 0], corners[side, k, 1], corners[side, k, 2]
+            half_depth = -0.5 * (matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3])
+            cx += unit * (landmarks[corner, 0] - 0.5 * width) * half_depth
+            cy += unit * (0.5 * height - landmarks[corner, 1]) * half_depth
+            cz -= half_depth
         rx, ry, rz = unit * (landmarks[iris, 0] - 0.5 * width), unit * (0.5 * height - landmarks[iris, 1]), -1.0
         square = rx * rx + ry * ry + rz * rz
         along = (rx * cx + ry * cy + rz * cz) / square
@@ -95,5 +99,5 @@ def look(
         x = matrix[0, 0] * dx + matrix[1, 0] * dy + matrix[2, 0] * dz
         y = matrix[0, 1] * dx + matrix[1, 1] * dy + matrix[2, 1] * dz
         z = matrix[0, 2] * dx + matrix[1, 2] * dy + matrix[2, 2] * dz
-        gaze[2 * side] = math.atan2(x, z)
-        gaze[2 * side + 1] = math.atan2(y, math.sqrt(x * x + z * z))
+        gaze[2 * side] = min(max(math.atan2(x, z), -LIMIT_RAD), LIMIT_RAD)
+        gaze[2 * side + 1] = min(max(math.atan2(y, math.sqrt(x * x + z * z)), -LIMIT_RAD), LIMIT_RAD)
