@@ -130,20 +130,17 @@ def _processor() -> Iterator[Finding]:
 
 
 def _gpu() -> Iterator[Finding]:
-    import onnxruntime
-
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        yield Finding("ok", "GPU", "none that ONNX Runtime can use here; the processor is enough")
-        return
     from facewire.models.assets import asset_path
-    from facewire.models.errors import ModelError
-    from facewire.models.sessions import create_session
+    from facewire.models.sessions import create_session, cuda_trouble
 
-    try:
+    trouble = cuda_trouble()
+    if not trouble:
         create_session(asset_path("face_blendshapes", offline=True), device="cuda")
         yield Finding("ok", "GPU", "CUDA works")
-    except ModelError as error:
-        yield Finding("note", "GPU", "not in use; the processor is enough", f"for a GPU: {error}")
+    elif "no NVIDIA driver" in trouble:
+        yield Finding("ok", "GPU", "none of NVIDIA's; the processor is enough")
+    else:
+        yield Finding("note", "GPU", "not in use; the processor is enough", f"for a GPU: {trouble}")
 
 
 def _cameras() -> Iterator[Finding]:
