@@ -138,21 +138,24 @@ class Endpoint:
             refusal = (
                 self._policy.check_origin(request.headers.get_all("Origin"), hosts)
                 or self._policy.check_token(request.path, request.headers.get_all("Authorization"))
-                or self._check_live(request)
+                or self._check_live(connection, request)
             )
             if refusal is None:
                 return None
         if refusal is None and path in self._pages:
-            return page_response(self._pages[path])
+            if getattr(request, "method", "GET") == "GET":  # Older versions of the library read no other.
+                return page_response(self._pages[path])
+            refusal = Refusal(405, "method", "The page can only be read: use GET.")
         refusal = refusal or Refusal(404, "not found", f"Nothing here: the page is at /, the websocket at {LIVE_PATH}.")
         self._log.warning(refusal.kind, f"refused a connection: {refusal.text}")
         return refusal_response(connection, refusal)
 
-    def _check_live(self, request: Request) -> Refusal | None:
+    def _check_live(self, connection: ServerConnection, request: Request) -> Refusal | None:
+        assert isinstance(connection, Subscriber)
         offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
         if SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
             return Refusal(400, "subprotocol", f"This server speaks the websocket subprotocol {SUBPROTOCOL} only.")
-        if self.hub.full:
+        if not self.hub.claim_place(connection):
             text = f"The server is full: {self._config.max_connections} connections. Try again later."
             return Refusal(503, "full", text)
         return None

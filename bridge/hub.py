@@ -103,11 +103,14 @@ class Subscriber(ServerConnection):
 
 
 class Hub:
-    """The open connections, the subscribers among them grouped by what they want, and the counts of what they got."""
+    """The open connections, the websockets among them, the subscribers among those grouped by what they want, and the
+    counts of what they got."""
 
     def __init__(self, max_connections: int, counts: FanoutCounts) -> None:
         self.counts = counts
         self.open: set[Subscriber] = set()
+        """Every TCP connection, those in their handshake and those about to be refused included."""
+        self._placed: set[Subscriber] = set()
         self._max_connections = max_connections
         self._encoder = Encoder()
         self._interval = SourceInterval()
@@ -116,10 +119,12 @@ class Hub:
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
 
-    @property
-    def full(self) -> bool:
-        """Whether more connections are open than may be, those in their handshake included."""
-        return len(self.open) > self._max_connections
+    def claim_place(self, connection: Subscriber) -> bool:
+        """Take one of the places for websockets; False when all are taken. ``release`` gives it back."""
+        if len(self._placed) >= self._max_connections:
+            return False
+        self._placed.add(connection)
+        return True
 
     def admit(self, connection: Subscriber) -> bool:
         """Take note of an open connection; False when there are so many that not even a polite refusal can be
@@ -130,6 +135,7 @@ class Hub:
     def release(self, connection: Subscriber) -> None:
         """Forget a connection that was lost."""
         self.open.discard(connection)
+        self._placed.discard(connection)
         self.remove(connection)
 
     def put(self, subscriber: Subscriber, subscription: Subscription) -> None:
