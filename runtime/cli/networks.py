@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.models.assets import asset_path, list_assets
+from facewire.runtime.cli.usage import say
 
 if TYPE_CHECKING:
     from facewire.runtime.pipeline import FacePipeline
 
+SLOW_S = 3.0
 MESH_ASSETS = {"v2": "face_mesh_v2", "attention": "attention_mesh"}
 
 
@@ -44,14 +48,27 @@ def fetch(names: Iterable[str], *, quiet: bool = False) -> list[Path]:
 
 def make_pipeline(args: argparse.Namespace) -> FacePipeline:
     """The pipeline for ``add_tracking_options``'s options. Raises ModelError."""
-    from facewire.models.face import FaceTracker
-    from facewire.runtime.filter_config import FilterConfig
-    from facewire.runtime.pipeline import FacePipeline
-
     fetch(tracking_assets(args.mesh))
-    return FacePipeline(
-        lambda device: FaceTracker(args.mesh, device=device),  # type: ignore[arg-type]
-        device=args.device,
-        filters=FilterConfig.preset(args.smoothing),
-        mirror=args.mirror,
-    )
+    with patience():
+        from facewire.models.face import FaceTracker
+        from facewire.runtime.filter_config import FilterConfig
+        from facewire.runtime.pipeline import FacePipeline
+
+        return FacePipeline(
+            lambda device: FaceTracker(args.mesh, device=device),  # type: ignore[arg-type]
+            device=args.device,
+            filters=FilterConfig.preset(args.smoothing),
+            mirror=args.mirror,
+        )
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Says what takes so long where it does: kernels are compiled by the first start and kept for the others."""
+    timer = threading.Timer(SLOW_S, say, ["getting ready; the first start compiles, which takes some seconds more"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
