@@ -148,6 +148,13 @@ class Replay:
                 "ended": self.ended.is_set(),
             }
 
+    def place(self) -> int | None:
+        """Return where it is on the session's time line, in nanoseconds; None while it is not running as recorded."""
+        with self._changed:
+            if self.playhead.paused or self.playhead.speed != 1.0:
+                return None
+            return max(self.playhead.at_ns(self.clock()), self.start_ns)
+
     def status(self) -> dict[str, Any]:
         """Return the keys of the status message."""
         return {"devices": [], "replay": {"file": self._session.path.name, **self.state()}}

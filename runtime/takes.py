@@ -141,13 +141,14 @@ class Takes:
         return path
 
     def _devices(self) -> dict[str, Any] | None:
-        return {"devices": self._status().get("devices", [])} if self._keep_names else None
+        return dict(self._status().get("devices") or {}) if self._keep_names else None
 
     def _recorded_status(self) -> Mapping[str, Any]:
         """The status, without the devices' names unless the user agreed to keep them."""
         status = dict(self._status())
         if not self._keep_names:
-            status["devices"] = [without_names(device) for device in status.get("devices", [])]
+            devices = status.get("devices") or {}
+            status["devices"] = {part: without_names(device) for part, device in devices.items()}
         return status
 
 

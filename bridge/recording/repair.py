@@ -28,6 +28,7 @@ from facewire.bridge.recording.layout import (
     SessionMetadata,
 )
 from facewire.bridge.recording.partfile import reason
+from facewire.bridge.recording.reader import Session
 from facewire.bridge.recording.writer import SessionWriter
 
 
@@ -160,3 +161,20 @@ def _copy(writer: SessionWriter, salvage: _Salvage, stored: Stored, report: Repa
     elif topic == STATUS_TOPIC:
         writer.add_status(stored.data, stored.log_ns)
         report.statuses += 1
+
+
+def is_whole(path: Path) -> bool:
+    """Say whether every frame and every block of sound of a session can be read.
+
+    Raises:
+        SessionError: the file is not there, or of a newer format, which a repair would not mend.
+    """
+    if not path.is_file():
+        raise SessionError(f"{path} is not there: check the name")
+    try:
+        with Session(path) as session:
+            return all(True for _ in session.frames()) and all(True for _ in session.audio_blocks())
+    except SessionError as error:
+        if "update it" in str(error):
+            raise
+        return False

@@ -11,10 +11,10 @@ from typing import NoReturn
 
 from facewire.bridge.errors import FacewireError
 from facewire.models.errors import ModelError
-from facewire.runtime.cli import bake, bench, doctor, models, serve, tail
+from facewire.runtime.cli import bake, bench, cut, doctor, info, models, repair, replay, serve, tail
 from facewire.runtime.cli.usage import UsageError
 
-COMMANDS = (serve, bake, tail, models, doctor, bench)
+COMMANDS = (serve, bake, tail, replay, info, cut, repair, models, doctor, bench)
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _fail(error, 2)
     except (FacewireError, ModelError) as error:
-        return _fail(error, 1)
+        return _fail(error, getattr(error, "exit_code", 1))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

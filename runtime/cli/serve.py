@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import signal
-from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
 from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, positive, say
 
 if TYPE_CHECKING:
-    from facewire.bridge.config import ServerConfig
     from facewire.bridge.server import LiveServer
     from facewire.runtime.capture.source import Source
     from facewire.runtime.live import Live
-
-DEFAULT_LISTEN = "127.0.0.1:8787"
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -43,48 +38,13 @@ def add_parser(commands: Subparsers) -> None:
         help="pictures a second to ask the camera for (default: 60)",
     )
     add_tracking_options(parser)
-    parser.add_argument(
-        "--listen",
-        metavar="HOST:PORT",
-        type=listen_address,
-        default=DEFAULT_LISTEN,
-        help=f"where to serve; port 0 takes a free one (default: {DEFAULT_LISTEN})",
-    )
-    parser.add_argument(
-        "--token", help="what clients must show; made and printed where one is needed and none is given"
-    )
-    parser.add_argument("--tls-cert", metavar="PEM", type=Path, help="certificate chain, to serve wss:// and https://")
-    parser.add_argument("--tls-key", metavar="PEM", type=Path, help="the certificate's private key")
-    parser.add_argument(
-        "--origin", metavar="URL", action="append", default=[], help="a web page's origin that may connect; repeatable"
-    )
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_listen_options(parser)
     parser.set_defaults(run=run)
-
-
-def listen_address(text: str) -> tuple[str, int]:
-    """``HOST:PORT``, ``HOST``, ``:PORT`` or ``[IPv6]:PORT`` as (host, port); raises ArgumentTypeError."""
-    default_host, default_port = DEFAULT_LISTEN.split(":")
-    host, port = text, default_port
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":") or port
-    elif text.count(":") == 1:
-        host, port = text.split(":")
-    if not (port.isascii() and port.isdigit() and int(port) < 65536) or " " in host:
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT such as {DEFAULT_LISTEN}")
-    return host or default_host, int(port)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serves until the input ends or a signal comes. Raises FacewireError and ModelError."""
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
-    try:
-        return _serve(args)
-    except KeyboardInterrupt:
-        return 0  # the way to stop
+    return until_interrupted(lambda: _serve(args))
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -101,7 +61,7 @@ def _serve(args: argparse.Namespace) -> int:
     live = Live(source, lambda frame: server.publish(frame), report=say)
     greeting = Greeting(rate=args.rate if source is None else source.rate)
     server = LiveServer(
-        _server_config(args), clock_ns=now_ns, greeting=greeting, commands=live.commands, status=live.status
+        server_config(args), clock_ns=now_ns, greeting=greeting, commands=live.commands, status=live.status
     )
     server.start()
     try:
@@ -115,20 +75,6 @@ def _serve(args: argparse.Namespace) -> int:
     finally:
         live.stop()
         server.stop()
-
-
-def _server_config(args: argparse.Namespace) -> ServerConfig:
-    from facewire.bridge.config import ServerConfig
-
-    host, port = args.listen
-    return ServerConfig(
-        host=host,
-        port=port,
-        token=args.token,
-        certificate=args.tls_cert,
-        key=args.tls_key,
-        origins=tuple(args.origin),
-    )
 
 
 def _wait(live: Live) -> int:
@@ -153,9 +99,3 @@ def start_block(args: argparse.Namespace, source: Source | None, server: LiveSer
     if server.token:
         lines["note"] = "whoever has these addresses can watch: share them with care"
     return "Facewire is live\n\n" + "\n".join(f"  {key:8}{value}" for key, value in lines.items()) + "\n"
-
-
-def _interrupt(signum: int, _frame: FrameType | None) -> None:
-    """The first signal ends the command in order; a second one at once."""
-    signal.signal(signum, signal.SIG_DFL)
-    raise KeyboardInterrupt

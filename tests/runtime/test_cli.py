@@ -22,7 +22,7 @@ from facewire.bridge.livelink_csv import HEADER
 from facewire.models.assets import asset_path
 from facewire.runtime.capture.demo_face import DemoFace, demo_pose
 from facewire.runtime.cli import main
-from facewire.runtime.cli.serve import listen_address
+from facewire.runtime.cli.listening import listen_address
 from facewire.runtime.cli.tail import Screen, live_url
 from facewire.runtime.cli.usage import UsageError
 

@@ -220,7 +220,7 @@ def test_a_take_s_name_stays_in_its_folder(tmp_path: Path, name: object) -> None
 
 
 def test_device_names_are_kept_only_where_the_user_agreed(tmp_path: Path, frames: Frames) -> None:
-    devices = [{"kind": "camera", "name": "Ann's C920", "state": "open", "error": "Ann's C920 is busy"}]
+    devices = {"video": {"kind": "camera", "name": "Ann's C920", "state": "open", "error": "Ann's C920 is busy"}}
     for agreed in (False, True):
         folder = tmp_path / str(agreed)
         takes = Takes(folder, status=lambda: {"devices": devices}, keep_device_names=agreed)
@@ -234,7 +234,7 @@ def test_device_names_are_kept_only_where_the_user_agreed(tmp_path: Path, frames
         assert (b"Ann" in path.read_bytes()) == agreed
         with open_session(path) as session:
             assert any(b"Ann" in stored.data for stored in session.statuses()) == agreed
-    assert without_names(devices[0]) == {"kind": "camera", "state": "open"}
+    assert without_names(devices["video"]) == {"kind": "camera", "state": "open"}
 
 
 def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:
