@@ -1,7 +1,7 @@
 """MediaPipe in an environment of its own, timed on request: the other half of tracking.py, which starts it.
 
-A line "NETWORK FIRST COUNT" on standard input runs frames of the clip through that network; the answer is one line of JSON with the
-milliseconds each took. It starts with the clip and the task file as arguments.
+A line "NETWORK FIRST COUNT" on standard input runs frames of the clip through that network; the answer is one line of
+JSON with the milliseconds each took. It starts with the clip and the task file as arguments.
 """
 
 from __future__ import annotations

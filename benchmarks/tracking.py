@@ -1,9 +1,10 @@
 """What a step of tracking costs, stage by stage and as a whole, beside MediaPipe on the same frames in the same run.
 
-A step is all from a BGR image to a packed message: landmarks, blendshapes, head pose, gaze, filters, encoding. MediaPipe's FaceMesh (refined
-landmarks) gives landmarks only; its FaceLandmarker (video mode) blendshapes and a pose too. Blocks of frames alternate between
-ours and theirs, so that whatever else the machine does falls on all alike. MediaPipe needs numpy<2: it runs in an environment of
-its own, made in the user's cache at the first run (--mediapipe names a Python that has it).
+A step is all from a BGR image to a packed message: landmarks, blendshapes, head pose, gaze, filters, encoding.
+MediaPipe's FaceMesh (refined landmarks) gives landmarks only; its FaceLandmarker (video mode) blendshapes and a pose
+too. Blocks of frames alternate between ours and theirs, so that whatever else the machine does falls on all alike.
+MediaPipe needs numpy<2: it runs in an environment of its own, made in the user's cache at the first run (--mediapipe
+names a Python that has it).
 
 Prints a table and one JSON line. Run: python benchmarks/tracking.py [--clip VIDEO] [--threads N] [--device cuda]
 """
@@ -135,7 +136,7 @@ def read_frames(clip: Path) -> list[np.ndarray]:
 
 
 def alternate(runs: dict[str, Callable[[int, int], list[float]]], rounds: int, block: int) -> dict[str, list[float]]:
-    """Run a block of frames on each in turn, over and over; the first frames after a change of turn warm the caches and do not count."""
+    """Run a block of frames on each in turn, over and over; the first frames of a turn warm the caches, uncounted."""
     settle = 5
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(-1, rounds):

@@ -16,6 +16,7 @@ from facewire.models.errors import ModelError
 from facewire.models.face import ARKIT_NAMES, FaceTracker
 from facewire.models.face import tracker as tracker_module
 from facewire.models.face.blendshapes import NETWORK_NAMES
+from facewire.models.face.region import crop
 from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceObservation
 
 pytestmark = pytest.mark.models
@@ -182,15 +183,20 @@ def test_noise_gives_none(tracker: FaceTracker) -> None:
     assert all(tracker.step(noise, time_ns) is None for time_ns in range(4))
 
 
-def test_an_image_whose_rows_are_apart_is_seen_like_a_contiguous_one(tracker: FaceTracker, face: np.ndarray) -> None:
-    wide = np.concatenate([face, face], axis=1)
+def test_an_image_in_pieces_or_read_only_is_seen_alike_and_compiles_nothing(
+    tracker: FaceTracker, face: np.ndarray
+) -> None:
     seen = tracker.step(face, 0)
     assert seen is not None
     expected = seen.landmarks.copy()
-    tracker.reset()
-    seen = tracker.step(wide[:, : face.shape[1]], 0)
-    assert seen is not None
-    np.testing.assert_array_equal(seen.landmarks, expected)
+    fixed = face.copy()
+    fixed.flags.writeable = False
+    for image in (np.concatenate([face, face], axis=1)[:, : face.shape[1]], fixed, face[::-1][::-1]):
+        tracker.reset()
+        seen = tracker.step(image, 0)
+        assert seen is not None
+        np.testing.assert_array_equal(seen.landmarks, expected)
+    assert len(crop.signatures) == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

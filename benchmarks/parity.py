@@ -1,0 +1,111 @@
+"""How close tracking is to MediaPipe, over every frame of a clip: landmarks, blendshapes and head pose.
+
+Attention Mesh is compared with FaceMesh (refined landmarks), the rest with FaceLandmarker in video mode. A blendshape
+counts as active where FaceLandmarker's varies by more than 0.02 (standard deviation). MediaPipe runs in an
+environment of its own; see tracking.py.
+
+Prints a table and one JSON line. Run: python benchmarks/parity.py [VIDEO …] [--device cuda]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tracking import mediapipe_python
+
+from facewire.models.assets import asset_path, cache_folder
+from facewire.models.face import ARKIT_NAMES, FaceTracker
+from facewire.models.face.blendshapes import NETWORK_NAMES
+
+RECORD = Path(__file__).parents[1] / "tests" / "golden" / "mediapipe" / "record.py"
+ORDER = [NETWORK_NAMES.index(name) for name in ARKIT_NAMES[:-1]]
+NO_FACE = -32768
+COLUMNS = ("mean_px", "p99_px", "shapes_mean", "shapes_correlation", "head_mean_deg", "head_mean_cm")
+
+
+def record(python: Path, clip: Path, task: Path) -> dict[str, np.ndarray]:
+    """Return what MediaPipe says of each frame, as record.py stores it."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "golden.npz"
+        command = [python, RECORD, clip, task, output, "--step", "1", "--image-step", "1000000"]
+        subprocess.run([str(part) for part in command], check=True, stderr=subprocess.DEVNULL)
+        with np.load(output) as stored:
+            return dict(stored)
+
+
+def track(mesh: str, clip: Path, device: str) -> dict[str, np.ndarray]:
+    """Return ours: landmarks [n, 478, 3], blendshapes [n, 51], quaternion and metres [n, 7]; NaN without a face."""
+    tracker, capture, rows = FaceTracker(mesh, device), cv2.VideoCapture(str(clip)), []
+    while True:
+        ok, image = capture.read()
+        if not ok:
+            break
+        seen = tracker.step(image, len(rows) * 1000 // 30 * 1_000_000)
+        rows.append((np.full((478, 3), np.nan), np.full(51, np.nan), np.full(7, np.nan)))
+        if seen is not None:
+            rows[-1] = (seen.landmarks.copy(), seen.blendshapes[:-1].copy(), seen.head.copy())
+    return dict(zip(("landmarks", "blendshapes", "head"), map(np.array, zip(*rows, strict=True)), strict=True))
+
+
+def pixels(ours: np.ndarray, theirs: np.ndarray, scale: int) -> dict[str, float]:
+    both = ~np.isnan(ours[:, 0, 0]) & (theirs[:, 0, 0] != NO_FACE)
+    off = np.linalg.norm(ours[both][..., :2] - theirs[both][..., :2] / scale, axis=-1)
+    return {"mean_px": float(off.mean()), "p99_px": float(np.percentile(off, 99))}
+
+
+def shapes(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+    theirs = theirs[:, ORDER] / 65535
+    both = ~np.isnan(ours[:, 0]) & (theirs.max(axis=1) > 0)
+    ours, theirs = ours[both], theirs[both]
+    active = np.flatnonzero(theirs.std(axis=0) > 0.02)
+    correlations = [np.corrcoef(ours[:, k], theirs[:, k])[0, 1] for k in active]
+    return {"shapes_mean": float(np.abs(ours - theirs).mean()), "shapes_correlation": float(np.median(correlations))}
+
+
+def pose(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+    both = ~np.isnan(ours[:, 0]) & ~np.isnan(theirs[:, 0, 0])
+    (x, y, z, w), matrix = ours[both, :4].T, theirs[both]
+    forward = np.stack([2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)], axis=1)
+    angle = np.arccos(np.clip((forward * matrix[:, :3, 2]).sum(axis=1), -1, 1))
+    off = np.linalg.norm(100 * ours[both, 4:] - matrix[:, :3, 3], axis=1)
+    return {"head_mean_deg": float(np.degrees(angle).mean()), "head_mean_cm": float(off.mean())}
+
+
+def compare(clip: Path, python: Path, task: Path, device: str) -> dict[str, dict[str, float]]:
+    golden, rows = record(python, clip, task), {}
+    for mesh, landmarks in (("attention", "mesh"), ("v2", "video_landmarks")):
+        ours = track(mesh, clip, device)
+        rows[mesh] = {
+            **pixels(ours["landmarks"], golden[landmarks], int(golden["scale"])),
+            **shapes(ours["blendshapes"], golden["video_blendshapes"]),
+            **pose(ours["head"], golden["video_matrix"]),
+        }
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="*", type=Path, help="videos with a face (default: the talking face)")
+    parser.add_argument("--task", type=Path, help="face_landmarker.task (default: the one in the cache)")
+    parser.add_argument("--mediapipe", type=Path, help="a Python that has MediaPipe")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    asset_path("face_mesh_v2")  # whose original is the task file
+    task = options.task or cache_folder() / "originals" / "face_landmarker.task"
+    results = {}
+    print(f"{'clip, mesh':36}" + "".join(f"{name:>20}" for name in COLUMNS))
+    for clip in options.clips or [asset_path("talking_face")]:
+        results[clip.stem] = compare(clip, options.mediapipe or mediapipe_python(), task, options.device)
+        for mesh, row in results[clip.stem].items():
+            print(f"{clip.stem + ', ' + mesh:36}" + "".join(f"{row[name]:20.4f}" for name in COLUMNS))
+    print(json.dumps({"benchmark": "parity", "clips": results}))
+
+
+if __name__ == "__main__":
+    main()
