@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail as OnnxFail
 
 from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FaceFrame
@@ -69,13 +70,6 @@ class FakeTracker:
 
     def reset(self):
         pass
-
-
-class OnnxruntimeFault(Exception):  # noqa: N818
-    """Looks like what ONNX Runtime raises."""
-
-
-OnnxruntimeFault.__module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
 
 
 class Run:
@@ -164,7 +158,7 @@ def test_a_publish_that_raises_does_not_end_the_stream():
 def test_a_gpu_that_fails_is_left_for_the_processor_once():
     def act(number):
         if number == 5 and len(run_box) and run_box[0].devices[-1] != "cpu":
-            raise OnnxruntimeFault("CUDA failure 700")
+            raise OnnxFail("CUDA failure 700")
 
     run_box: list[Run] = []
     source = Pictures(30, rate=60)
@@ -180,7 +174,7 @@ def test_a_gpu_that_fails_is_left_for_the_processor_once():
 def test_on_the_processor_a_fault_of_the_network_is_a_bad_picture():
     def act(number):
         if number == 3:
-            raise OnnxruntimeFault("bad input")
+            raise OnnxFail("bad input")
 
     run = Run(Pictures(15, rate=60), act=act, device="cpu")
     run.wait()
