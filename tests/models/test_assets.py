@@ -51,7 +51,7 @@ def server() -> Iterator[FileServer]:
     state = FileServer()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 (http.server's name)
+        def do_GET(self) -> None:
             state.answer(self)
 
         def log_message(self, *_: object) -> None:
