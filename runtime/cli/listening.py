@@ -66,16 +66,22 @@ def server_config(args: argparse.Namespace) -> ServerConfig:
 
 def until_interrupted(serve: Callable[[], int]) -> int:
     """Returns what ``serve`` returns, or 0 when a signal ends it: that is the way to stop."""
+    interrupted = False
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        """The first signal ends the command in order; a second one at once."""
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(signum, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
+            signal.signal(getattr(signal, name), interrupt)
     try:
         return serve()
-    except KeyboardInterrupt:
-        return 0
-
-
-def _interrupt(signum: int, _frame: FrameType | None) -> None:
-    """The first signal ends the command in order; a second one at once."""
-    signal.signal(signum, signal.SIG_DFL)
-    raise KeyboardInterrupt
+    except BaseException:
+        # A library that is interrupted while it is imported says ImportError, or whatever else it makes of it.
+        if interrupted:
+            return 0
+        raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from facewire.bridge.recording.layout import PART_SUFFIX, SUFFIX
 from facewire.runtime.cli.files import duration_text, require_suffix
 from facewire.runtime.cli.usage import Subparsers, command_parser, say
 
@@ -28,6 +27,7 @@ def add_parser(commands: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Repairs. Raises SessionError and RecordingError; OUT is written whole or not at all."""
     from facewire.bridge.recording.errors import SessionError
+    from facewire.bridge.recording.layout import SUFFIX
     from facewire.bridge.recording.repair import is_whole, repair
 
     if is_whole(args.input):
@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
 def mended_path(path: Path) -> Path:
     """``take.mcap`` for ``take.mcap.part``; ``take-repaired.mcap`` for ``take.mcap``."""
+    from facewire.bridge.recording.layout import PART_SUFFIX, SUFFIX
+
     if path.suffix == PART_SUFFIX:
         return path.with_suffix("")
     return path.with_name(f"{path.stem}-repaired{SUFFIX}")
