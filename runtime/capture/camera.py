@@ -49,6 +49,23 @@ def find_camera(name: str, cameras: list[CameraInfo]) -> CameraInfo:
     raise CaptureError(f"no camera or file is called {name!r}; cameras here: {known}{hint}")
 
 
+def first_camera(opener: Opener = open_camera) -> int | None:
+    """Index of the camera that "auto" means; where the system does not list them, 0 if it opens."""
+    if sys.platform == "linux":
+        cameras = list_cameras()
+        return cameras[0].index if cameras else None
+    return 0 if opens(0, opener) else None
+
+
+def opens(index: int, opener: Opener = open_camera) -> bool:
+    """Whether this camera can be opened now."""
+    capture = opener(index)
+    try:
+        return capture.isOpened()
+    finally:
+        capture.release()
+
+
 class DeviceSource(Source):
     """A device that gives pictures at its own pace: a camera, a network address or a named pipe."""
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from facewire.runtime.capture.camera import camera_source, list_cameras, named_camera_source, stream_source
+from facewire.runtime.capture.camera import camera_source, first_camera, named_camera_source, opens, stream_source
 from facewire.runtime.capture.demo import DemoSource
 from facewire.runtime.capture.file import FileSource
 from facewire.runtime.capture.source import Source
-
-VIDEO_HELP = "auto, a camera's number or name, a file, an address (rtsp://…, http://…), demo, or none"
 
 
 def choose_source(
@@ -29,13 +28,15 @@ def choose_source(
     if what == "none":
         return None
     if what == "auto":
-        cameras = list_cameras()
-        if cameras:
-            return camera_source(cameras[0].index, rate=rate)
+        index = first_camera()
+        if index is not None:
+            return camera_source(index, rate=rate)
         report("no camera found: running the demo face (choose an input with --video)")
     if what in ("auto", "demo"):
         return DemoSource(demo_photo, rate=min(rate, 30.0))
     if what.isdigit():
+        if sys.platform == "darwin":
+            opens(int(what))  # macOS asks for permission on the main thread only, which is where this runs
         return camera_source(int(what), rate=rate)
     if "://" in what:
         return stream_source(what)

@@ -17,6 +17,7 @@ from facewire.runtime.capture.camera import (
     DeviceSource,
     camera_source,
     find_camera,
+    first_camera,
     list_cameras,
     stream_source,
 )
@@ -175,6 +176,15 @@ def test_camera_names_come_from_the_system(tmp_path):
     assert list_cameras(tmp_path / "nothing") == []
 
 
+def test_auto_tries_the_first_camera_where_the_system_lists_none(monkeypatch):
+    monkeypatch.setattr("sys.platform", "win32")
+    there, gone = FakeCapture(3), FakeCapture(0, opened=False)
+    assert first_camera(lambda _: there) == 0
+    assert first_camera(lambda _: gone) is None
+    assert there.released
+    assert gone.released
+
+
 def test_a_camera_that_is_not_there_says_what_to_do():
     with pytest.raises(CaptureError, match=r"camera 97 .*(doctor|programs)"):
         camera_source(97).open()
@@ -308,7 +318,7 @@ def test_a_sender_into_a_real_pipe_may_stop_and_start_again(tmp_path):
 def test_what_the_user_writes_chooses_the_source(clip, monkeypatch):
     def choose_it(what, cameras=()):
         reports: list[str] = []
-        monkeypatch.setattr(choose, "list_cameras", lambda: list(cameras))
+        monkeypatch.setattr(choose, "first_camera", lambda: cameras[0].index if cameras else None)
         return choose_source(what, rate=60, loop=False, demo_photo=Path, report=reports.append), reports
 
     assert choose_it("none") == (None, [])
