@@ -14,6 +14,8 @@ from facewire.models.assets import asset_path, list_assets
 from facewire.runtime.cli.usage import say
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from facewire.runtime.pipeline import FacePipeline
 
 SLOW_S = 3.0
@@ -32,16 +34,17 @@ def fetch(names: Iterable[str], *, quiet: bool = False) -> list[Path]:
     if not missing or quiet or not sys.stderr.isatty():
         return [asset_path(name) for name in wanted]
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(f"fetching {what}")
-            bars.update(tasks[what], completed=done, total=total or None)  # type: ignore[arg-type]
+            name = what.partition(" (")[0]  # behind it stands the source that is being tried
+            if name not in tasks:
+                tasks[name] = bars.add_task(f"fetching {name}")
+            bars.update(tasks[name], completed=done, total=total or None)
 
         return [asset_path(name, progress=show) for name in wanted]
 
