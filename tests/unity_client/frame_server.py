@@ -7,6 +7,7 @@ the latency exactly.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 import numpy as np
@@ -24,22 +25,25 @@ def synthetic_blendshapes(seconds: float) -> Float32Array:
     return shapes
 
 
-def serve(port: int, rate_hz: float) -> None:
-    """Publish at an even rate, for ever."""
+def publish_evenly(server: LiveServer, rate_hz: float, stop: threading.Event) -> None:
+    """Publish at an even rate until told to stop; a late tick moves the ones after it: no bursts."""
     head = np.array([0, 0, 0, 1, 0, 0, 0.5], np.float32)
     gaze = np.zeros(4, np.float32)
+    due_s = time.monotonic()
+    seq = 0
+    while not stop.wait(max(0.0, due_s - time.monotonic())):
+        now_ns = time.monotonic_ns()
+        server.publish(FaceFrame(seq, now_ns, now_ns, "video", 1.0, synthetic_blendshapes(now_ns * 1e-9), head, gaze))
+        seq += 1
+        due_s = max(due_s + 1 / rate_hz, time.monotonic())
+
+
+def serve(port: int, rate_hz: float) -> None:
+    """Publish for ever."""
     server = LiveServer(ServerConfig(port=port), clock_ns=time.monotonic_ns, greeting=Greeting(rate=rate_hz))
     with server:
         print(server.address[1], time.monotonic() * 1e3, flush=True)
-        start_s = time.monotonic()
-        seq = 0
-        while True:
-            seq += 1
-            time.sleep(max(0.0, start_s + seq / rate_hz - time.monotonic()))
-            now_ns = time.monotonic_ns()
-            server.publish(
-                FaceFrame(seq, now_ns, now_ns, "video", 1.0, synthetic_blendshapes(now_ns * 1e-9), head, gaze)
-            )
+        publish_evenly(server, rate_hz, threading.Event())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""The Unity client's core on .NET: decoding beside Python's, latency over loopback, playout on a bad network.
+
+``python benchmarks/unity_client.py``; about a minute. Decoding is the same golden frame in both languages, best and
+median of many rounds. Latency is from ``publish`` in the real server (its own process) to the decoded frame in the
+client (another), which read the same clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "unity_client"))
+
+from build_client import build_core, build_harness  # noqa: E402 - the folder is on the path only now
+from probe import FrameServer, Harness  # noqa: E402
+from toolchain import ensure  # noqa: E402
+
+from facewire.bridge.codec import decode_frame, decode_message  # noqa: E402
+
+FRAME = ROOT / "tests" / "golden" / "frame.msgpack"
+ROUNDS = 30
+FRAMES_PER_ROUND = 2000
+LIVE_S = 35.0
+
+
+def python_decode_us() -> dict[str, float]:
+    """Return how long the Python client takes for the same bytes."""
+    data = FRAME.read_bytes()
+    rounds = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for _ in range(FRAMES_PER_ROUND):
+            decode_frame(decode_message(data))
+        rounds.append((time.perf_counter() - start) * 1e6 / FRAMES_PER_ROUND)
+    return {"best_us": round(min(rounds), 3), "median_us": round(statistics.median(rounds), 3)}
+
+
+def main() -> None:
+    """Print the table and the JSON line."""
+    tools = ensure()
+    with tempfile.TemporaryDirectory() as folder:
+        into = Path(folder)
+        harness = Harness(tools, build_harness(tools, build_core(tools, into), into))
+        decode = json.loads(harness.run("bench", str(FRAME)).stdout)
+        python = python_decode_us()
+        playout = harness.run("playout").stdout
+        with FrameServer() as server:
+            live = harness.live(f"127.0.0.1:{server.port}", LIVE_S).finish()
+    load = os.getloadavg()[0]
+    print(f"decode of a default frame   C# {decode['best_us']} µs (median {decode['median_us']})")
+    print(f"                        Python {python['best_us']} µs (median {python['median_us']})")
+    print(f"loopback, 60 a second   {live['frames']} frames, {live['missed']} missed")
+    print(f"  publish to decoded    median {live['p50_ms']} ms, 99th {live['p99_ms']} ms, worst {live['max_ms']} ms")
+    print(f"  allocated a frame     {live['bytes_per_frame']} bytes in the whole process, by .NET's own socket")
+    print(f"simulated network: 30 ms of random delay, 2 % lost\n{playout.rstrip()}")
+    keys = ("frames", "missed", "p50_ms", "p99_ms", "max_ms", "bytes_per_frame")
+    figures = {"decode": decode, "python": python, "live": {key: live[key] for key in keys}, "load": round(load, 2)}
+    print(json.dumps({"benchmark": "unity_client", "cores": os.cpu_count(), **figures}))
+
+
+if __name__ == "__main__":
+    main()
