@@ -59,13 +59,14 @@ def main() -> None:
     print(json.dumps({"frames": len(frames), "mediapipe": mp.__version__}), flush=True)
     for line in sys.stdin:
         name, first, count = line.split()
-        times_ms = []
+        times_ms, cpu_start_ns = [], time.process_time_ns()
         for index in range(int(first), int(first) + int(count)):
             frame = frames[index % len(frames)]
             start_ns = time.perf_counter_ns()
             networks[name].run(frame)
             times_ms.append((time.perf_counter_ns() - start_ns) / 1e6)
-        print(json.dumps(times_ms), flush=True)
+        cpu_ms = (time.process_time_ns() - cpu_start_ns) / 1e6 / len(times_ms)
+        print(json.dumps([times_ms, cpu_ms]), flush=True)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ class FaceTracker:
         return self._observe(image, now_ns) if self._following else None
 
     def _contiguous(self, image: Image) -> Image:
-        """Check an image and return it, or a copy where it is read-only or in pieces: no kernel is compiled for those."""
+        """Check an image and return it, or a copy where it is read-only or in pieces: no kernel is made for those."""
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             found = f"{image.dtype}{list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
             raise ModelError(f"an image must be a BGR array uint8[height, width, 3], not {found}")
