@@ -1,0 +1,232 @@
+"""The page at / and the documented browser example in a real headless Chromium, against the real server."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as open_websocket
+
+from facewire.bridge.server import LiveServer
+
+Serve = Callable[..., LiveServer]
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: install it to test the page")
+
+
+class Tab:
+    """One tab of a browser, driven by the DevTools protocol."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.last_id = 0
+        self.problems: list[str] = []
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        self.last_id += 1
+        self.socket.send(json.dumps({"id": self.last_id, "method": method, "params": params}))
+        while True:
+            message = json.loads(self.socket.recv(timeout=20))
+            if message.get("id") == self.last_id:
+                assert "error" not in message, message["error"]
+                return dict(message["result"])
+            if message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.problems.append(json.dumps(message["params"]))
+
+    def run(self, script: str) -> Any:
+        """Return the JSON value of a JavaScript expression, awaited."""
+        result = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
+
+    def wait_for(self, script: str, timeout_s: float = 15.0) -> Any:
+        """Return the value of an expression once it is truthy."""
+        deadline = time.monotonic() + timeout_s
+        while not (value := self.run(script)):
+            assert time.monotonic() < deadline, f"never true: {script}; {self.run('document.body.innerText')}"
+            time.sleep(0.05)
+        return value
+
+    def text(self, element: str) -> str:
+        return str(self.run(f"document.getElementById('{element}').textContent"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A headless browser; gives its debugging port."""
+    profile = tmp_path_factory.mktemp("chromium")
+    command = [
+        str(CHROMIUM),
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-dev-shm-usage",
+    ]
+    command += [
+        "--remote-debugging-port=0",
+        "--remote-allow-origins=*",
+        "--no-proxy-server",
+        f"--user-data-dir={profile}",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        file = profile / "DevToolsActivePort"
+        deadline = time.monotonic() + 60
+        while not (file.exists() and file.read_text().strip()):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield int(file.read_text().split()[0])
+        process.terminate()
+
+
+@pytest.fixture
+def tab(browser: int) -> Iterator[Tab]:
+    """A new tab."""
+    request = Request(f"http://127.0.0.1:{browser}/json/new?about:blank", method="PUT")
+    with urlopen(request, timeout=10) as answer:
+        address = json.load(answer)["webSocketDebuggerUrl"]
+    with open_websocket(address, max_size=None, proxy=None) as socket:
+        tab = Tab(socket)
+        yield tab
+        tab.call("Page.close")
+
+
+def test_the_page_shows_the_live_face(serve: Serve, tab: Tab) -> None:
+    server = serve(status=lambda: {"devices": {"video": {"problem": "The camera is busy: close the other program."}}})
+    tab.call("Page.navigate", url=server.page_url)
+    tab.wait_for("document.getElementById('state')?.textContent === 'connected'")
+    assert tab.wait_for("document.querySelectorAll('#shapes li').length") == 52
+    tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 10")
+    tab.wait_for("document.getElementById('latency').textContent.endsWith(' ms')")
+    tab.wait_for("document.getElementById('subscribers').textContent === '1'")
+    assert tab.run("document.querySelector('#shapes li:last-child').innerText.split(/\\s+/)") == ["tongueOut", "1.00"]
+    assert tab.run("getComputedStyle(document.querySelector('#shapes li:last-child .bar')).transform") != "none"
+    assert tab.text("z") == "50.0 cm"
+    tab.wait_for("document.getElementById('problem').textContent.startsWith('The camera is busy')")
+    drawn = "document.getElementById('head').getContext('2d').getImageData(0, 0, 320, 240).data.some((v) => v > 0)"
+    assert tab.run(drawn) is True
+    assert tab.problems == []
+    save_picture(tab, "page-light")
+
+
+def save_picture(tab: Tab, name: str) -> None:
+    """Keep a screenshot where FACEWIRE_SCREENSHOTS says, to be looked at."""
+    if folder := os.environ.get("FACEWIRE_SCREENSHOTS"):
+        picture = tab.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(picture))
+
+
+def test_the_page_fits_a_phone_and_the_dark(serve: Serve, tab: Tab) -> None:
+    tab.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
+    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    tab.call("Page.navigate", url=serve().page_url)
+    tab.wait_for("document.querySelectorAll('#shapes li').length === 52 && document.readyState === 'complete'")
+    assert tab.run("document.documentElement.scrollWidth") <= 360
+    assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 27)"
+    tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 10")
+    save_picture(tab, "page-phone-dark")
+
+
+def test_the_page_comes_back_with_its_server(serve: Serve, tab: Tab) -> None:
+    first = serve()
+    tab.call("Page.navigate", url=first.page_url)
+    tab.wait_for("document.getElementById('state')?.textContent === 'connected'")
+    first.stop()
+    tab.wait_for("document.getElementById('state').dataset.state !== 'live'")
+    assert "Is it running" in tab.wait_for("document.getElementById('problem').textContent")
+    serve(port=first.address[1])
+    tab.wait_for("document.getElementById('state').textContent === 'connected'", 5)
+    assert tab.run("document.getElementById('problem').hidden") is True
+
+
+def test_the_page_passes_its_token_on(serve: Serve, tab: Tab) -> None:
+    server = serve(host="0.0.0.0")
+    tab.call("Page.navigate", url=server.page_url)
+    tab.wait_for("document.getElementById('state')?.textContent === 'connected'")
+    tab.call("Page.navigate", url=server.page_url.partition("?")[0])
+    tab.wait_for("document.getElementById('problem')?.textContent.includes('token')")
+    assert server.subscribers <= 1
+
+
+def test_the_pages_msgpack_reader_agrees_with_the_golden_vectors(serve: Serve, tab: Tab) -> None:
+    tab.call("Page.navigate", url=serve(rate=0).page_url)
+    tab.wait_for("document.readyState === 'complete'")
+    script = """(async (encoded) => {
+        const { decode, floats } = await import("/msgpack.js");
+        const bytes = Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0));
+        const entries = (map) => Object.fromEntries(Object.entries(map).map(([key, value]) => [key, plain(value)]));
+        const plain = (value) => value instanceof DataView ? [...floats(value)]
+            : Array.isArray(value) ? value.map(plain)
+            : value && typeof value === "object" ? entries(value) : value;
+        return plain(decode(bytes.buffer));
+    })("%s")"""
+    names = {file.stem for file in GOLDEN.glob("*.msgpack")} - {"frame_last"}  # Its integers are beyond JavaScript's.
+    assert len(names) > 15
+    for name in names:
+        encoded = base64.b64encode((GOLDEN / f"{name}.msgpack").read_bytes()).decode()
+        assert tab.run(script % encoded) == json.loads((GOLDEN / f"{name}.json").read_text()), name
+    for broken in ("frame_cut", "frame_trailing_byte", "bad_utf8", "reserved_byte", "empty"):
+        encoded = base64.b64encode((GOLDEN / "invalid" / f"{broken}.msgpack").read_bytes()).decode()
+        assert tab.run((script % encoded) + ".then(() => 'read', () => 'refused')") == "refused", broken
+
+
+def test_the_pages_head_turns_the_right_way(serve: Serve, tab: Tab) -> None:
+    tab.call("Page.navigate", url=serve(rate=0).page_url)
+    tab.wait_for("document.readyState === 'complete'")
+    half = np.deg2rad(30) / 2
+    for axis, name, degrees in ((0, "pitch", 30), (1, "yaw", 30), (2, "roll", 30)):
+        turn = [0.0, 0.0, 0.0, float(np.cos(half))]
+        turn[axis] = float(np.sin(half))
+        found = tab.run(f"import('/head.js').then((head) => head.angles({turn}))")
+        assert found[name] == pytest.approx(degrees)
+        assert sum(abs(value) for value in found.values()) == pytest.approx(degrees)
+    nose = tab.run(f"import('/head.js').then((head) => head.rotate([0, {np.sin(half)}, 0, {np.cos(half)}], [0, 0, 1]))")
+    assert nose == pytest.approx([0.5, 0, np.sqrt(0.75)])  # Yaw turns towards +x, the subject's left.
+
+
+def test_the_documented_browser_example_receives_frames(serve: Serve, tab: Tab) -> None:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    folder = functools.partial(Quiet, directory=str(ROOT / "docs" / "examples"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), folder) as files:
+        threading.Thread(target=files.serve_forever, daemon=True).start()
+        page = f"http://127.0.0.1:{files.server_port}/receive.html"
+        tab.call("Page.navigate", url=f"{page}?server={serve().url}")
+        tab.wait_for("document.getElementById('out')?.textContent.includes('jawOpen 0.333333')")
+        files.shutdown()
+
+
+def test_a_foreign_page_cannot_connect(serve: Serve, tab: Tab) -> None:
+    server = serve()
+    tab.call("Page.navigate", url="data:text/html,<title>a page whose origin is null</title>")
+    script = f"""new Promise((resolve) => {{
+        const socket = new WebSocket("{server.url}", "facewire.v1");
+        socket.onopen = () => resolve("open");
+        socket.onclose = () => resolve("refused");
+    }})"""
+    assert tab.run(script) == "refused"
