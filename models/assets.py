@@ -26,7 +26,7 @@ from facewire.models.manifest import ASSETS, Asset
 
 CACHE_VARIABLE = "FACEWIRE_CACHE"
 # Raise this whenever a conversion gives different files: every cached one is then made again from its original.
-CONVERSION_VERSION = 2
+CONVERSION_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,10 @@ def _published_bytes(asset: Asset, source: Path) -> bytes:
 def _converted(asset: Asset, data: bytes) -> bytes:
     """The imports are here because a run whose files are all ready must not pay for them."""
     if asset.conversion == "onnx":
+        from facewire.models.sessions import channel_block
         from facewire.models.tflite import NETWORKS, convert
 
-        return bytes(convert(data, NETWORKS[asset.name]).SerializeToString())
+        return bytes(convert(data, NETWORKS[asset.name], block=channel_block()).SerializeToString())
     if asset.conversion == "geometry":
         import io
 

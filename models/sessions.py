@@ -8,10 +8,12 @@ import importlib.util
 import io
 import os
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import onnxruntime
 
 from facewire.models.errors import ModelError
@@ -70,6 +72,28 @@ def cuda_trouble() -> str:
     except OSError as error:
         return f"its libraries are not installed ({str(error)[:80]}); run `pip install facewire[cuda]`"
     return ""
+
+
+@cache
+def channel_block() -> int:
+    """How many channels ONNX Runtime handles at once on this processor; 1 where it keeps none together.
+
+    It does not say, but the weights of an optimised convolution are padded to whole blocks.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 8, 8))
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 1, 8, 8))
+    weights = numpy_helper.from_array(np.ones((1, 3, 1, 1), np.float32), "w")
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"])], "probe", [image], [result], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = _options(threads=1, severity=_FATAL_ONLY)
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = str(Path(folder) / "probe.onnx")
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[_CPU])
+        optimised = onnx.load(options.optimized_model_filepath)
+    return max(int(weight.dims[0]) for weight in optimised.graph.initializer)
 
 
 def _gpu_count() -> int:

@@ -3,11 +3,12 @@
 TensorFlow Lite keeps images as [batch, height, width, channels]; ONNX Runtime is fast on [batch, channels, height,
 width]. Each value is held in whichever of the two its operator made and is turned only where a reader needs the
 other: in these networks that happens at the detector's heads and where Attention Mesh cuts out regions. Weights stored
-as 16-bit floats become 32-bit constants. What is rewritten gives the same numbers up to float32 rounding; the first two
-keep ONNX Runtime in its blocked layout, where convolutions and additions run several times faster:
+as 16-bit floats become 32-bit constants. What is rewritten gives the same numbers up to float32 rounding; the first
+three keep ONNX Runtime in its blocked layout, where convolutions and additions run several times faster:
 
 - PReLU = two 1×1 depthwise convolutions, see `operators.prelu`;
 - padding with zero channels = a 1×1 convolution with an identity matrix;
+- layers narrower than a block get zero channels, see `widen`;
 - equal steps of parallel branches become one step, see `lanes`;
 - a 1×1 convolution over a single row = a matrix product, layer normalisation written out in nine steps = one step, and
   rows that the answer does not depend on are not computed.
@@ -29,6 +30,7 @@ from facewire.models.tflite.lanes import merge_lanes
 from facewire.models.tflite.operators import OPERATORS
 from facewire.models.tflite.reader import Operator, read_network
 from facewire.models.tflite.values import Values
+from facewire.models.tflite.widen import widen
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,15 @@ NETWORKS: dict[str, NetworkSpec] = {
 }  # fmt: skip
 
 
-def convert(source: bytes, spec: NetworkSpec, *, layers: bool = False) -> onnx.ModelProto:
-    """The ONNX model of a .tflite file's bytes.
+def convert(source: bytes, spec: NetworkSpec, *, block: int = 1, layers: bool = False) -> onnx.ModelProto:
+    """The ONNX model of a .tflite file's bytes, for a runtime that handles `block` channels at once.
 
     With `layers`, every inner tensor is an output too, in TensorFlow Lite's layout, named `t<index>`, and parallel
     branches stay apart: for checks.
     Raises ModelError where the file is damaged or uses what this converter does not know.
     """
     network = read_network(source)
-    values = Values(network if layers else merge_lanes(network))
+    values = Values(network if layers else merge_lanes(widen(network, block)))
     _bind_input(values, spec)
     for operator in values.network.operators:
         _translate(values, operator)

@@ -84,6 +84,10 @@ def test_bad_files_and_devices_are_one_line(doubler: Path, tmp_path: Path) -> No
         assert "delete it and run `facewire models pull`" in message
 
 
+def test_the_block_is_one_that_onnx_runtime_has() -> None:
+    assert sessions.channel_block() in (1, 4, 8, 16)
+
+
 @pytest.mark.models
 def test_a_cut_network_is_one_line(tmp_path: Path) -> None:
     whole = asset_path("face_detector").read_bytes()

@@ -79,16 +79,17 @@ def test_every_layer_matches_the_tflite_runtime(name: str, optimised: bool) -> N
     assert compared >= {"face_mesh_v2": 220, "face_detector": 90, "face_blendshapes": 133}[name]
 
 
+@pytest.mark.parametrize("block", [1, 8, 16])
 @pytest.mark.parametrize("name", list(NETWORKS))
-def test_rewriting_does_not_change_the_outputs(name: str) -> None:
-    """What runs (merged branches, rows left out) against the plain translation, layer by layer."""
+def test_rewriting_does_not_change_the_outputs(name: str, block: int) -> None:
+    """What runs (merged branches, padded layers, rows left out) against the plain translation, layer by layer."""
     inputs = RECORD.network_input(name, NETWORKS[name].input_shape)
     source, everything = published(name), onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    ready = run(convert(source, NETWORKS[name]), everything, inputs)
+    ready = run(convert(source, NETWORKS[name], block=block), everything, inputs)
     plain = run(convert(source, NETWORKS[name], layers=True), everything, inputs)
     for output, shape in NETWORKS[name].outputs:
         assert ready[output].shape == shape
-        assert np.abs(ready[output] - plain[output]).max() <= 1e-5 * max(1.0, float(np.abs(plain[output]).max()))
+        assert np.abs(ready[output] - plain[output]).max() <= 5e-5 * max(1.0, float(np.abs(plain[output]).max()))
 
 
 def test_attention_mesh_matches_mediapipe() -> None:
