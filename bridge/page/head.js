@@ -48,8 +48,8 @@ export function drawHead(canvas, pose, gaze) {
 
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.lineWidth = 1.5;
-  for (const ring of RINGS) line(steps.map((step) => surface(ring, step)), style.getPropertyValue("--line"));
-  for (const meridian of MERIDIANS) line(steps.map((step) => surface(step, meridian)), style.getPropertyValue("--line"));
+  for (const ring of RINGS) line(steps.map((step) => surface(ring, step)), style.getPropertyValue("--mesh"));
+  for (const meridian of MERIDIANS) line(steps.map((step) => surface(step, meridian)), style.getPropertyValue("--mesh"));
   context.lineWidth = 3;
   line([[0, 0.015, 0.085], [0, -0.015, 0.105], [0, -0.02, 0.085]], style.getPropertyValue("--quiet"));
   EYES.forEach(([x, y], i) => {

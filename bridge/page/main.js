@@ -92,6 +92,6 @@ const connection = new Connection(liveAddress(location), {
   },
 });
 
-show("address", connection.address);
+show("address", connection.address.split("?")[0]); // Not the token: this page may be on a stream.
 setInterval(showFigures, 500);
 requestAnimationFrame(draw);

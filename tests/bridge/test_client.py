@@ -243,6 +243,16 @@ def test_a_server_that_talks_nonsense_ends_in_an_error(answer: bytes | str) -> N
         asyncio.run(main())
 
 
+def test_the_documented_example_prints_frames(serve: Serve) -> None:
+    script = Path(__file__).parents[2] / "docs" / "examples" / "receive.py"
+    command = [sys.executable, str(script), serve().url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(5)]
+        process.terminate()
+    assert all("video jawOpen 0.33 head [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, -0.5]" in line for line in lines), lines
+
+
 def test_importing_and_using_the_bridge_is_light() -> None:
     code = (
         "import sys, facewire.bridge as bridge\n"
