@@ -20,9 +20,9 @@ FRAMES = 30
 def main() -> None:
     where = Path(facewire.bridge.__file__)
     assert "site-packages" in where.parts, f"this tests the installed wheel, but facewire was imported from {where}"
-    facewire = Path(sys.executable).with_name("facewire")
-    subprocess.run([facewire, "--version"], check=True)
-    command = [facewire, "serve", "--video", "demo", "--listen", "127.0.0.1:0"]
+    program = Path(sys.executable).with_name("facewire")
+    subprocess.run([program, "--version"], check=True)
+    command = [program, "serve", "--video", "demo", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = next(found.group() for line in server.stdout if (found := re.search(r"ws://\S+", line)))
