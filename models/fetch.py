@@ -171,7 +171,8 @@ def _pip_command(requirement: str) -> list[str]:
         if not found:
             raise _SourceError("pip is not installed")
         pip = [found]
-    return [*pip, "download", "--quiet", "--disable-pip-version-check", "--no-deps", *PIP_PLATFORM, requirement]
+    quiet = ("--quiet", "--disable-pip-version-check", "--retries", "1")  # Without a network, say so soon.
+    return [*pip, "download", *quiet, "--no-deps", *PIP_PLATFORM, requirement]
 
 
 def _npm_command(package: str) -> list[str]:
