@@ -84,8 +84,8 @@ def test_a_slow_loop_sees_the_newest_frame(serve: Serve) -> None:
             published = server.counts.published
             assert (await take(newest, 1))[0] >= published - 5
             assert newest.skipped > 10
-            kept = await take(patient, 20)
-            assert kept == list(range(kept[0], kept[0] + 20))
+            await take(patient, 20)
+            assert patient.protocol.missed <= server.counts.overtaken
             assert patient.skipped == 0
 
     asyncio.run(main(serve()))

@@ -53,7 +53,7 @@ def test_hello_comes_first_then_frames(serve: Serve, raw: Any) -> None:
     assert (opcode, hello["type"], hello["protocol"], hello["rate"]) == (2, "hello", 1, 30.0)
     assert abs(hello["clock_ns"] - time.monotonic_ns()) < 5e9
     frames = [decode_frame(next_message(client, "frame")) for _ in range(10)]
-    assert [b.seq - a.seq for a, b in pairwise(frames)] == [1] * 9
+    assert sum(b.seq - a.seq - 1 for a, b in pairwise(frames)) <= server.counts.overtaken
     assert frames[0].blendshapes[51] == 1
 
 

@@ -35,8 +35,7 @@ def onlooker(serve: Serve, raw: Any) -> Iterator[tuple[LiveServer, Any]]:
     before = server.counts.published
     while seqs(client, 1)[0] < before:  # Catch up with what was published meanwhile.
         pass
-    after = seqs(client, 30)
-    assert after == list(range(after[0], after[0] + 30))
+    assert missing(seqs(client, 30)) <= server.counts.overtaken
 
 
 def seqs(client: Any, count: int) -> list[int]:
@@ -49,6 +48,12 @@ def seqs(client: Any, count: int) -> list[int]:
         if message["type"] == "frame":
             found.append(message["seq"])
     return found
+
+
+def missing(received: list[int]) -> int:
+    """Return how many frames are missing between the first and the last: a loaded machine overtakes some before sending."""
+    assert received == sorted(set(received))
+    return received[-1] - received[0] + 1 - len(received)
 
 
 def errors_until_closed(client: Any) -> tuple[list[str], int]:
@@ -233,15 +238,14 @@ def test_a_subscriber_that_never_reads_is_dropped_and_holds_nobody_back(serve: S
     good = raw(server)
     deaf = raw(server, receive_buffer=4096)
     deaf.send_frame(TEXT, b'{"type":"subscribe","streams":["landmarks"]}')
-    began, first, last = time.monotonic(), seqs(good, 1)[0], 0
+    began, received = time.monotonic(), []
     while server.counts.stalled == 0:
-        last = seqs(good, 1)[0]
+        received += seqs(good, 1)
         assert time.monotonic() - began < 10
         for connection in list(server._endpoint.hub.open):  # type: ignore[union-attr]
             assert len(connection.pending) <= 2  # One frame, one status.
     assert server.counts.replaced > 10
-    assert seqs(good, 1) == [last + 1]
-    assert last > first
+    assert missing(received + seqs(good, 20)) <= server.counts.overtaken
     assert server.subscribers == 1
 
 
@@ -330,8 +334,7 @@ def test_tls_serves_the_same_stream(serve: Serve, raw: Any, certificate: tuple[P
     context = ssl.create_default_context(cafile=str(certificate[0]))
     client.socket = context.wrap_socket(client.socket, server_hostname="127.0.0.1")
     assert "101" in client.handshake()
-    received = seqs(client, 20)
-    assert received == list(range(received[0], received[0] + 20))
+    assert missing(seqs(client, 20)) <= server.counts.overtaken
     plain = raw(server, handshake=False)
     plain.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
     assert plain.close_code() == 1006
