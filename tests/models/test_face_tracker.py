@@ -16,7 +16,7 @@ from facewire.models.errors import ModelError
 from facewire.models.face import ARKIT_NAMES, FaceTracker
 from facewire.models.face import tracker as tracker_module
 from facewire.models.face.blendshapes import NETWORK_NAMES
-from facewire.models.face.region import crop
+from facewire.models.face.region import _crop
 from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceObservation
 
 pytestmark = pytest.mark.models
@@ -196,7 +196,7 @@ def test_an_image_in_pieces_or_read_only_is_seen_alike_and_compiles_nothing(
         seen = tracker.step(image, 0)
         assert seen is not None
         np.testing.assert_array_equal(seen.landmarks, expected)
-    assert len(crop.signatures) == 1  # type: ignore[attr-defined]
+    assert len(_crop.signatures) == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
