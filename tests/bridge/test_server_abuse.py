@@ -51,7 +51,7 @@ def seqs(client: Any, count: int) -> list[int]:
 
 
 def missing(received: list[int]) -> int:
-    """Return how many frames are missing between the first and the last: a loaded machine overtakes some before sending."""
+    """Return how many frames are missing between the first and the last; a loaded machine overtakes some."""
     assert received == sorted(set(received))
     return received[-1] - received[0] + 1 - len(received)
 
