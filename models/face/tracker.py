@@ -129,7 +129,7 @@ class FaceTracker:
     def _see(self, image: Image, least_probability: float) -> bool:
         """Look for landmarks in the region; where they are a face's, move the region to them."""
         probability = self._mesh.infer(image, self._region, self._raw)
-        if probability < least_probability:
+        if not probability >= least_probability:  # NaN is no face either
             return False
         self._observation.confidence = probability
         region_from_landmarks(self._raw, self._region)
