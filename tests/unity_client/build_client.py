@@ -51,7 +51,8 @@ def compile_assembly(
         "-debug:portable",
         "-warn:4",
         "-warnaserror+",
-        "-nowarn:1701",  # NUnit was built against netstandard2.0, which 2.1 replaces.
+        # 1701: NUnit was built against netstandard2.0, which 2.1 replaces. 649: Unity assigns serialized fields.
+        "-nowarn:1701,649",
         f"-target:{'exe' if executable else 'library'}",
         f"-out:{target}",
         *(f"-r:{path}" for path in sorted(tools.reference.glob("*.dll"))),
