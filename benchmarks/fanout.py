@@ -3,10 +3,10 @@
     python benchmarks/fanout.py                      # 500 subscribers at 60 frames a second, 20 s each
     python benchmarks/fanout.py --seconds 600        # ten minutes, to see that memory stays flat
 
-Server and subscribers are separate processes. The subscribers are raw sockets in one epoll loop, so that they cost
-little and the server is what is measured. Both servers send the same bytes at the same pace to the same subscribers.
-Latency is from publish to the end of the subscriber's `recv`. Prints a table and one JSON line. Linux only (epoll,
-/proc).
+Server and subscribers are separate processes, each with a core of its own where there are two. The subscribers are raw
+sockets in one epoll loop, so that they cost little and the server is what is measured. Both servers send the same bytes
+at the same pace to the same subscribers. Latency is from publish to the end of the subscriber's `recv`. Prints a table
+and one JSON line. Linux only (epoll, /proc).
 """
 
 from __future__ import annotations
@@ -161,6 +161,13 @@ def run_broadcast(rate: float) -> None:
             os._exit(0)  # The closing handshake with the deaf subscriber is not what is measured.
 
     asyncio.run(main())
+
+
+def pin(core: int) -> None:
+    """Keep this process on one core, so that subscribers woken by the server do not push it aside."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {cores[core]})
 
 
 def connect(port: int) -> socket.socket:
@@ -319,8 +326,10 @@ def main() -> None:
     parser.add_argument("--read", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
+        pin(0)
         return (run_facewire if options.serve == "facewire" else run_broadcast)(options.rate)
     if options.read:
+        pin(1)
         return run_readers(options.read, options.subscribers)
     short = min(options.seconds, 20.0)
     runs = []

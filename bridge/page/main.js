@@ -84,8 +84,8 @@ const connection = new Connection(liveAddress(location), {
   },
   status(message) {
     show("subscribers", message.subscribers);
-    const broken = Object.values(message.devices ?? {}).filter((device) => device?.problem);
-    showProblem(broken.map((device) => device.problem).join(" ") || null);
+    const broken = Object.values(message.devices ?? {}).filter((device) => device?.error);
+    showProblem(broken.map((device) => device.error).join(" ") || null);
   },
   error(message) {
     showProblem(message.message);

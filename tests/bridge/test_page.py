@@ -115,7 +115,7 @@ def tab(browser: int) -> Iterator[Tab]:
 
 
 def test_the_page_shows_the_live_face(serve: Serve, tab: Tab) -> None:
-    server = serve(status=lambda: {"devices": {"video": {"problem": "The camera is busy: close the other program."}}})
+    server = serve(status=lambda: {"devices": {"video": {"error": "The camera is busy: close the other program."}}})
     tab.call("Page.navigate", url=server.page_url)
     tab.wait_for("document.getElementById('state')?.textContent === 'connected'")
     assert tab.wait_for("document.querySelectorAll('#shapes li').length") == 52
