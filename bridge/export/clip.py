@@ -1,0 +1,164 @@
+"""What is exported: frames as arrays at the times, with the shapes and in the orientation that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+import numpy as np
+import numpy.typing as npt
+
+from facewire.bridge.export.resample import Float64Array, resample, resample_rotations, uniform_times
+from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, SOURCES, FlameParameters, Float32Array
+from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.track import Track
+
+MIN_RATE, MAX_RATE = 1.0, 1000.0
+FULL_SHAPES = tuple(BLENDSHAPES)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """What to export of a session."""
+
+    rate: float | None = None
+    """Frames a second; None keeps the frames as they were recorded."""
+    mirror: bool = False
+    """Swap left and right, as in a mirror."""
+    shapes: Sequence[str] | None = None
+    """Names or patterns such as ``mouth*``; None is all of them."""
+
+
+@dataclass(slots=True)
+class Clip:
+    """Frames ready for export; every array's first axis is the frame."""
+
+    name: str
+    rate: float
+    """Frames a second: exact where it was asked for, else as most frames follow each other."""
+    times_s: Float64Array
+    """Shape [n]: seconds from the first frame."""
+    blendshapes: Float32Array
+    """Shape [n, 52], all of them; ``shapes`` says which were asked for."""
+    head: Float32Array
+    gaze: Float32Array
+    sources: list[str]
+    confidence: Float32Array
+    shapes: tuple[str, ...] = FULL_SHAPES
+    flame: list[FlameParameters] | None = None
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    @property
+    def columns(self) -> list[int]:
+        """Indices of ``shapes`` in ``BLENDSHAPES``."""
+        return [BLENDSHAPE_INDEX[name] for name in self.shapes]
+
+    @property
+    def chosen(self) -> Float32Array:
+        """Shape [n, len(shapes)]: the values of the shapes that were asked for."""
+        return self.blendshapes[:, self.columns]
+
+
+def make_clip(name: str, track: Track, options: ClipOptions) -> Clip:
+    """Return what ``options`` ask of ``track``.
+
+    Raises:
+        SessionError: no shape has such a name, or the rate is out of bounds.
+    """
+    shapes = choose_shapes(options.shapes)
+    clip = Clip(
+        name=name,
+        rate=track.rate,
+        times_s=track.times_s,
+        blendshapes=track.blendshapes,
+        head=track.head,
+        gaze=track.gaze,
+        sources=[SOURCES[index] for index in track.sources],
+        confidence=track.confidence,
+        shapes=shapes,
+        flame=track.flame,
+    )
+    if options.rate is not None:
+        clip = at_rate(clip, options.rate)
+    return mirrored(clip) if options.mirror else clip
+
+
+def choose_shapes(patterns: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the shapes that ``patterns`` name, in the order of ``BLENDSHAPES``.
+
+    Raises:
+        SessionError: a pattern names none.
+    """
+    if patterns is None:
+        return FULL_SHAPES
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in BLENDSHAPES):
+            raise SessionError(f"no shape is called {pattern!r}: ARKit's names are such as jawOpen or mouth*")
+    return tuple(name for name in BLENDSHAPES if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def at_rate(clip: Clip, rate: float) -> Clip:
+    """Return ``clip`` at exactly ``rate`` frames a second (resample.py says how).
+
+    Raises:
+        SessionError: the rate is out of bounds.
+    """
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise SessionError(f"a rate of {rate:g} is not from {MIN_RATE:g} to {MAX_RATE:g} frames a second")
+    times_s = uniform_times(clip.times_s, rate)
+    nearest = _nearest(clip.times_s, times_s)
+    head = np.concatenate(
+        [
+            resample_rotations(clip.times_s, clip.head[:, :4], times_s, rate),
+            resample(clip.times_s, clip.head[:, 4:], times_s, rate),
+        ],
+        axis=1,
+    )
+    return replace(
+        clip,
+        rate=rate,
+        times_s=times_s,
+        blendshapes=resample(clip.times_s, clip.blendshapes, times_s, rate),
+        head=head,
+        gaze=resample(clip.times_s, clip.gaze, times_s, rate),
+        sources=[clip.sources[index] for index in nearest],
+        confidence=resample(clip.times_s, clip.confidence[:, None], times_s, rate)[:, 0],
+        flame=_flame_at(clip, times_s, rate),
+    )
+
+
+def mirrored(clip: Clip) -> Clip:
+    """Return ``clip`` with left and right swapped; FLAME parameters, whose shapes have no sides, are left out."""
+    columns = [BLENDSHAPE_INDEX[other_side(name)] for name in BLENDSHAPES]
+    head = clip.head * np.array([1, -1, -1, 1, -1, 1, 1], np.float32)
+    gaze = clip.gaze[:, [2, 3, 0, 1]] * np.array([-1, 1, -1, 1], np.float32)
+    return replace(clip, blendshapes=clip.blendshapes[:, columns], head=head, gaze=gaze, flame=None)
+
+
+def other_side(name: str) -> str:
+    """Return the shape that is ``name`` on the other side of the face; ``name`` itself where it has no side."""
+    for side, other in (("Left", "Right"), ("Right", "Left")):
+        if name.endswith(side):
+            return name.removesuffix(side) + other
+    return name
+
+
+def _nearest(times_s: Float64Array, at_s: Float64Array) -> npt.NDArray[np.intp]:
+    """Index of the frame that is closest to each of ``at_s``."""
+    if len(times_s) < 2:
+        return np.zeros(len(at_s), np.intp)
+    right = np.clip(np.searchsorted(times_s, at_s), 1, len(times_s) - 1)
+    return np.asarray(right - (at_s - times_s[right - 1] <= times_s[right] - at_s), np.intp)
+
+
+def _flame_at(clip: Clip, times_s: Float64Array, rate: float) -> list[FlameParameters] | None:
+    if clip.flame is None:
+        return None
+    parts = {
+        name: resample(clip.times_s, np.stack([getattr(one, name) for one in clip.flame]), times_s, rate)
+        for name in ("expression", "jaw", "neck", "eyes")
+    }
+    return [FlameParameters(**{name: values[index] for name, values in parts.items()}) for index in range(len(times_s))]

@@ -1,0 +1,119 @@
+"""From a session to a file, by the file's suffix."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from facewire.bridge.export.anim import RigPaths, write_anim
+from facewire.bridge.export.clip import Clip, ClipOptions, make_clip
+from facewire.bridge.export.gltf import HeadMesh, write_glb
+from facewire.bridge.export.output import replacing
+from facewire.bridge.export.tables import write_a2f, write_csv, write_jsonl, write_npz
+from facewire.bridge.export.wav import write_wav
+from facewire.bridge.recording.cut import TimeRange
+from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.layout import SessionMetadata
+from facewire.bridge.recording.reader import Session
+from facewire.bridge.recording.sound import load_sound
+from facewire.bridge.recording.track import load_track
+
+DAY_NS = 24 * 3600 * 1_000_000_000
+
+FORMATS: dict[str, str] = {
+    ".csv": "Live Link Face's columns",
+    ".anim": "Unity animation clip",
+    ".glb": "glTF: an animated head",
+    ".npz": "NumPy arrays",
+    ".jsonl": "one JSON object a frame",
+    ".json": "Audio2Face's JSON",
+    ".wav": "the sound",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What to export and how."""
+
+    part: TimeRange = field(default_factory=TimeRange)
+    clip: ClipOptions = field(default_factory=ClipOptions)
+    rig: RigPaths = field(default_factory=RigPaths)
+    """For ``.anim``."""
+    load_head: Callable[[], HeadMesh] | None = None
+    """Returns the head for ``.glb``."""
+
+
+@dataclass(slots=True)
+class ExportReport:
+    """What was written."""
+
+    frames: int
+    rate: float
+    duration_s: float
+
+
+def format_of(path: Path) -> str:
+    """Return the suffix that decides the format.
+
+    Raises:
+        SessionError: it is not known.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        known = ", ".join(f"{known} ({what})" for known, what in FORMATS.items())
+        raise SessionError(f"cannot export to {path.suffix or 'a file without a suffix'}: it is one of {known}")
+    return suffix
+
+
+def export(
+    session: Session, output: Path, options: ExportOptions | None = None, *, force: bool = False
+) -> ExportReport:
+    """Write ``session`` to ``output``, whole or not at all.
+
+    Raises:
+        SessionError: the format is not known, ``output`` is there already, the session is empty or damaged, or what
+            was asked for is not in it.
+        RecordingError: ``output`` cannot be written.
+    """
+    options = options or ExportOptions()
+    suffix = format_of(output)
+    start_ns, end_ns = options.part.resolve_ns(session.require_frames())
+    if suffix == ".wav":
+        with replacing(output, force=force) as file:
+            write_wav(session, start_ns, end_ns, file)
+        return ExportReport(0, 0.0, (end_ns - start_ns) / 1e9)
+    clip = make_clip(output.stem, load_track(session, start_ns, end_ns), options.clip)
+    with replacing(output, force=force) as file:
+        _write(suffix, session, clip, (start_ns, end_ns), options, file)
+    return ExportReport(len(clip), clip.rate, float(clip.times_s[-1]))
+
+
+def _write(
+    suffix: str, session: Session, clip: Clip, part_ns: tuple[int, int], options: ExportOptions, file: BinaryIO
+) -> None:
+    if suffix == ".csv":
+        write_csv(clip, file, time_of_day_ns(session.metadata, part_ns[0]))
+    elif suffix == ".anim":
+        write_anim(clip, file, options.rig)
+    elif suffix == ".npz":
+        sound = load_sound(session, *part_ns)
+        write_npz(clip, file, None if sound is None else (sound[0].rate, sound[1]))
+    elif suffix == ".jsonl":
+        write_jsonl(clip, file)
+    elif suffix == ".json":
+        write_a2f(clip, file, f"{clip.name}.wav" if session.audio else "")
+    elif options.load_head is None:
+        raise SessionError("there is no head to animate for .glb")
+    else:
+        write_glb(clip, options.load_head(), file)
+
+
+def time_of_day_ns(metadata: SessionMetadata, place_ns: int) -> int:
+    """Return the local time of day at a place of the time line, which is what a timecode shows."""
+    unix_ns = metadata.started_unix_ns + place_ns - metadata.started_clock_ns
+    local = time.localtime(unix_ns // 1_000_000_000)
+    seconds = local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec
+    return (seconds * 1_000_000_000 + unix_ns % 1_000_000_000) % DAY_NS

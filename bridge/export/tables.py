@@ -1,0 +1,111 @@
+"""The plain formats: Live Link Face CSV, NumPy arrays, JSON lines, Audio2Face's JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import BinaryIO
+
+import numpy as np
+
+from facewire.bridge.export.clip import Clip, at_rate
+from facewire.bridge.frame import SOURCES, FaceFrame
+from facewire.bridge.livelink_csv import LiveLinkCsvWriter
+from facewire.bridge.recording.sound import Int16Array
+
+JSON_DECIMALS = 6
+
+
+def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0) -> None:
+    """Write Live Link Face's columns; shapes that were not asked for are 0. The head's translation has no column.
+
+    Args:
+        start_of_day_ns: what the timecode shows at the first frame, from midnight.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    text = io.TextIOWrapper(file, encoding="ascii", newline="", write_through=True)
+    writer = LiveLinkCsvWriter(text)
+    chosen = np.zeros_like(clip.blendshapes)
+    chosen[:, clip.columns] = clip.chosen
+    for index, time_s in enumerate(clip.times_s):
+        frame = FaceFrame(index, 0, 0, "video", 1.0, chosen[index], clip.head[index], clip.gaze[index])
+        writer.write(frame, start_of_day_ns + round(time_s * 1e9))
+    text.flush()
+    text.detach()
+
+
+def write_npz(clip: Clip, file: BinaryIO, sound: tuple[int, Int16Array] | None = None) -> None:
+    """Write named arrays, compressed; ``names`` are the columns of ``blendshapes``, ``source_names`` those of
+    ``sources``.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    arrays = {
+        "times_s": clip.times_s,
+        "rate": np.float64(clip.rate),
+        "names": np.array(clip.shapes),
+        "blendshapes": clip.chosen,
+        "head_rotation_xyzw": clip.head[:, :4],
+        "head_translation_m": clip.head[:, 4:],
+        "gaze_rad": clip.gaze,
+        "confidence": clip.confidence,
+        "sources": np.array([SOURCES.index(source) for source in clip.sources], np.uint8),
+        "source_names": np.array(SOURCES),
+    }
+    if clip.flame is not None:
+        for name in ("expression", "jaw", "neck", "eyes"):
+            arrays[f"flame_{name}"] = np.stack([getattr(one, name) for one in clip.flame])
+    if sound is not None:
+        arrays |= {"audio_rate": np.int64(sound[0]), "audio": sound[1]}
+    np.savez_compressed(file, **arrays)
+
+
+def write_jsonl(clip: Clip, file: BinaryIO) -> None:
+    """Write one JSON object a line for each frame, shapes by name.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    for index, time_s in enumerate(clip.times_s):
+        frame = {
+            "time_s": round(float(time_s), JSON_DECIMALS),
+            "sources": clip.sources[index],
+            "confidence": round(float(clip.confidence[index]), JSON_DECIMALS),
+            "blendshapes": dict(zip(clip.shapes, _rounded(clip.chosen[index]), strict=True)),
+            "head": {"rotation_xyzw": _rounded(clip.head[index, :4]), "translation_m": _rounded(clip.head[index, 4:])},
+            "gaze_rad": _rounded(clip.gaze[index]),
+        }
+        if clip.flame is not None:
+            one = clip.flame[index]
+            frame["flame"] = {name: _rounded(getattr(one, name)) for name in ("expression", "jaw", "neck", "eyes")}
+        file.write(json.dumps(frame, separators=(",", ":")).encode() + b"\n")
+
+
+def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "") -> None:
+    """Write the JSON that Audio2Face exports and its importers read: names, and one row of weights a frame.
+
+    It knows whole rates only, so a clip that was not resampled is brought to the nearest whole rate.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    rate = max(1, round(clip.rate))
+    if clip.rate != rate or not np.allclose(np.diff(clip.times_s), 1 / rate, atol=1e-6):
+        clip = at_rate(clip, rate)
+    weights = [_rounded(row) for row in clip.chosen]
+    content = {
+        "exportFps": rate,
+        "trackPath": sound_name,
+        "numPoses": len(clip.shapes),
+        "numFrames": len(clip),
+        "facsNames": list(clip.shapes),
+        "weightMat": weights,
+    }
+    file.write(json.dumps(content).encode())
+
+
+def _rounded(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[float]:
+    return [round(value, JSON_DECIMALS) for value in values.tolist()]
