@@ -1,7 +1,7 @@
 """How close tracking is to MediaPipe, over every frame of a clip: landmarks, blendshapes and head pose.
 
-Attention Mesh is compared with FaceMesh (refined landmarks), the rest with FaceLandmarker in video mode. A blendshape
-counts as active where FaceLandmarker's varies by more than 0.02 (standard deviation). MediaPipe runs in an
+Attention Mesh's landmarks are compared with FaceMesh's (refined), all else with FaceLandmarker's in video mode. A
+blendshape counts as active where FaceLandmarker's varies by more than 0.02 (standard deviation). MediaPipe runs in an
 environment of its own; see tracking.py.
 
 Prints a table and one JSON line. Run: python benchmarks/parity.py [VIDEO …] [--device cuda]
@@ -22,11 +22,19 @@ from tracking import mediapipe_python
 from facewire.models.assets import asset_path, cache_folder
 from facewire.models.face import ARKIT_NAMES, FaceTracker
 from facewire.models.face.blendshapes import NETWORK_NAMES
+from facewire.runtime.filters import FaceFilter
 
 RECORD = Path(__file__).parents[1] / "tests" / "golden" / "mediapipe" / "record.py"
 ORDER = [NETWORK_NAMES.index(name) for name in ARKIT_NAMES[:-1]]
 NO_FACE = -32768
-COLUMNS = ("mean_px", "p99_px", "shapes_mean", "shapes_correlation", "head_mean_deg", "head_mean_cm")
+WAYS = {
+    "attention": ("attention", False, False),
+    "attention, as streamed": ("attention", False, True),
+    "v2": ("v2", False, False),
+    "v2, smoothed like theirs": ("v2", True, False),
+    "v2, as streamed": ("v2", False, True),
+}
+"""Mesh, whether its landmarks are smoothed as FaceLandmarker does, and whether the runtime's filters follow."""
 
 
 def record(python: Path, clip: Path, task: Path) -> dict[str, np.ndarray]:
@@ -39,17 +47,22 @@ def record(python: Path, clip: Path, task: Path) -> dict[str, np.ndarray]:
             return dict(stored)
 
 
-def track(mesh: str, clip: Path, device: str) -> dict[str, np.ndarray]:
+def track(mesh: str, clip: Path, device: str, *, smoothing: bool, streamed: bool) -> dict[str, np.ndarray]:
     """Return ours: landmarks [n, 478, 3], blendshapes [n, 51], quaternion and metres [n, 7]; NaN without a face."""
-    tracker, capture, rows = FaceTracker(mesh, device), cv2.VideoCapture(str(clip)), []
+    tracker, face_filter = FaceTracker(mesh, device, smoothing=smoothing), FaceFilter()
+    capture, rows = cv2.VideoCapture(str(clip)), []
     while True:
         ok, image = capture.read()
         if not ok:
             break
-        seen = tracker.step(image, len(rows) * 1000 // 30 * 1_000_000)
+        time_ns = len(rows) * 1000 // 30 * 1_000_000
+        seen = tracker.step(image, time_ns)
         rows.append((np.full((478, 3), np.nan), np.full(51, np.nan), np.full(7, np.nan)))
         if seen is not None:
-            rows[-1] = (seen.landmarks.copy(), seen.blendshapes[:-1].copy(), seen.head.copy())
+            shapes, head = seen.blendshapes, seen.head
+            if streamed:
+                shapes, head, _ = face_filter.step(seen.blendshapes, seen.head, seen.gaze, time_ns)
+            rows[-1] = (seen.landmarks.copy(), shapes[:-1].copy(), head.copy())
     return dict(zip(("landmarks", "blendshapes", "head"), map(np.array, zip(*rows, strict=True)), strict=True))
 
 
@@ -77,13 +90,30 @@ def pose(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
     return {"head_mean_deg": float(np.degrees(angle).mean()), "head_mean_cm": float(off.mean())}
 
 
+def delay_ms(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+    """Return by how much ours come later, and how they jitter beside theirs (mean second difference over theirs)."""
+    theirs = theirs[:, ORDER] / 65535
+    both = ~np.isnan(ours[:, 0]) & (theirs.max(axis=1) > 0)
+    ours, theirs = ours[both], theirs[both]
+    active, fine = theirs.std(axis=0) > 0.02, np.arange(0, len(ours) - 1, 0.05)
+    shifts, lags = range(-40, 41), []
+    for a, b in zip(ours[:, active].T, theirs[:, active].T, strict=True):
+        a, b = np.interp(fine, np.arange(len(a)), a), np.interp(fine, np.arange(len(b)), b)
+        scores = [np.corrcoef(a[40 + shift : len(a) - 40 + shift], b[40:-40])[0, 1] for shift in shifts]
+        lags.append(shifts[int(np.argmax(scores))] * 0.05 * 1000 / 30)
+    jitter = [np.abs(np.diff(values[:, active], 2, axis=0)).mean() for values in (ours, theirs)]
+    return {"lag_ms": float(np.median(lags)), "jitter_ratio": float(jitter[0] / jitter[1])}
+
+
 def compare(clip: Path, python: Path, task: Path, device: str) -> dict[str, dict[str, float]]:
     golden, rows = record(python, clip, task), {}
-    for mesh, landmarks in (("attention", "mesh"), ("v2", "video_landmarks")):
-        ours = track(mesh, clip, device)
-        rows[mesh] = {
-            **pixels(ours["landmarks"], golden[landmarks], int(golden["scale"])),
+    for name, (mesh, smoothing, streamed) in WAYS.items():
+        ours = track(mesh, clip, device, smoothing=smoothing, streamed=streamed)
+        landmarks = golden["mesh" if mesh == "attention" else "video_landmarks"]
+        rows[name] = {
+            **pixels(ours["landmarks"], landmarks, int(golden["scale"])),
             **shapes(ours["blendshapes"], golden["video_blendshapes"]),
+            **delay_ms(ours["blendshapes"], golden["video_blendshapes"]),
             **pose(ours["head"], golden["video_matrix"]),
         }
     return rows
@@ -99,11 +129,11 @@ def main() -> None:
     asset_path("face_mesh_v2")  # whose original is the task file
     task = options.task or cache_folder() / "originals" / "face_landmarker.task"
     results = {}
-    print(f"{'clip, mesh':36}" + "".join(f"{name:>20}" for name in COLUMNS))
     for clip in options.clips or [asset_path("talking_face")]:
         results[clip.stem] = compare(clip, options.mediapipe or mediapipe_python(), task, options.device)
-        for mesh, row in results[clip.stem].items():
-            print(f"{clip.stem + ', ' + mesh:36}" + "".join(f"{row[name]:20.4f}" for name in COLUMNS))
+        print(f"{clip.stem:28}" + "".join(f"{column:>20}" for column in results[clip.stem]["v2"]))
+        for way, row in results[clip.stem].items():
+            print(f"{way:28}" + "".join(f"{value:20.4f}" for value in row.values()))
     print(json.dumps({"benchmark": "parity", "clips": results}))
 
 

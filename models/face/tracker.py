@@ -59,12 +59,13 @@ class FaceTracker:
     """
 
     def __init__(
-        self, mesh: MeshName = "v2", device: Device = "auto", threads: int = 1, *, smoothing: bool | None = None
+        self, mesh: MeshName = "v2", device: Device = "auto", threads: int = 1, *, smoothing: bool = False
     ) -> None:
         """Load and warm up the networks. Raises ModelError where one cannot be fetched or started.
 
-        ``smoothing`` steadies the landmarks before anything is derived from them; without a choice each mesh does as
-        its model elsewhere: V2 is smoothed (FaceLandmarker's video mode), Attention Mesh is not (FaceMesh).
+        ``smoothing`` steadies the landmarks as FaceLandmarker does, before anything is derived from them: for those
+        who use the observations as they are. A live run filters what is derived, and both together would only add
+        delay.
         """
         self._detector = FaceDetector(device=device, threads=threads)
         self._mesh = create_mesh(mesh, device=device, threads=threads)
@@ -73,8 +74,7 @@ class FaceTracker:
             vertices = geometry["vertices"]
             self._pose = HeadPose(vertices, geometry["landmark_ids"], geometry["landmark_weights"])
         self._gaze = Gaze(vertices)
-        smooth = mesh == "v2" if smoothing is None else smoothing
-        self._smoother = LandmarkSmoother(LANDMARK_COUNT) if smooth else None
+        self._smoother = LandmarkSmoother(LANDMARK_COUNT) if smoothing else None
         self._raw = np.zeros((LANDMARK_COUNT, 3), np.float32)
         self._observation = FaceObservation(
             confidence=0.0,

@@ -82,7 +82,7 @@ def attention() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def v2() -> dict[str, np.ndarray]:
-    return track(FaceTracker("v2", "cpu"))
+    return track(FaceTracker("v2", "cpu", smoothing=True))  # as FaceLandmarker does
 
 
 def distances_px(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
