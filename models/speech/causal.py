@@ -1,0 +1,206 @@
+"""Our causal speech network, live: samples at 16 kHz in, 52 ARKit shapes at 60 Hz out, nothing but NumPy arrays between.
+
+What it carries from one step to the next is a ``State``: the last samples, the running gain, what the convolutions and
+the recurrent layers remember, and the decoder's last second of motions as a ring of keys and values. How it is built
+and trained: docs/speech.md. The decoder follows FaceFormer (Fan et al. 2022), section 3.3.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewire.models.errors import ModelError
+from facewire.models.speech import features
+from facewire.models.speech.kernels import Weights, tick
+
+Float32Array = NDArray[np.float32]
+
+LOOK_AHEADS_MS = (0, 20, 40, 80)
+SHIPPED = "causal.npz"
+RING = features.SAMPLE_RATE
+"""Samples that wait to be used: a second. Older ones are dropped and counted."""
+
+
+class State(NamedTuple):
+    """Everything that a stream carries over; all arrays are written in place."""
+
+    level: Float32Array  # [1] the running gain's
+    conv: Float32Array  # [2, kernel - 1, width] past inputs of the two convolutions
+    memory: Float32Array  # [2, memory] of the two recurrent layers
+    motion: Float32Array  # [52] that came out last, before expressiveness
+    keys: Float32Array  # [history, d] a ring
+    values: Float32Array  # [history, d]
+    ticks: NDArray[np.int64]  # [1] ticks so far
+
+    @classmethod
+    def of(cls, weights: Weights) -> State:
+        """The state of a stream that has heard nothing."""
+        width, kernel = weights.conv_bias.shape[1], weights.conv.shape[1] // weights.conv_bias.shape[1]
+        history, d = int(weights.history[0]), len(weights.query_bias)
+        state = cls(
+            np.zeros(1, np.float32), np.zeros((2, kernel - 1, width), np.float32),
+            np.zeros((2, weights.gru_hidden.shape[1]), np.float32), np.zeros(len(weights.shapes_bias), np.float32),
+            np.zeros((history, d), np.float32), np.zeros((history, d), np.float32), np.zeros(1, np.int64),
+        )  # fmt: skip
+        state.clear()
+        return state
+
+    def clear(self) -> None:
+        """Forget the stream."""
+        for array in self:
+            array.fill(0)
+        self.level[0] = features.LEVEL_START
+
+
+class SpeechDriver:
+    """Drives a face by speech. Not thread safe; allocates only when created.
+
+    Push samples as they come, of any number at a time, and call ``step`` until it gives None. Step number k (the first is
+    1) comes as soon as k / 60 s of samples have been pushed, and shows the face as it should be ``delay_ms`` earlier.
+    However the samples are cut into pushes, the same steps come out.
+    """
+
+    def __init__(
+        self, look_ahead_ms: int = 40, style: int = 0, expressiveness: float = 1.0, *, weights: Path | None = None
+    ) -> None:
+        """Load the shipped weights, or those in a file of ``facewire train speech``.
+
+        ``style`` is an index of ``styles``; ``expressiveness`` 0..2 scales all that does not close the lips.
+        Raises ModelError where the look-ahead or style is none of these, or the file is no such model.
+        """
+        self._weights, self.styles = load_weights(look_ahead_ms, style, weights)
+        self._look_ahead_ms = look_ahead_ms
+        self._state = State.of(self._weights)
+        self._scratch = np.zeros(8192, np.float32)
+        self._frames = np.zeros((features.FRAMES_PER_TICK, features.WINDOW), np.float32)
+        self._ring = np.zeros(RING, np.float32)
+        self._written = self._ticks = self._dropped = 0
+        self._gain = np.ones(len(self._weights.shapes_bias), np.float32)
+        self._out = np.zeros(len(self._gain), np.float32)
+        self._speaking = np.zeros(1, np.float32)
+        self.expressiveness = expressiveness
+        # Compile, or load what was compiled, now rather than when somebody speaks.
+        self.push(np.zeros(features.frame_end(2), np.float32))
+        self.step()
+        self.reset()
+
+    @property
+    def delay_ms(self) -> float:
+        """How far behind the sound the face is: the look-ahead. Ticks add up to 16.7 ms of waiting to the time it is shown."""
+        return float(self._look_ahead_ms)
+
+    @property
+    def speaking(self) -> float:
+        """How surely somebody speaks, 0..1, as of the last step."""
+        return float(self._speaking[0])
+
+    @property
+    def dropped(self) -> int:
+        """Samples pushed and never used, because more than a second of them waited."""
+        return self._dropped
+
+    @property
+    def expressiveness(self) -> float:
+        """How strongly the face moves, 0..2; can be set at any time."""
+        return self._expressiveness
+
+    @expressiveness.setter
+    def expressiveness(self, value: float) -> None:
+        self._expressiveness = float(np.clip(value, 0.0, 2.0))
+        # Lips that meet must meet at any strength, so what presses and tucks them keeps its size.
+        self._gain[:] = np.where(self._weights.scaled > 0, self._expressiveness, 1.0)
+
+    def reset(self) -> None:
+        """Forget the stream: the next sample is the first."""
+        self._state.clear()
+        self._written = self._ticks = self._dropped = 0
+        self._ring.fill(0)
+        self._out.fill(0)
+        self._speaking.fill(0)
+
+    def push(self, samples: Float32Array) -> None:
+        """Take float32 samples [n] at 16 kHz, full scale 1. What is not finite counts as silence."""
+        for start in range(0, len(samples), RING):
+            self._push(samples[start : start + RING])
+
+    def _push(self, samples: Float32Array) -> None:
+        at = self._written % RING
+        first = min(len(samples), RING - at)
+        self._ring[at : at + first] = samples[:first]
+        self._ring[: len(samples) - first] = samples[first:]
+        self._written += len(samples)
+        # The oldest ticks that can still be made need a window of samples before them.
+        while self._written - (features.frame_end(2 * self._ticks + 1) - features.WINDOW) > RING:
+            self._dropped += features.frame_end(2 * self._ticks + 2) - features.frame_end(2 * self._ticks)
+            self._ticks += 1
+
+    def step(self) -> Float32Array | None:
+        """The next 52 shapes, 0..1, or None until enough samples are there. The array is the driver's, valid until the next step."""
+        end = features.frame_end(2 * self._ticks + 2)
+        if end > self._written:
+            return None
+        self._take(self._frames[0], features.frame_end(2 * self._ticks + 1))
+        self._take(self._frames[1], end)
+        self._ticks += 1
+        tick(self._weights, self._state, self._frames, self._scratch, self._speaking)
+        np.multiply(self._state.motion, self._gain, out=self._out)
+        np.clip(self._out, 0.0, 1.0, out=self._out)
+        return self._out
+
+    def _take(self, frame: Float32Array, end: int) -> None:
+        """Copy the window of samples that ends with sample ``end`` of the stream."""
+        at = (end - features.WINDOW) % RING
+        first = min(features.WINDOW, RING - at)
+        frame[:first] = self._ring[at : at + first]
+        frame[first:] = self._ring[: features.WINDOW - first]
+
+
+def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tuple[Weights, tuple[str, ...]]:
+    """The weights for one look-ahead and style, and the names of all styles. Raises ModelError; see SpeechDriver."""
+    source = path or resources.files("facewire.models.speech.weights") / SHIPPED
+    try:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            styles = tuple(about["styles"])
+            _check(look_ahead_ms, style, about["look_aheads_ms"], styles)
+            head = about["look_aheads_ms"].index(look_ahead_ms)
+            named = {name: _pick(name, stored[name], head, style) for name in Weights._fields if name in stored}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{source} is no speech model of facewire train speech: {error}.") from error
+    named["fourier"] = np.ascontiguousarray(features.fourier_matrix().T)
+    named["mel"] = features.mel_filters()
+    missing = set(Weights._fields) - set(named)
+    if missing:
+        raise ModelError(f"{source} is of another version: it lacks {', '.join(sorted(missing))}. Export it again.")
+    return Weights(**named), styles
+
+
+def _check(look_ahead_ms: int, style: int, look_aheads_ms: list[int], styles: tuple[str, ...]) -> None:
+    if look_ahead_ms not in look_aheads_ms:
+        raise ModelError(
+            f"The look-ahead must be one of {', '.join(map(str, look_aheads_ms))} ms, not {look_ahead_ms}."
+        )
+    if not 0 <= style < len(styles):
+        raise ModelError(f"The style must be 0 to {len(styles) - 1} ({', '.join(styles)}), not {style}.")
+
+
+def _pick(name: str, stored: NDArray[np.generic], head: int, style: int) -> Float32Array:
+    """An array as the kernels want it: of the look-ahead's head and of the style, where it has these axes."""
+    array = stored
+    if name in PER_HEAD:
+        array = array[head]
+    if name in PER_STYLE:
+        array = array[style]
+    return np.ascontiguousarray(array, np.float32)
+
+
+PER_HEAD = frozenset(
+    ("hidden", "hidden_bias", "head_style", "shapes", "shapes_bias", "speaking", "speaking_bias")
+)  # fmt: skip
+PER_STYLE = frozenset(("head_style", "decoder_style"))

@@ -1,0 +1,1 @@
+"""Training the speech network: corpus, augmentation, network, loop, export. Only here is torch imported."""

@@ -1,0 +1,283 @@
+"""The training loop: two stages, checkpoints that survive a kill, one CPU, one GPU or many."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from facewire.models.errors import ModelError
+from facewire.models.speech.training.corpus import Corpus
+from facewire.models.speech.training.dataset import CLEAN, LOOK_AHEADS_MS, Augmentation, Clip, Clips
+from facewire.models.speech.training.network import NetworkConfig, SpeechNetwork
+from facewire.models.speech.training.objective import Batch, Objective
+
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""Told after each step: stage, step, steps of the stage, and the losses by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Everything that decides a run; written beside its results."""
+
+    seed: int = 1
+    held_out: tuple[str, ...] = ("af_nova", "am_michael", "bf_lily", "bm_george")
+    clip_s: float = 3.4
+    batch: int = 24
+    audio_steps: int = 1500
+    decoder_steps: int = 250
+    learning_rate: float = 2e-3
+    decoder_learning_rate: float = 1e-3
+    average: float = 0.998
+    validate_every: int = 100
+    checkpoint_every: int = 25
+    workers: int = 0
+    threads: int = 1
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    @classmethod
+    def read(cls, path: Path) -> TrainConfig:
+        """From a JSON file with any of the fields. Raises ModelError where it is none, or names unknown ones."""
+        try:
+            given = json.loads(path.read_text("utf-8"))
+            unknown = set(given) - {entry.name for entry in fields(cls)}
+            if unknown:
+                raise ModelError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")
+            if "network" in given:
+                given["network"] = NetworkConfig(**given["network"])
+            if "augmentation" in given:
+                given["augmentation"] = Augmentation(**given["augmentation"])
+            if "held_out" in given:
+                given["held_out"] = tuple(given["held_out"])
+            return cls(**given)
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"{path} is no training configuration: {error}.") from error
+
+
+class _Stream(IterableDataset[Clip]):
+    """Clips for one of many workers and ranks, each with its own random numbers."""
+
+    def __init__(self, corpus: Corpus, config: TrainConfig, start: int) -> None:
+        self.corpus, self.config, self.start = corpus, config, start
+
+    def __iter__(self) -> Iterator[Clip]:
+        worker = get_worker_info()
+        number = worker.id if worker else 0
+        seed = [self.config.seed, self.start, _rank(), number]
+        clips = Clips(
+            self.corpus,
+            self.config.clip_s,
+            self.config.augmentation,
+            int(np.random.SeedSequence(seed).generate_state(1)[0]),
+        )
+        yield from clips
+
+
+def collate(clips: list[Clip]) -> Batch:
+    """Clips as one batch of tensors."""
+    parts = [torch.from_numpy(np.stack(part)) for part in list(zip(*clips, strict=True))[:4]]
+    return Batch(*parts, torch.tensor([clip.style for clip in clips]))
+
+
+def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report) -> SpeechNetwork:
+    """Train, or go on where a killed run in the same folder stopped; gives the averaged network.
+
+    Run by torchrun, each process takes its own clips and gradients are averaged. Raises ModelError where the corpus
+    is too small for the held-out voices.
+    """
+    torch.manual_seed(config.seed)
+    if not torch.cuda.is_available():
+        torch.set_num_threads(config.threads)
+    held_out = corpus.subset(config.held_out)
+    learn_from = corpus.subset(config.held_out, without=True)
+    if not learn_from.index:
+        raise ModelError("The corpus holds only held-out voices: add speech, or change held_out in the configuration.")
+    device = _device()
+    with _process_group():
+        run = _Run(folder, config, device)
+        validation = _validation(held_out if held_out.index else learn_from, config, device)
+        for stage, steps in (("audio", config.audio_steps), ("decoder", config.decoder_steps)):
+            _stage(run, stage, steps, learn_from, validation, report)
+    return run.averaged
+
+
+class _Run:
+    """What a checkpoint keeps: the network, its average, the optimiser, where we are, and the curve so far."""
+
+    def __init__(self, folder: Path, config: TrainConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.path = folder / "checkpoint.pt"
+        self.network = SpeechNetwork(config.network).to(device)
+        self.averaged = SpeechNetwork(config.network).to(device).requires_grad_(False)
+        self.averaged.load_state_dict(self.network.state_dict())
+        self.stage, self.step = "audio", 0
+        self.curve: list[dict[str, Any]] = []
+        self.optimiser_state: dict[str, Any] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            self._load()
+        (folder / "config.json").write_text(json.dumps(asdict(config), indent=1))
+
+    def _load(self) -> None:
+        state = torch.load(self.path, map_location=self.device, weights_only=True)
+        if state["network_config"] != asdict(self.config.network):
+            raise ModelError(f"{self.path} is of a network of other sizes: use another folder, or remove it.")
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.stage, self.step, self.curve = state["stage"], state["step"], state["curve"]
+        self.optimiser_state = state["optimiser"]
+
+    def save(self, optimiser: torch.optim.Optimizer) -> None:
+        """Write the checkpoint beside itself first, so that a kill leaves the old one whole."""
+        if _rank():
+            return
+        state = {
+            "network": self.network.state_dict(), "averaged": self.averaged.state_dict(), "optimiser": optimiser.state_dict(),
+            "stage": self.stage, "step": self.step, "curve": self.curve, "network_config": asdict(self.config.network),
+        }  # fmt: skip
+        part = self.path.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(self.path)
+        self.path.with_name("curve.json").write_text(json.dumps(self.curve))
+
+    def average(self) -> None:
+        """Move the averaged weights towards the current ones; quickly at first."""
+        keep = min(self.config.average, (1 + self.step) / (10 + self.step))
+        for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now.detach(), 1 - keep)
+
+
+def _stage(run: _Run, stage: str, steps: int, corpus: Corpus, validation: list[Batch], report: Report) -> None:
+    order = ("audio", "decoder")
+    if order.index(run.stage) > order.index(stage) or (run.stage == stage and run.step >= steps):
+        return
+    if run.stage != stage:
+        run.stage, run.step, run.optimiser_state = stage, 0, None
+        # The decoder learns on top of the audio path that will ship: the averaged one.
+        run.network.load_state_dict(run.averaged.state_dict())
+    config = run.config
+    trained = run.network if stage == "audio" else run.network.decoder
+    rate = config.learning_rate if stage == "audio" else config.decoder_learning_rate
+    optimiser = torch.optim.AdamW(trained.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    if run.optimiser_state is not None:
+        optimiser.load_state_dict(run.optimiser_state)
+    objective = (
+        _parallel(Objective(run.network).to(run.device), run.device)
+        if stage == "audio"
+        else Objective(run.network).to(run.device)
+    )
+    loader = DataLoader(
+        _Stream(corpus, config, run.step + (0 if stage == "audio" else 1 << 20)),
+        config.batch,
+        collate_fn=collate,
+        num_workers=config.workers,
+    )
+    chosen = np.random.default_rng([config.seed, run.step])
+    for batch in loader:
+        began = time.perf_counter()
+        for group in optimiser.param_groups:
+            group["lr"] = rate * _schedule(run.step, steps)
+        batch = Batch(*(part.to(run.device, non_blocking=True) for part in batch))
+        if stage == "audio":
+            loss, parts = objective(batch)
+        else:
+            loss, parts = objective.roll_out_loss(
+                batch, int(chosen.integers(len(LOOK_AHEADS_MS))), bool(chosen.random() < 0.6)
+            )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if stage == "decoder":
+            _share_gradients(trained)
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        optimiser.step()
+        run.step += 1
+        run.average()
+        entry = {"loss": float(loss.detach()), "step_s": time.perf_counter() - began, **parts}
+        if run.step % config.validate_every == 0 or run.step == steps:
+            entry["held_out"] = _validate(run, stage, validation)
+        run.curve.append({"stage": stage, "step": run.step, **entry})
+        if run.step % config.checkpoint_every == 0 or run.step == steps:
+            run.save(optimiser)
+        report(stage, run.step, steps, entry)
+        if run.step >= steps:
+            return
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Warm up over 60 steps, then fall as a cosine to a fiftieth."""
+    return min(1.0, (step + 1) / 60) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
+
+
+@torch.no_grad()
+def _validate(run: _Run, stage: str, validation: list[Batch]) -> float:
+    objective = Objective(run.averaged).to(run.device)
+    if stage == "audio":
+        return float(
+            np.mean(
+                [sum(value for name, value in objective(batch)[1].items() if name != "phones") for batch in validation]
+            )
+        )
+    middle = LOOK_AHEADS_MS.index(40)
+    return float(np.mean([float(objective.roll_out_loss(batch, middle, True)[0]) for batch in validation]))
+
+
+def _validation(corpus: Corpus, config: TrainConfig, device: torch.device) -> list[Batch]:
+    """The same clips each time: half clean, half with noise."""
+    batches = []
+    for number, augmentation in enumerate((CLEAN, Augmentation(styled=0.0))):
+        clips = Clips(corpus, config.clip_s, augmentation, 1000 + number)
+        batches.append(Batch(*(part.to(device) for part in collate([clips.draw() for _ in range(config.batch)]))))
+    return batches
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+class _process_group:  # noqa: N801 (reads as a function where it is used)
+    """torchrun's process group for the time of a run; nothing where one process trains alone."""
+
+    def __enter__(self) -> None:
+        if "WORLD_SIZE" in os.environ:
+            torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+    def __exit__(self, *_: object) -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _parallel(objective: Objective, device: torch.device) -> Any:
+    if not torch.distributed.is_initialized():
+        return objective
+    # The decoder takes no part in the first stage.
+    return torch.nn.parallel.DistributedDataParallel(
+        objective, device_ids=[device.index] if device.type == "cuda" else None, find_unused_parameters=True
+    )
+
+
+def _share_gradients(module: torch.nn.Module) -> None:
+    """The second stage trains one small module through a loop, which DistributedDataParallel's hooks do not follow."""
+    if not torch.distributed.is_initialized():
+        return
+    for parameter in module.parameters():
+        gradient: Tensor | None = parameter.grad
+        if gradient is not None:
+            torch.distributed.all_reduce(gradient)
+            gradient /= torch.distributed.get_world_size()

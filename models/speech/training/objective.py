@@ -1,0 +1,89 @@
+"""What training minimises."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.speech.training.network import Head, SpeechNetwork
+
+FIRST_TICK = 12
+"""Ticks (0.2 s) at a clip's start that do not count: the network has heard nothing yet, as it rarely has live."""
+KNEE = 0.08
+WEIGHTS = {"jawOpen": 3.0, "mouthClose": 4.0, "mouthPucker": 2.5, "mouthFunnel": 2.5, "mouthRollLower": 2.5}
+JAW, CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
+
+
+class Batch(NamedTuple):
+    """Clips stacked along their first axis; see dataset.Clip."""
+
+    features: Tensor
+    shapes: Tensor
+    speaking: Tensor
+    phones: Tensor
+    style: Tensor
+
+
+class Objective(nn.Module):
+    """The loss of a batch. A module of its own, so that DistributedDataParallel can wrap it."""
+
+    weight: Tensor
+
+    def __init__(self, network: SpeechNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("weight", torch.tensor([WEIGHTS.get(name, 1.0) for name in ARKIT_NAMES]), persistent=False)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Audio path and all heads: the loss, and its parts as numbers."""
+        memory = self.network.audio(batch.features)
+        parts: dict[str, Tensor] = {}
+        for number, head in enumerate(self.network.heads):
+            assert isinstance(head, Head)
+            feature = head.feature(memory, batch.style)
+            motion, logit = head.motion(feature)
+            losses = self.motion_losses(motion, logit, batch, number)
+            named = head.phones(feature)[:, FIRST_TICK:].flatten(0, 1)
+            losses["phones"] = 0.12 * functional.cross_entropy(named, batch.phones[:, number, FIRST_TICK:].flatten())
+            for name, value in losses.items():
+                parts[name] = parts.get(name, value.new_zeros(())) + value / len(self.network.heads)
+        return torch.stack(list(parts.values())).sum(), {name: float(value.detach()) for name, value in parts.items()}
+
+    def motion_losses(self, motion: Tensor, logit: Tensor, batch: Batch, number: int) -> dict[str, Tensor]:
+        """How far shapes, lips and their changes are from the targets of one look-ahead; and motion in pauses."""
+        truth, speaking = batch.shapes[:, number, FIRST_TICK:], batch.speaking[:, number, FIRST_TICK:]
+        motion, logit = motion[:, FIRST_TICK:], logit[:, FIRST_TICK:]
+        gap, true_gap = motion[..., JAW] - motion[..., CLOSE], truth[..., JAW] - truth[..., CLOSE]
+        quiet = (speaking < 0.02).float()
+        return {
+            "shapes": (_distance(motion, truth) * self.weight).sum(-1).mean(),
+            "gap": 6.0 * _distance(gap, true_gap).mean(),
+            "speed": 2.0 * (_distance(motion.diff(dim=1), truth.diff(dim=1)) * self.weight).sum(-1).mean(),
+            "pauses": 1.0 * (motion.sum(-1) * quiet).sum() / quiet.sum().clamp(min=1.0) * quiet.mean(),
+            "speaking": 0.2 * functional.binary_cross_entropy_with_logits(logit, speaking),
+        }
+
+    def roll_out_loss(self, batch: Batch, number: int, warm: bool) -> tuple[Tensor, dict[str, float]]:
+        """The decoder free-running on look-ahead ``number``; without ``warm``, only from the clip's middle on."""
+        head = self.network.heads[number]
+        assert isinstance(head, Head)
+        with torch.no_grad():
+            feature = head.feature(self.network.audio(batch.features), batch.style)
+        if not warm:
+            middle = feature.shape[1] // 2
+            feature = feature[:, middle:]
+            batch = Batch(
+                batch.features, batch.shapes[:, :, middle:], batch.speaking[:, :, middle:], batch.phones, batch.style
+            )
+        motion, logit = self.network.roll_out(head, feature, batch.style)
+        losses = self.motion_losses(motion, logit, batch, number)
+        return torch.stack(list(losses.values())).sum(), {name: float(value.detach()) for name, value in losses.items()}
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    """Square near zero, straight beyond: a doubtful closure is decided rather than halved."""
+    return functional.smooth_l1_loss(a, b, beta=KNEE, reduction="none")
