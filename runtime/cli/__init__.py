@@ -11,10 +11,24 @@ from typing import NoReturn
 
 from facewire.bridge.errors import FacewireError
 from facewire.models.errors import ModelError
-from facewire.runtime.cli import bake, bench, cut, doctor, export, import_, info, models, repair, replay, serve, tail
+from facewire.runtime.cli import (
+    bake,
+    bench,
+    cut,
+    doctor,
+    export,
+    import_,
+    info,
+    models,
+    plot,
+    repair,
+    replay,
+    serve,
+    tail,
+)
 from facewire.runtime.cli.usage import UsageError
 
-COMMANDS = (serve, bake, tail, replay, info, cut, repair, export, import_, models, doctor, bench)
+COMMANDS = (serve, bake, tail, replay, info, plot, cut, repair, export, import_, models, doctor, bench)
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,0 +1,48 @@
+"""``facewire plot``: a session's curves over its sound, as a picture or a page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from facewire.runtime.cli.files import add_output_options, add_range_options, require_suffix, size_text
+from facewire.runtime.cli.usage import Subparsers, command_parser, say
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = command_parser(
+        commands,
+        "plot",
+        "draw a session's curves over its sound",
+        "Draws the main shapes over the waveform and the spectrogram, to see lip sync at a glance: .png is a picture,\n"
+        ".html a page that needs no other file, to zoom, choose shapes and listen.",
+        "facewire plot take.mcap -o take.png\nfacewire plot take.mcap -o take.html --start 10 --end 20",
+    )
+    parser.add_argument("input", metavar="FILE", type=Path, help="a session")
+    add_output_options(parser, "the picture or page, *.png or *.html")
+    add_range_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draws. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    from facewire.bridge.export.output import replacing
+    from facewire.bridge.recording.cut import TimeRange
+    from facewire.bridge.recording.partfile import check_output
+    from facewire.bridge.recording.reader import open_session
+    from facewire.runtime.plot_data import collect
+    from facewire.runtime.plot_html import render_html
+    from facewire.runtime.plot_png import render_png
+
+    require_suffix(args.output, ".png", ".html")
+    check_output(args.output, force=args.force)
+    with open_session(args.input) as session:
+        part_ns = TimeRange(args.start, args.end).resolve_ns(session.require_frames())
+        data = collect(session, part_ns)
+        png = args.output.suffix.lower() == ".png"
+        content = render_png(data) if png else render_html(data, session, part_ns)
+    with replacing(args.output, force=args.force) as file:
+        file.write(content)
+    say(f"{args.output}: {size_text(len(content))}")
+    return 0
