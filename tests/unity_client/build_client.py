@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import Toolchain, cache_folder
+from toolchain import Toolchain
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parents[1] / "unity_client"
 
-UNITY_2021_DEFINES = ("UNITY_2021_3_OR_NEWER",)
-
 
 class CompileError(Exception):
     """The compiler's own lines."""
-
-
-def output_folder() -> Path:
-    """Return the folder for what is built: in the cache, because the source tree stays clean."""
-    folder = cache_folder() / "build" / str(os.getpid())
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def compile_assembly(
@@ -79,21 +70,57 @@ def build_core(tools: Toolchain, into: Path) -> Path:
     return compile_assembly(tools, "Facewire.Core", sources_below(PACKAGE / "Runtime" / "Core"), into=into)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the Unity side is compiled against: the core, and the stand-ins for Unity's own assemblies."""
+
+    core: Path
+    engine: Path
+    editor: Path
+
+
+def build_known(tools: Toolchain, into: Path) -> Known:
+    """Compile the core and the stand-ins."""
+    engine = compile_assembly(tools, "UnityEngine", sources_below(HERE / "stubs" / "UnityEngine"), into=into)
+    stubs = sources_below(HERE / "stubs" / "UnityEditor")
+    editor = compile_assembly(tools, "UnityEditor", stubs, into=into, references=[engine])
+    return Known(build_core(tools, into), engine, editor)
+
+
+def build_layer(tools: Toolchain, known: Known, into: Path, defines: Sequence[str]) -> list[Path]:
+    """Compile the MonoBehaviours, the sample and (under UNITY_EDITOR) the inspectors; return what tests refer to.
+
+    Raises CompileError with the compiler's output.
+    """
+    references = [known.core, known.engine]
+    for name, folder in (("Facewire.Unity", PACKAGE / "Runtime" / "Unity"), ("Facewire.Sample", PACKAGE / "Samples~")):
+        sources = sources_below(folder)
+        references.append(compile_assembly(tools, name, sources, into=into, references=references, defines=defines))
+    if "UNITY_EDITOR" in defines:
+        sources, seen = sources_below(PACKAGE / "Editor"), [*references, known.editor]
+        compile_assembly(tools, "Facewire.Editor", sources, into=into, references=seen, defines=defines)
+    return references
+
+
+def build_layer_tests(tools: Toolchain, references: Sequence[Path], into: Path) -> Path:
+    """Compile the tests of the Unity layer, which run on the stand-ins."""
+    sources = [*sources_below(HERE / "layer_tests"), HERE / "harness" / "TestRunner.cs"]
+    return _build_program(tools, "Facewire.LayerTests", sources, references, into)
+
+
 def build_harness(tools: Toolchain, core: Path, into: Path) -> Path:
     """Compile the tests and the programs that meet the real server into one executable that any .NET can run."""
+    sources = sources_below(PACKAGE / "Tests" / "Runtime", HERE / "harness")
+    return _build_program(tools, "Facewire.Harness", sources, [core], into)
+
+
+def _build_program(
+    tools: Toolchain, name: str, sources: Sequence[Path], references: Sequence[Path], into: Path
+) -> Path:
     nunit = into / tools.nunit.name
     if not nunit.exists():
         nunit.write_bytes(tools.nunit.read_bytes())
-    sources = sources_below(PACKAGE / "Tests" / "Runtime", HERE / "harness")
-    harness = compile_assembly(
-        tools,
-        "Facewire.Harness",
-        sources,
-        into=into,
-        references=[core, nunit],
-        defines=["FACEWIRE_HARNESS"],
-        executable=True,
-    )
+    program = compile_assembly(tools, name, sources, into=into, references=[*references, nunit], executable=True)
     config = {
         "runtimeOptions": {
             "framework": {"name": "Microsoft.NETCore.App", "version": "3.1.0"},
@@ -101,8 +128,8 @@ def build_harness(tools: Toolchain, core: Path, into: Path) -> Path:
             "configProperties": {"System.GC.Concurrent": False},
         }
     }
-    (into / "Facewire.Harness.runtimeconfig.json").write_text(json.dumps(config), "utf-8")
-    return harness
+    (into / f"{name}.runtimeconfig.json").write_text(json.dumps(config), "utf-8")
+    return program
 
 
 def run_harness(
@@ -117,4 +144,5 @@ def run_harness(
 
 def run_environment(tools: Toolchain) -> dict[str, str]:
     """Return the environment in which the harness runs."""
-    return {**tools.environment, "FACEWIRE_GOLDEN": str(HERE.parent / "golden")}
+    head = PACKAGE / "Samples~" / "LiveHead" / "OpenHead.bytes"
+    return {**tools.environment, "FACEWIRE_GOLDEN": str(HERE.parent / "golden"), "FACEWIRE_HEAD": str(head)}

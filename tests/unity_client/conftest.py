@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from build_client import build_core, build_harness
+from build_client import Known, build_core, build_harness, build_known
 from probe import Harness
 from toolchain import Toolchain, ToolchainError, ensure
 
@@ -30,3 +30,8 @@ def tools() -> Toolchain:
 def harness(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Harness:
     into = tmp_path_factory.mktemp("unity_client")
     return Harness(tools, build_harness(tools, build_core(tools, into), into))
+
+
+@pytest.fixture(scope="session")
+def known(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Known:
+    return build_known(tools, tmp_path_factory.mktemp("unity_known"))

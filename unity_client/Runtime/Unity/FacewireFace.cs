@@ -68,6 +68,12 @@ namespace Facewire
             set => mirror = value;
         }
 
+        public bool OverAnimation
+        {
+            get => overAnimation;
+            set => overAnimation = value;
+        }
+
         public EyeMode EyeMode
         {
             get => eyeMode;

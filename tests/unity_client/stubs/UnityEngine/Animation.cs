@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 
 namespace UnityEngine
 {
@@ -26,9 +27,10 @@ namespace UnityEngine
     {
         public float frameRate { get; set; }
 
-        public void SetCurve(string relativePath, Type type, string propertyName, AnimationCurve curve)
-        {
-        }
+        internal readonly Dictionary<string, AnimationCurve> Curves = new Dictionary<string, AnimationCurve>();
+
+        public void SetCurve(string relativePath, Type type, string propertyName, AnimationCurve curve) =>
+            Curves[relativePath + ":" + propertyName] = curve;
 
         public void EnsureQuaternionContinuity()
         {

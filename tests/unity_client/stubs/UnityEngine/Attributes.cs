@@ -40,6 +40,10 @@ namespace UnityEngine
         public RequireComponent(Type requiredComponent)
         {
         }
+
+        public RequireComponent(Type requiredComponent, Type requiredComponent2)
+        {
+        }
     }
 
     public class DefaultExecutionOrder : Attribute

@@ -3,17 +3,6 @@ using System;
 
 namespace UnityEngine
 {
-    public struct Vector2
-    {
-        public float x, y;
-
-        public Vector2(float x, float y)
-        {
-            this.x = x;
-            this.y = y;
-        }
-    }
-
     public struct Vector3
     {
         public float x, y, z;
@@ -32,6 +21,18 @@ namespace UnityEngine
         public static Vector3 operator +(Vector3 a, Vector3 b) => new Vector3(a.x + b.x, a.y + b.y, a.z + b.z);
         public static Vector3 operator -(Vector3 a, Vector3 b) => new Vector3(a.x - b.x, a.y - b.y, a.z - b.z);
         public static Vector3 operator *(Vector3 a, float b) => new Vector3(a.x * b, a.y * b, a.z * b);
+
+        public Vector3 normalized
+        {
+            get
+            {
+                var length = (float)Math.Sqrt(x * x + y * y + z * z);
+                return length > 1e-12f ? this * (1 / length) : zero;
+            }
+        }
+
+        public static Vector3 Cross(Vector3 lhs, Vector3 rhs) =>
+            new Vector3(lhs.y * rhs.z - lhs.z * rhs.y, lhs.z * rhs.x - lhs.x * rhs.z, lhs.x * rhs.y - lhs.y * rhs.x);
     }
 
     public struct Quaternion

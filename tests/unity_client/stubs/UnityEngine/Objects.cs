@@ -58,7 +58,7 @@ namespace UnityEngine
         public GameObject(string name, params Type[] components)
         {
             this.name = name;
-            transform = new Transform { gameObject = this };
+            transform = new Transform { gameObject = this, name = name };
             foreach (var type in components) Add((Component)Activator.CreateInstance(type));
         }
 

@@ -11,7 +11,9 @@ namespace UnityEngine
 
     public class Time
     {
-        public static float time => 0;
+        internal static float Now;
+
+        public static float time => Now;
     }
 
     public class Debug

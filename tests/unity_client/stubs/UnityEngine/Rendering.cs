@@ -20,10 +20,8 @@ namespace UnityEngine
     {
         readonly List<string> _shapes = new List<string>();
 
-        public Rendering.IndexFormat indexFormat { get; set; }
         public Vector3[] vertices { get; set; }
         public Vector3[] normals { get; set; }
-        public Vector2[] uv { get; set; }
         public int subMeshCount { get; set; }
         public int blendShapeCount => _shapes.Count;
 
@@ -32,13 +30,9 @@ namespace UnityEngine
         public void AddBlendShapeFrame(string shapeName, float frameWeight, Vector3[] deltaVertices, Vector3[] deltaNormals, Vector3[] deltaTangents) =>
             _shapes.Add(shapeName);
 
-        public void SetTriangles(int[] triangles, int submesh)
-        {
-        }
+        internal readonly Dictionary<int, int[]> Submeshes = new Dictionary<int, int[]>();
 
-        public void RecalculateNormals()
-        {
-        }
+        public void SetTriangles(int[] triangles, int submesh) => Submeshes[submesh] = triangles;
 
         public void RecalculateBounds()
         {
@@ -65,15 +59,6 @@ namespace UnityEngine
     public class TextAsset : Object
     {
         public byte[] bytes { get; set; }
-    }
-}
-
-namespace UnityEngine.Rendering
-{
-    public enum IndexFormat
-    {
-        UInt16 = 0,
-        UInt32 = 1,
     }
 }
 

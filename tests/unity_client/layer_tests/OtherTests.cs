@@ -1,0 +1,101 @@
+using System;
+using System.IO;
+using System.Reflection;
+using System.Threading;
+using Facewire.Samples;
+using NUnit.Framework;
+using UnityEngine;
+
+namespace Facewire.LayerTests
+{
+    public sealed class OtherTests
+    {
+        [SetUp]
+        public void SetUp() => Debug.Lines.Clear();
+
+        [Test]
+        public void AReceiverWithoutAServerSaysSoOnceAndLeavesNothingBehind()
+        {
+            var receiver = new GameObject("receiver").AddComponent<FacewireReceiver>();
+            receiver.Address = "127.0.0.1:9";
+            receiver.Connect();
+            for (var i = 0; i < 100; i++)
+            {
+                receiver.Tick(MonotonicClock.NowNs);
+                receiver.Sample(MonotonicClock.NowNs);
+                Thread.Sleep(20);
+            }
+            receiver.Disconnect();
+            Assert.That(Debug.Lines, Has.Count.EqualTo(1));
+            Assert.That(Debug.Lines[0], Does.Contain("No server at ws://127.0.0.1:9"));
+            Assert.That(receiver.State, Is.EqualTo(ClientState.Stopped));
+            Assert.That(receiver.SendCommand("calibrate"), Is.EqualTo(-1));
+        }
+
+        [Test]
+        public void AClipKeepsWhatMovedAndDropsKeysOnALine()
+        {
+            var character = new GameObject("character");
+            character.AddComponent<FacewireFace>();
+            var skin = FaceTests.AddSkin(character, "jawOpen", "hat");
+            var clip = character.AddComponent<FacewireClip>();
+            clip.Begin();
+            for (var frame = 0; frame <= 60; frame++)
+            {
+                Time.Now = frame / 60f;
+                skin.SetBlendShapeWeight(0, frame <= 30 ? frame : 60 - frame);
+                Call(clip, "LateUpdate");
+            }
+            clip.End();
+            Assert.That(clip.Length, Is.EqualTo(1).Within(1e-3));
+            var made = clip.ToClip(60);
+            Assert.That(made.Curves.Keys, Is.EquivalentTo(new[] { "skin:blendShape.jawOpen" }), "the hat stood still");
+            var keys = made.Curves["skin:blendShape.jawOpen"].keys;
+            Assert.That(keys, Has.Length.EqualTo(3));
+            Assert.That((keys[1].time, keys[1].value), Is.EqualTo((0.5f, 30f)));
+        }
+
+        [Test]
+        public void TheSamplesHeadIsWholeAndIsMappedByName()
+        {
+            var head = OpenHeadAsset.Read(File.ReadAllBytes(Environment.GetEnvironmentVariable("FACEWIRE_HEAD")));
+            var mesh = OpenHeadMesh.Make(head);
+            Assert.That(mesh.blendShapeCount, Is.EqualTo(ArkitBlendshapes.Count));
+            var names = new string[mesh.blendShapeCount];
+            for (var i = 0; i < names.Length; i++) names[i] = mesh.GetBlendShapeName(i);
+            Assert.That(AutoMapper.Map(names).UnmatchedChannels, Is.Empty);
+            Assert.That(mesh.Submeshes, Has.Count.EqualTo(head.Materials.Count));
+            Assert.That(head.Joints["left_eye"][0], Is.GreaterThan(0.02f), "x to its left");
+        }
+
+        [Test]
+        public void TheSamplesSkinIsSeenFromOutside()
+        {
+            var mesh = OpenHeadMesh.Make(OpenHeadAsset.Read(File.ReadAllBytes(Environment.GetEnvironmentVariable("FACEWIRE_HEAD"))));
+            var outwards = 0;
+            var skin = mesh.Submeshes[0];
+            foreach (var vertex in skin)
+            {
+                var place = mesh.vertices[vertex] - new Vector3(0, 0.05f, 0.04f);
+                var normal = mesh.normals[vertex];
+                if (place.x * normal.x + place.y * normal.y + place.z * normal.z > 0) outwards++;
+            }
+            Assert.That((double)outwards / skin.Length, Is.GreaterThan(0.8));
+        }
+
+        [Test]
+        public void ACutHeadIsALineInTheLogAndNoException()
+        {
+            var sample = new GameObject("head", typeof(FacewireReceiver), typeof(FacewireFace)).AddComponent<LiveHead>();
+            Call(sample, "Awake");
+            Assert.That(Debug.Lines[0], Does.Contain("drag OpenHead.bytes"));
+            var cut = new TextAsset { bytes = new byte[] { 1, 2, 3 } };
+            typeof(LiveHead).GetField("asset", BindingFlags.NonPublic | BindingFlags.Instance).SetValue(sample, cut);
+            Call(sample, "Awake");
+            Assert.That(Debug.Lines[1], Does.Contain("cannot be read"));
+        }
+
+        static void Call(MonoBehaviour behaviour, string message) =>
+            behaviour.GetType().GetMethod(message, BindingFlags.NonPublic | BindingFlags.Instance).Invoke(behaviour, null);
+    }
+}
