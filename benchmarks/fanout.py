@@ -229,6 +229,8 @@ class Readers:
                 break
             if size == self.size and data[at] == 0x82:
                 self.count(number, data, at + head, now_ns)
+            elif data[at] == 0x89:  # A keep-alive ping, to be answered with a masked pong (RFC 6455, 5.5.3).
+                self.sockets[number].send(bytes([0x8A, 0x80 | size, 0, 0, 0, 0]) + data[at + head : at + head + size])
             at += head + size
         self.rest[number] = data[at:]
 

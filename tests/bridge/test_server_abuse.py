@@ -341,6 +341,23 @@ def test_tls_serves_the_same_stream(serve: Serve, raw: Any, certificate: tuple[P
     seqs(client, 5)
 
 
+def test_a_tls_subscriber_that_never_reads_is_dropped_too(
+    serve: Serve, raw: Any, certificate: tuple[Path, Path]
+) -> None:
+    server = serve(certificate=certificate[0], key=certificate[1], stall_timeout_s=0.5, rate=200)
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    good, deaf = raw(server, handshake=False), raw(server, handshake=False, receive_buffer=4096)
+    for client in (good, deaf):
+        client.socket = context.wrap_socket(client.socket, server_hostname="127.0.0.1")
+        assert "101" in client.handshake()
+    deaf.send_frame(TEXT, b'{"type":"subscribe","streams":["landmarks"]}')
+    began, received = time.monotonic(), []
+    while server.counts.stalled == 0:
+        received += seqs(good, 1)
+        assert time.monotonic() - began < 15
+    assert missing(received + seqs(good, 20)) <= server.counts.overtaken
+
+
 def test_a_certificate_that_cannot_be_used_is_one_clear_line(serve: Serve, certificate: tuple[Path, Path]) -> None:
     for options in (
         {"certificate": certificate[0]},
