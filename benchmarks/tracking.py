@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help="a video with a face throughout (default: the talking face)")
     parser.add_argument("--task", type=Path, help="face_landmarker.task (default: the one in the cache)")
     parser.add_argument("--mediapipe", type=Path, help="a Python that has MediaPipe")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each of our networks (default 1)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--block", type=int, default=25)

@@ -63,9 +63,9 @@ class FaceTracker:
     ) -> None:
         """Load and warm up the networks. Raises ModelError where one cannot be fetched or started.
 
+        ``threads`` of each network: one is the steadiest beside other busy programs, two are quicker on idle cores.
         ``smoothing`` steadies the landmarks as FaceLandmarker does, before anything is derived from them: for those
-        who use the observations as they are. A live run filters what is derived, and both together would only add
-        delay.
+        who use the observations as they are. A live run filters what is derived, and both would only add delay.
         """
         self._detector = FaceDetector(device=device, threads=threads)
         self._mesh = create_mesh(mesh, device=device, threads=threads)
