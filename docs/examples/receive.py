@@ -7,4 +7,4 @@ from facewire.bridge import BLENDSHAPE_INDEX, connect_blocking
 with connect_blocking(*sys.argv[1:2]) as client:
     for frame in client:
         jaw = frame.blendshapes[BLENDSHAPE_INDEX["jawOpen"]]
-        print(f"{frame.seq:7} {frame.sources:5} jawOpen {jaw:.2f} head {frame.head.round(2).tolist()}", flush=True)
+        print(f"{frame.seq:7} {frame.sources:5} jawOpen {jaw:.2f} head {frame.head.round(2)}", flush=True)

@@ -250,7 +250,7 @@ def test_the_documented_example_prints_frames(serve: Serve) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(5)]
         process.terminate()
-    assert all("video jawOpen 0.33 head [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, -0.5]" in line for line in lines), lines
+    assert all("video jawOpen 0.33 head [ 0.   0.   0.   1.   0.   0.  -0.5]" in line for line in lines), lines
 
 
 def test_importing_and_using_the_bridge_is_light() -> None:
