@@ -40,6 +40,8 @@ class NetworkSpec:
     input_name: str
     input_shape: tuple[int, ...]
     outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    inner: tuple[tuple[str, int], ...] = ()
+    """Further outputs: a name and the index of an inner image in the file. They come with the channels first."""
 
 
 NETWORKS: dict[str, NetworkSpec] = {
@@ -47,6 +49,12 @@ NETWORKS: dict[str, NetworkSpec] = {
     "attention_mesh": NetworkSpec("image", (1, 3, 192, 192), (
         ("mesh", (1, 468, 3)), ("lips", (1, 80, 2)), ("left_eye", (1, 71, 2)), ("right_eye", (1, 71, 2)),
         ("left_iris", (1, 5, 2)), ("right_iris", (1, 5, 2)), ("face_flag", (1, 1)),
+    ), inner=(
+        # What the blendshapes' correction reads: the whole face and the attended regions half way through their heads,
+        # and the codes from which the last layers make the landmarks.
+        ("face_map", 141), ("lips_map", 341), ("left_eye_map", 343), ("right_eye_map", 345),
+        ("face_code", 183), ("lips_code", 673), ("left_eye_code", 675), ("left_iris_code", 677),
+        ("right_eye_code", 679), ("right_iris_code", 681),
     )),
     # RGB 0..1. Landmarks in pixels of the 256×256 input; the flag is a logit; the third output has no public name.
     "face_mesh_v2": NetworkSpec("image", (1, 3, 256, 256), (
@@ -67,7 +75,8 @@ def convert(source: bytes, spec: NetworkSpec, *, block: int = 1, layers: bool = 
     Raises ModelError where the file is damaged or uses what this converter does not know.
     """
     network = read_network(source)
-    values = Values(network if layers else merge_lanes(widen(network, block)))
+    inner = [index for _, index in spec.inner]
+    values = Values(network if layers else merge_lanes(widen(network, block), inner))
     _bind_input(values, spec)
     for operator in values.network.operators:
         _translate(values, operator)
@@ -105,7 +114,16 @@ def _bind_outputs(values: Values, spec: NetworkSpec) -> dict[str, tuple[int, ...
         raise ModelError(f"the network's outputs have {sizes} numbers: a different file")
     for index, (name, shape) in zip(indices, spec.outputs, strict=True):
         values.graph.add("Reshape", [values.in_order(index), values.graph.ints(*shape)], name)
-    return dict(spec.outputs)
+    return dict(spec.outputs) | _bind_inner(values, spec)
+
+
+def _bind_inner(values: Values, spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for name, index in spec.inner:
+        _, height, width, channels = values.shape(index)
+        shapes[name] = (1, channels, height, width)
+        values.graph.add("Identity", [values.nchw(index)], name)
+    return shapes
 
 
 def _bind_layers(values: Values) -> dict[str, tuple[int, ...]]:

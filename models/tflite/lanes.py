@@ -7,6 +7,7 @@ depthwise convolutions, activations and sums as they are, full convolutions in g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,14 +34,18 @@ REGION_OPTIONS = {"left_rotation_idx", "right_rotation_idx", "subset_idxs"}
 Signature = tuple[Any, ...]
 
 
-def merge_lanes(network: Network) -> Network:
-    """The same network, with equal steps of parallel branches merged. Others come out as they are."""
-    return _Merger(network).run()
+def merge_lanes(network: Network, inner: Sequence[int] = ()) -> Network:
+    """The same network, with equal steps of parallel branches merged. Others come out as they are.
+
+    Outputs stay apart, and so do the inner tensors that are asked for.
+    """
+    return _Merger(network, inner).run()
 
 
 @dataclass(slots=True)
 class _Merger:
     network: Network
+    inner: Sequence[int] = ()
     tensors: list[Tensor] = field(init=False)
     operators: list[Operator] = field(default_factory=list)
     # Where a tensor is kept once it is merged: the wide tensor and the lane's number; and a wide tensor's lanes.
@@ -60,7 +65,7 @@ class _Merger:
             else:
                 for op in group:
                     self._keep(op)
-        for index in self.network.outputs:
+        for index in (*self.network.outputs, *self.inner):
             self._separate(index)
         return replace(self.network, tensors=self.tensors, operators=self.operators)
 
