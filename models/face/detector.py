@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,8 +90,30 @@ def region_from_box(box: Float32Array, frame: Float64Array) -> Float64Array:
     )
 
 
+class View(NamedTuple):
+    """A square part of the image to look for faces in."""
+
+    turn: int = 0
+    """Quarter turns, clockwise, by which an upright face would have to be turned to stand as it does in the image."""
+    zoom: float = 1.0
+    """How many times smaller than the image's longer side the square is."""
+    along: float = 0.5
+    """Where along the longer side its middle is."""
+
+    def frame(self, width: int, height: int) -> Float64Array:
+        """Return it as a region of an image of that size."""
+        x, y = (self.along, 0.5) if width >= height else (0.5, self.along)
+        side = max(width, height) / self.zoom
+        return np.array([x * width, y * height, side, self.turn * math.pi / 2], np.float64)
+
+
+WHOLE = View()
+TURNED = (View(turn=1), View(turn=2), View(turn=3))
+CLOSER = (View(zoom=2), View(zoom=2, along=0.25), View(zoom=2, along=0.75))
+
+
 class FaceDetector:
-    """Finds faces of at least about a tenth of the image's longer side, upright within some 45 degrees of ``turn``."""
+    """Finds faces of at least about a tenth of the view's side, upright in it within some 45 degrees."""
 
     def __init__(self, *, device: Device = "auto", threads: int = 1) -> None:
         """Load the network. Raises ModelError where it cannot be fetched or started."""
@@ -99,14 +122,9 @@ class FaceDetector:
         self._decoded = np.empty((len(self._anchors), BOX_VALUES), np.float32)
         self._probabilities = np.empty(len(self._anchors), np.float32)
 
-    def detect(self, image: Image, turn: int = 0) -> list[Detection]:
-        """Return the faces in a contiguous BGR image uint8[h, w, 3], best first.
-
-        The image is looked at turned: ``turn`` quarter turns clockwise make a face upright that stands so in the
-        image.
-        """
-        height, width = image.shape[:2]
-        frame = np.array([width / 2, height / 2, max(width, height), turn * math.pi / 2], np.float64)
+    def detect(self, image: Image, view: View = WHOLE) -> list[Detection]:
+        """Return the faces in a view of a contiguous BGR image uint8[h, w, 3], best first."""
+        frame = view.frame(image.shape[1], image.shape[0])
         crop(image, frame, -1.0, 1.0, False, self._network.input[0])
         boxes, scores = self._network.run()
         count = decode(boxes[0], scores[0, :, 0], self._anchors, self._decoded, self._probabilities)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork, BlendshapeStage
-from facewire.models.face.detector import Detection, FaceDetector
+from facewire.models.face.detector import CLOSER, TURNED, WHOLE, Detection, FaceDetector, View
 from facewire.models.face.gaze import Gaze
 from facewire.models.face.landmarks import LANDMARK_COUNT
 from facewire.models.face.meshes import MeshName, create_mesh
@@ -29,6 +30,8 @@ LOYALTY_NS = 500_000_000
 """For so long after the loss of a face only one near its place is taken, so that a neighbour is not mistaken for it."""
 STEADY_NS = 1_000_000_000
 """Loyalty is for a face that was followed at least so long."""
+OTHER_VIEWS = tuple(view for pair in zip(TURNED, CLOSER, strict=True) for view in pair)
+"""Where to look, one an image, while the whole image upright shows no face: a camera on its side, a face far away."""
 MIN_SIDE_PX = 16
 """An image with a shorter side holds no face that the detector could find."""
 
@@ -53,9 +56,9 @@ class FaceTracker:
     """Follows the largest face, from image to image.
 
     The detector runs only while there is no face. While there is one, its region comes from its own landmarks in the
-    previous image, so it cannot be swapped for another. A lost face is looked for in the same image, first upright,
-    then in one of the other three orientations, a different one each time (a camera on its side). Carries over: the
-    region, and where and when a face was lost. Delay: none.
+    previous image, so it cannot be swapped for another. A face is looked for in the whole image and then, without
+    success, in one of ``OTHER_VIEWS``, the next one each time. Carries over: the region, and where and when a face
+    was lost. Delay: none.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class FaceTracker:
         self._following = False
         self._found_ns = 0
         self._lost_ns: int | None = None
-        self._turn = 0
+        self._view = 0
 
     @property
     def following(self) -> bool:
@@ -136,15 +139,15 @@ class FaceTracker:
         return True
 
     def _find(self, image: Image, now_ns: int) -> bool:
-        """Look for a face in the whole image: upright, else turned; a doubtful one has to beat all orientations."""
+        """Look for a face in the whole image, then in one other view; a doubtful one has to beat all orientations."""
         loyal = self._lost_ns is not None and now_ns - self._lost_ns < LOYALTY_NS
         near = self._region if loyal else None
-        self._turn = self._turn % 3 + 1
-        probability, region = self._best(image, (0,), near)
+        probability, region = self._best(image, (WHOLE,), near)
         if probability < SURE_PROBABILITY:
-            turned, turned_region = self._best(image, (1, 2, 3) if probability else (self._turn,), near)
-            if turned > probability:
-                probability, region = turned, turned_region
+            other, other_region = self._best(image, TURNED if probability else (OTHER_VIEWS[self._view],), near)
+            self._view = (self._view + 1) % len(OTHER_VIEWS)
+            if other > probability:
+                probability, region = other, other_region
         if region is None or probability < FIND_PROBABILITY:
             return False
         self._region[:] = region
@@ -154,12 +157,12 @@ class FaceTracker:
         return self._see(image, FIND_PROBABILITY)
 
     def _best(
-        self, image: Image, turns: tuple[int, ...], near: Float64Array | None
+        self, image: Image, views: Sequence[View], near: Float64Array | None
     ) -> tuple[float, Float64Array | None]:
         """Return the probability and region of the first sure face, else of the most probable one."""
         best, best_region = 0.0, None
-        for turn in turns:
-            for face in candidates(self._detector.detect(image, turn), near):
+        for view in views:
+            for face in candidates(self._detector.detect(image, view), near):
                 probability = self._mesh.infer(image, face.region, self._raw)
                 if probability > best:
                     best, best_region = probability, face.region

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facewire.models.assets import asset_path
-from facewire.models.face.detector import SIDE, FaceDetector, anchors, decode, region_from_box, suppress
+from facewire.models.face.detector import SIDE, FaceDetector, View, anchors, decode, region_from_box, suppress
 from facewire.models.face.region import MARGIN
 
 
@@ -66,10 +66,16 @@ def test_a_portrait_is_found_upright_and_on_its_side() -> None:
     assert face.size_px == pytest.approx(95.34, abs=0.1)
     assert face.region[3] == pytest.approx(math.atan2(109.097 - 104.898, 245.846 - 201.495), abs=0.002)
     for turns, code in ((1, cv2.ROTATE_90_CLOCKWISE), (2, cv2.ROTATE_180), (3, cv2.ROTATE_90_COUNTERCLOCKWISE)):
-        (turned,) = detector.detect(cv2.rotate(image, code), turns)
+        (turned,) = detector.detect(cv2.rotate(image, code), View(turn=turns))
         assert turned.size_px == pytest.approx(face.size_px, rel=0.05)
         turn = math.remainder(turned.region[3] - face.region[3] - turns * math.pi / 2, math.tau)
         assert abs(turn) < 0.05
+
+
+def test_views_are_squares_along_the_longer_side() -> None:
+    np.testing.assert_allclose(View().frame(1280, 720), [640, 360, 1280, 0])
+    np.testing.assert_allclose(View(zoom=2, along=0.25).frame(1280, 720), [320, 360, 640, 0])
+    np.testing.assert_allclose(View(turn=1, zoom=2, along=0.75).frame(480, 640), [240, 480, 320, math.pi / 2])
 
 
 @pytest.mark.models

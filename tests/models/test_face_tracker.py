@@ -219,6 +219,19 @@ def test_a_camera_on_its_side_or_upside_down_is_understood(mesh: str, turns: int
     assert distances_px(np.stack(back, axis=1), expected).mean() < 3
 
 
+@pytest.mark.parametrize("left", [0, 600, 1100])
+def test_a_face_too_far_away_for_the_detector_is_found_by_looking_closer(
+    tracker: FaceTracker, face: np.ndarray, left: int
+) -> None:
+    shown = np.full((720, 1280, 3), 90, np.uint8)
+    small = cv2.resize(face, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    shown[300 : 300 + small.shape[0], left : left + small.shape[1]] = small
+    for k in range(8):
+        seen = tracker.step(shown, k * FRAME_NS)
+    assert left < middle_x(seen) < left + small.shape[1]
+    assert 50 < np.ptp(seen.landmarks[:, 0]) < 80  # type: ignore[union-attr]
+
+
 def test_a_face_that_leaves_is_lost_and_one_that_returns_is_seen_at_once(
     tracker: FaceTracker, face: np.ndarray
 ) -> None:
