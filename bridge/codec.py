@@ -29,7 +29,7 @@ Format: TypeAlias = Literal["msgpack", "json"]
 Message: TypeAlias = dict[str, Any]
 
 FORMATS: tuple[Format, ...] = ("msgpack", "json")
-STREAMS: tuple[str, ...] = ("blendshapes", "head", "gaze", "landmarks", "flame")
+STREAMS: tuple[str, ...] = ("blendshapes", "head", "gaze", "landmarks", "flame", "raw", "preview")
 DEFAULT_STREAMS: tuple[str, ...] = ("blendshapes", "head", "gaze")
 
 MAX_INTEGER = 2**63 - 1
@@ -42,6 +42,7 @@ _SHAPES: dict[str, tuple[int, ...]] = {
     "head": (7,),
     "gaze": (4,),
     "landmarks": (LANDMARK_COUNT, 3),
+    "raw": (len(BLENDSHAPES),),
 }
 _FLAME_SHAPES: dict[str, tuple[int, ...]] = {"expression": (-1,), "jaw": (3,), "neck": (3,), "eyes": (6,)}
 
@@ -68,6 +69,9 @@ class Encoder:
             "sources": frame.sources,
             "confidence": _unit("confidence", frame.confidence),
         }
+        for name in ("video_ns", "audio_ns"):
+            if (time_ns := getattr(frame, name)) is not None:
+                message[name] = time_ns
         for name, shape in _SHAPES.items():
             if name in streams and (array := getattr(frame, name)) is not None:
                 message[name] = pack(name, array, shape)
@@ -136,6 +140,9 @@ def decode_frame(message: Mapping[str, Any]) -> FaceFrame:
         gaze=_array_or(message, "gaze", _AHEAD),
         landmarks=None if message.get("landmarks") is None else from_wire(message, "landmarks", _SHAPES["landmarks"]),
         flame=None if flame is None else _decode_flame(flame),
+        raw=None if message.get("raw") is None else from_wire(message, "raw", _SHAPES["raw"]),
+        video_ns=None if message.get("video_ns") is None else integer(message, "video_ns"),
+        audio_ns=None if message.get("audio_ns") is None else integer(message, "audio_ns"),
     )
 
 

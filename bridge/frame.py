@@ -76,3 +76,9 @@ class FaceFrame:
     landmarks: Float32Array | None = None
     """Shape [478, 3]: x, y in pixels of the source image and relative depth on the same scale."""
     flame: FlameParameters | None = None
+    raw: Float32Array | None = None
+    """Shape [52], 0..1: the camera's shapes as they were tracked, before calibration, fusion and filters."""
+    video_ns: int | None = None
+    """Session clock when the picture behind the frame was captured; None where no camera drives it."""
+    audio_ns: int | None = None
+    """Session clock when the newest sound behind the frame was captured; None where no microphone drives it."""

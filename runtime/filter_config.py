@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
@@ -59,6 +60,15 @@ class FilterConfig:
             return cls(*[PASS_THROUGH] * len(cls.__slots__))
         return cls().scaled(_CUTOFF_SCALES[level])
 
+    @classmethod
+    def by_region(cls, level: Smoothing, regions: Mapping[str, str]) -> FilterConfig:
+        """The settings of ``level``, with other levels for some regions. Raises ValueError for an unknown one."""
+        chosen = {region: cls.preset(own) for region, own in regions.items()}  # type: ignore[arg-type]
+        return replace(cls.preset(level), **{region: getattr(config, region) for region, config in chosen.items()})
+
+
+REGIONS: tuple[str, ...] = FilterConfig.__slots__
+"""Parts of the face whose smoothing can be chosen by itself."""
 
 PASS_THROUGH = OneEuro(math.inf, 0.0, math.inf)
 """Output is input."""

@@ -1,4 +1,4 @@
-"""What a face does while nobody is seen: hold for a moment, ease to rest, and follow again at once."""
+"""What a face does while nobody is seen: hold for a moment, ease to rest, and come back without a jump."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class PresenceConfig:
     hold_s: float = 0.3
     """A hand that passes, or one blurred picture, must not show."""
     ease_s: float = 0.7
+    return_s: float = 0.5
+    """A face that had eased away is followed again in full after so long; one that was only held, at once."""
     home_s: float = 10.0
     """Time constant of the mean position that the head rests at, so that it does not stay where it left the picture."""
 
@@ -48,8 +50,11 @@ class Presence:
         self._seen_blendshapes, self._seen_head, self._seen_gaze = self._buffers()
         self._home_m: Float32Array = self.head[4:].copy()
         self._seen_ns: int | None = None
-        self._lost_ns = 0
+        self._lost_ns = self._last_ns = 0
+        self._lost_left = 1.0
         self._confidence = 0.0
+        self.left = 0.0
+        """How much of the face that was seen is shown: 1 while it is followed, 0 at rest."""
         self.confidence = 0.0
         self.sources: Sources = "held"
         self.at_rest = True
@@ -63,16 +68,14 @@ class Presence:
             self._let_go(now_ns)
 
     def _follow(self, face: Observed, now_ns: int) -> None:
-        for seen, shown, new in (
-            (self._seen_blendshapes, self.blendshapes, face.blendshapes),
-            (self._seen_head, self.head, face.head),
-            (self._seen_gaze, self.gaze, face.gaze),
-        ):
-            seen[:] = new
-            shown[:] = new
+        self._seen_blendshapes[:], self._seen_head[:], self._seen_gaze[:] = face.blendshapes, face.head, face.gaze
         self._move_home(now_ns)
+        passed_s = max(now_ns - self._last_ns, 0) * 1e-9
+        self.left = 1.0 if self._seen_ns is None else min(self.left + min(passed_s, 0.05) / self._config.return_s, 1.0)
         self._seen_ns, self.sources, self.at_rest = now_ns, "video", False
         self._confidence = self.confidence = float(face.confidence)
+        self._last_ns = now_ns
+        self._show()
 
     def _move_home(self, now_ns: int) -> None:
         position = self._seen_head[4:]
@@ -86,15 +89,22 @@ class Presence:
 
     def _let_go(self, now_ns: int) -> None:
         if self.sources != "held":
-            self._lost_ns, self.sources = now_ns, "held"
+            self._lost_ns, self._lost_left, self.sources = now_ns, self.left, "held"
         eased = (now_ns - self._lost_ns) * 1e-9 - self._config.hold_s
         share = min(max(eased / self._config.ease_s, 0.0), 1.0)
-        left = 1.0 - share * share * (3.0 - 2.0 * share)
-        self.confidence = self._confidence * left
-        self.at_rest = left == 0.0
-        np.multiply(self._seen_blendshapes, left, out=self.blendshapes)
-        np.multiply(self._seen_gaze, left, out=self.gaze)
-        self._ease_head(left)
+        self.left = self._lost_left * (1.0 - share * share * (3.0 - 2.0 * share))
+        self._last_ns = now_ns
+        self.confidence = self._confidence * self.left
+        self.at_rest = self.left == 0.0
+        self._show()
+
+    def _show(self) -> None:
+        np.multiply(self._seen_blendshapes, self.left, out=self.blendshapes)
+        np.multiply(self._seen_gaze, self.left, out=self.gaze)
+        if self.left == 1.0:
+            self.head[:] = self._seen_head
+        else:
+            self._ease_head(self.left)
 
     def _ease_head(self, left: float) -> None:
         """The turn goes to none along the great circle's chord, the place to where the head was on average."""

@@ -1,4 +1,4 @@
-"""A lost face holds, eases to rest and is followed again at once."""
+"""A lost face holds, eases to rest, and comes back without a jump."""
 
 from __future__ import annotations
 
@@ -67,16 +67,32 @@ def test_a_lost_face_holds_then_eases_without_a_jump_then_rests():
     np.testing.assert_allclose(presence.head[:4], [0, 0, 0, 1], atol=1e-6)
 
 
-def test_a_face_that_returns_is_followed_at_once():
+def test_a_face_that_returns_is_followed_again_without_a_jump():
     presence = Presence(CONFIG)
     presence.step(face(), 0)
-    for i in range(1, 40):
+    for i in range(1, 80):
         presence.step(None, i * S // 60)
-    presence.step(face(0.3), 40 * S // 60)
-    assert presence.sources == "video"
+    last = shown(presence)
+    for i in range(80, 120):
+        presence.step(face(1.0), i * S // 60)
+        assert presence.sources == "video"
+        now = shown(presence)
+        assert np.abs(now[0] - last[0]).max() < 0.05
+        assert np.abs(now[1] - last[1]).max() < 0.05
+        last = now
+    np.testing.assert_array_equal(presence.blendshapes, 1.0)
+    np.testing.assert_array_equal(presence.head, face().head)
+
+
+def test_a_face_that_was_only_held_is_followed_at_once_and_held_anew():
+    presence = Presence(CONFIG)
+    presence.step(face(), 0)
+    for i in range(1, 15):
+        presence.step(None, i * S // 60)
+    presence.step(face(0.3), 15 * S // 60)
     np.testing.assert_allclose(presence.blendshapes, 0.3)
-    presence.step(None, 41 * S // 60)
-    np.testing.assert_allclose(presence.blendshapes, 0.3, atol=1e-6)  # and holds anew
+    presence.step(None, 16 * S // 60)
+    np.testing.assert_allclose(presence.blendshapes, 0.3, atol=1e-6)
 
 
 def test_the_head_rests_where_it_mostly_was_and_not_where_it_left():
