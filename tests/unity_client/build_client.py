@@ -132,16 +132,6 @@ def _build_program(
     return program
 
 
-def run_harness(
-    tools: Toolchain, harness: Path, *arguments: str, timeout_s: float = 100
-) -> subprocess.CompletedProcess[str]:
-    """Run the executable on .NET."""
-    command = [str(tools.dotnet), "exec", str(harness), *arguments]
-    return subprocess.run(
-        command, env=run_environment(tools), capture_output=True, text=True, check=False, timeout=timeout_s
-    )
-
-
 def run_environment(tools: Toolchain) -> dict[str, str]:
     """Return the environment in which the harness runs."""
     head = PACKAGE / "Samples~" / "LiveHead" / "OpenHead.bytes"

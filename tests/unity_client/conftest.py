@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from build_client import Known, build_core, build_harness, build_known
 from probe import Harness
-from toolchain import Toolchain, ToolchainError, ensure
+from toolchain import Toolchain, ToolchainError, ensure, find_mono
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,17 @@ def tools() -> Toolchain:
 def harness(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Harness:
     into = tmp_path_factory.mktemp("unity_client")
     return Harness(tools, build_harness(tools, build_core(tools, into), into))
+
+
+@pytest.fixture(scope="session", params=["dotnet", "mono"])
+def each_harness(request: pytest.FixtureRequest, harness: Harness) -> Harness:
+    """The same assemblies on .NET, and on mono where it is installed: it is the runtime nearest to Unity's own."""
+    if request.param == "dotnet":
+        return harness
+    mono = find_mono()
+    if mono is None:
+        pytest.skip("mono with its facades is not installed: not run on it")
+    return replace(harness, mono=mono)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from build_client import run_environment, run_harness
+from build_client import run_environment
 from toolchain import Toolchain
 
 
@@ -69,22 +69,39 @@ class Harness:
 
     tools: Toolchain
     path: Path
+    mono: tuple[Path, Path] | None = None
+    """Run on mono, given it and its facades; None runs on .NET."""
 
     def run(self, *arguments: str, timeout_s: float = 110) -> subprocess.CompletedProcess[str]:
         """Run one to its end."""
-        return run_harness(self.tools, self.path, *arguments, timeout_s=timeout_s)
+        return subprocess.run(
+            [*self._start(), *arguments],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
 
     def live(self, address: str, seconds: float, token: str = "") -> Probe:
         """Start a client against a server; ``seconds`` from now it ends and prints its summary."""
-        command = [str(self.tools.dotnet), "exec", str(self.path), "live", address, str(seconds)]
+        command = [*self._start(), "live", address, str(seconds)]
         return Probe(
             subprocess.Popen(
-                command + ([token] if token else []),
-                env=run_environment(self.tools),
-                stdout=subprocess.PIPE,
-                text=True,
+                command + ([token] if token else []), env=self._environment(), stdout=subprocess.PIPE, text=True
             )
         )
+
+    def _start(self) -> list[str]:
+        return [
+            str(self.mono[0]) if self.mono else str(self.tools.dotnet),
+            *([] if self.mono else ["exec"]),
+            str(self.path),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        environment = run_environment(self.tools)
+        return {**environment, "MONO_PATH": str(self.mono[1])} if self.mono else environment
 
 
 class FrameServer:

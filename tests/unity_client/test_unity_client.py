@@ -26,8 +26,8 @@ RATE_HZ = 60
 Client = Callable[..., Probe]
 
 
-@pytest.fixture
-def live(harness: Harness) -> Iterator[Client]:
+@contextmanager
+def starter(harness: Harness) -> Iterator[Client]:
     probes: list[Probe] = []
 
     def start(address: str, seconds: float, token: str = "") -> Probe:
@@ -39,8 +39,20 @@ def live(harness: Harness) -> Iterator[Client]:
         probe.stop()
 
 
-def test_unit_tests_pass(harness: Harness) -> None:
-    done = harness.run("test")
+@pytest.fixture
+def live(harness: Harness) -> Iterator[Client]:
+    with starter(harness) as start:
+        yield start
+
+
+@pytest.fixture
+def live_on_each(each_harness: Harness) -> Iterator[Client]:
+    with starter(each_harness) as start:
+        yield start
+
+
+def test_unit_tests_pass(each_harness: Harness) -> None:
+    done = each_harness.run("test")
     failures = [line for line in done.stdout.splitlines() if not line.startswith("Passed")]
     assert done.returncode == 0, "\n".join(failures) + done.stderr
     passed = re.search(r"(\d+) passed, 0 failed, 0 skipped", done.stdout)
@@ -48,12 +60,12 @@ def test_unit_tests_pass(harness: Harness) -> None:
     assert int(passed[1]) > 100
 
 
-def test_receives_every_frame_of_the_real_server(live: Client) -> None:
+def test_receives_every_frame_of_the_real_server(live_on_each: Client) -> None:
     stop = threading.Event()
     with LiveServer(ServerConfig(port=0), clock_ns=time.monotonic_ns) as server:
         publisher = threading.Thread(target=publish_evenly, args=(server, RATE_HZ, stop))
         publisher.start()
-        summary = live(f"127.0.0.1:{server.address[1]}", 8).finish()
+        summary = live_on_each(f"127.0.0.1:{server.address[1]}", 7).finish()
         stop.set()
         publisher.join()
         # On a starved machine the server itself leaves a frame out now and then, and counts it.
@@ -61,7 +73,7 @@ def test_receives_every_frame_of_the_real_server(live: Client) -> None:
     assert summary["state"] == "Live"
     assert summary["missed"] <= left_out
     assert summary["malformed"] == summary["overrun"] == 0
-    assert summary["frames"] >= 5 * RATE_HZ
+    assert summary["frames"] >= 4 * RATE_HZ
     assert summary["highest_jaw"] == pytest.approx(0.8, abs=0.02)
     # The client's estimate, from pings, of what the test knows exactly: both processes read the same clock.
     assert abs(summary["stats_latency_ms"] - summary["p50_ms"]) < 5
@@ -95,11 +107,11 @@ def test_leaves_a_stalled_server_and_returns_to_it(live: Client) -> None:
         probe.wait_for("phase", "Live", timeout_s=6, after_ms=stalled_at_ms)
 
 
-def test_a_wrong_token_is_told_once_and_not_tried_again(live: Client) -> None:
+def test_a_wrong_token_is_told_once_and_not_tried_again(live_on_each: Client) -> None:
     with LiveServer(ServerConfig(port=0, token="right"), clock_ns=time.monotonic_ns) as server:
         address = f"127.0.0.1:{server.address[1]}"
-        wrong = live(address, 3, "wrong")
-        assert live(address, 3, "right").finish()["state"] == "Live"
+        wrong = live_on_each(address, 3, "wrong")
+        assert live_on_each(address, 3, "right").finish()["state"] == "Live"
         assert wrong.finish()["state"] == "Failed"
     problems = [event["problem"] for event in wrong.events if event.get("problem")]
     assert len(problems) == 1
@@ -146,7 +158,7 @@ def read_until_closed(connection: ServerConnection) -> None:
             connection.recv()
 
 
-def test_an_oversized_message_is_refused_with_the_right_code(live: Client) -> None:
+def test_an_oversized_message_is_refused_with_the_right_code(live_on_each: Client) -> None:
     codes: list[int | None] = []
 
     def behave(connection: ServerConnection) -> None:
@@ -157,7 +169,7 @@ def test_an_oversized_message_is_refused_with_the_right_code(live: Client) -> No
         codes.append(connection.close_code)
 
     with rogue(behave) as address:
-        probe = live(address, 3)
+        probe = live_on_each(address, 3)
         probe.wait_for("problem", "too large")
         probe.stop()
     assert codes[0] == 1009
@@ -200,18 +212,19 @@ def test_garbage_and_text_are_skipped_and_told_once(live: Client) -> None:
     assert sum(str(event.get("problem")).startswith("malformed") for event in probe.events) == 1
 
 
-def test_something_that_is_no_websocket_is_named(live: Client) -> None:
+def test_something_that_is_no_websocket_is_named(live_on_each: Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            for _ in range(2):  # The handshake, and the question why it failed.
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 
         thread = threading.Thread(target=answer)
         thread.start()
-        probe = live(f"127.0.0.1:{listener.getsockname()[1]}", 2)
+        probe = live_on_each(f"127.0.0.1:{listener.getsockname()[1]}", 2)
         assert probe.finish()["state"] == "Failed"
         thread.join()
     assert any(str(event.get("problem")).startswith("foreign") for event in probe.events)

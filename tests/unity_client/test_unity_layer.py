@@ -10,7 +10,7 @@ from pathlib import Path
 
 import metas
 import pytest
-from build_client import PACKAGE, Known, build_layer, build_layer_tests, run_harness
+from build_client import PACKAGE, Known, build_layer, build_layer_tests
 from probe import Harness
 from toolchain import Toolchain
 from unity_types import has_member, read_types
@@ -38,7 +38,8 @@ def test_compiles(tools: Toolchain, known: Known, tmp_path: Path, platform: str)
 
 def test_unit_tests_pass(tools: Toolchain, known: Known) -> None:
     into = known.core.parent
-    done = run_harness(tools, build_layer_tests(tools, build_layer(tools, known, into, EDITOR_OF_UNITY_6), into))
+    references = build_layer(tools, known, into, EDITOR_OF_UNITY_6)
+    done = Harness(tools, build_layer_tests(tools, references, into)).run()
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"[3-9]\d passed, 0 failed, 0 skipped", done.stdout), done.stdout
 

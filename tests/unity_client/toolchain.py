@@ -126,6 +126,16 @@ def ensure() -> Toolchain:
     return Toolchain(root / "dotnet", *parts, nunit / NUNIT.only, types, environment)
 
 
+def find_mono() -> tuple[Path, Path] | None:
+    """Return mono and its folder of netstandard facades where both are there (Debian: mono-runtime, mono-devel)."""
+    mono = shutil.which("mono")
+    for root in ("/usr", "/Library/Frameworks/Mono.framework/Versions/Current"):
+        folder = Path(root, "lib/mono/4.5/Facades")
+        if mono and (folder / "netstandard.dll").exists():
+            return Path(mono), folder
+    return None
+
+
 def _installed_roots() -> list[Path]:
     found = shutil.which("dotnet")
     return [Path(found).resolve().parent] if found else []

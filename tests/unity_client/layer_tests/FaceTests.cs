@@ -1,5 +1,5 @@
 using System;
-using System.Collections.Generic;
+using System.Reflection;
 using NUnit.Framework;
 using UnityEngine;
 
@@ -40,6 +40,17 @@ namespace Facewire.LayerTests
         {
             _receiver.Pose.Phase = PlayoutPhase.Empty;
             Stream.Channels[ArkitBlendshapes.IndexOf("jawOpen")] = 1;
+            _face.Apply();
+            Assert.That(Weights()[0], Is.Zero);
+        }
+
+        [Test]
+        public void AReceiverThatIsTurnedOffLeavesNoFrozenFace()
+        {
+            Stream.Channels[ArkitBlendshapes.IndexOf("jawOpen")] = 1;
+            _face.Apply();
+            Assert.That(Weights()[0], Is.EqualTo(100f));
+            typeof(FacewireReceiver).GetMethod("OnDisable", BindingFlags.NonPublic | BindingFlags.Instance).Invoke(_receiver, null);
             _face.Apply();
             Assert.That(Weights()[0], Is.Zero);
         }

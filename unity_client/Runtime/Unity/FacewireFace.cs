@@ -36,15 +36,18 @@ namespace Facewire
         readonly List<ShapeBinding> _bindings = new List<ShapeBinding>();
         readonly List<string> _problems = new List<string>();
         readonly HashSet<string> _told = new HashSet<string>();
+        FacewireReceiver _source;
         bool _bound;
+        bool _applied;
 
         /// <summary>What does not work, each in one line; filled by <see cref="Bind"/>.</summary>
         public IReadOnlyList<string> Problems => _problems;
 
+        /// <summary>The one that was set, or that <see cref="Bind"/> has found.</summary>
         public FacewireReceiver Receiver
         {
-            get => receiver;
-            set => receiver = value;
+            get => receiver != null ? receiver : _source;
+            set => receiver = _source = value;
         }
 
         public FacewireMapping Mapping
@@ -89,8 +92,8 @@ namespace Facewire
             if (_bound) Restore();
             _problems.Clear();
             _bindings.Clear();
-            if (receiver == null) receiver = FindReceiver();
-            if (receiver == null) _problems.Add("No Facewire Receiver: add one to the scene.");
+            _source = receiver != null ? receiver : FindReceiver();
+            if (_source == null) _problems.Add("No Facewire Receiver: add one to the scene.");
             foreach (var renderer in FoundRenderers()) BindRenderer(renderer);
             rig.Bind();
             if (_bindings.Count == 0 && rig.head == null && rig.neck == null)
@@ -110,8 +113,13 @@ namespace Facewire
         public void Apply()
         {
             if (!_bound || HasOtherMesh()) Bind();
-            if (receiver == null || receiver.Pose.Phase == PlayoutPhase.Empty) return;
-            Shape(receiver.Pose.Values);
+            if (_source == null || _source.Pose.Phase == PlayoutPhase.Empty)
+            {
+                if (_applied) Restore();
+                return;
+            }
+            _applied = true;
+            Shape(_source.Pose.Values);
             foreach (var binding in _bindings) binding.Apply(_shaped, weight, overAnimation);
             rig.Apply(transform, _shaped, weight, overAnimation, eyeMode != EyeMode.Shapes);
         }
@@ -119,6 +127,7 @@ namespace Facewire
         /// <summary>Leaves shapes and bones as they were found.</summary>
         public void Restore()
         {
+            _applied = false;
             foreach (var binding in _bindings) binding.Restore();
             if (_bound) rig.Restore();
         }

@@ -130,7 +130,12 @@ namespace Facewire
             if (Application.isPlaying) Connect();
         }
 
-        void OnDisable() => Disconnect();
+        void OnDisable()
+        {
+            Disconnect();
+            // A receiver that is off shows nothing: faces go back to what they were, and do not freeze.
+            _pose.Phase = PlayoutPhase.Empty;
+        }
 
         void OnDestroy() => Disconnect();
 

@@ -220,6 +220,18 @@ namespace Facewire.Tests
             Assert.That(endpoint.Display, Does.Not.Contain("cret"));
         }
 
+        [TestCase("HTTP/1.1 401 Unauthorized\r\nA: b\r\n\r\nThis server needs its token.\n", CloseCause.Unauthorized, "This server needs its token.")]
+        [TestCase("HTTP/1.1 403 Forbidden\r\n\r\n", CloseCause.Forbidden, "HTTP status 403")]
+        [TestCase("HTTP/1.1 503 Full\r\n\r\nfull", CloseCause.Busy, "full")]
+        [TestCase("HTTP/1.1 101 Switching Protocols\r\n\r\n", CloseCause.Busy, "HTTP status 101")]
+        [TestCase("HTTP/1.1 200 OK\r\n\r\n<html>\n", CloseCause.NotFacewire, "<html>")]
+        [TestCase("SSH-2.0-OpenSSH\r\n", CloseCause.NotFacewire, "its answer is no HTTP"), TestCase("", CloseCause.NotFacewire, "its answer is no HTTP")]
+        public void ARefusalIsReadFromItsAnswer(string answer, CloseCause cause, string reason)
+        {
+            var refusal = Refusal.Parse(answer);
+            Assert.That((refusal.Cause, refusal.Reason), Is.EqualTo((cause, reason)));
+        }
+
         FakeTransport Make()
         {
             var transport = new FakeTransport();

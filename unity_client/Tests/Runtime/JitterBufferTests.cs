@@ -26,6 +26,18 @@ namespace Facewire.Tests
         }
 
         [Test]
+        public void JitterIsTheSpreadOfNearlyAllTransits()
+        {
+            var random = new Random(3);
+            var delay = new DelayEstimator();
+            var transits = new long[DelayEstimator.Window];
+            for (var i = 0; i < transits.Length; i++) delay.AddTransit(transits[i] = random.Next(1000));
+            Array.Sort(transits);
+            Assert.That(delay.BaseNs, Is.EqualTo(transits[0]));
+            Assert.That(delay.JitterNs, Is.EqualTo(transits[(int)(DelayEstimator.Covered * (transits.Length - 1))] - transits[0]));
+        }
+
+        [Test]
         public void ASteadyNetworkCostsLessThanOneFrame()
         {
             var run = new PlayoutSimulation { JitterMs = 0, Loss = 0 }.Run(20);

@@ -19,7 +19,7 @@ namespace Facewire
                 case CloseCause.Unauthorized:
                     return new ClientProblem("token", $"{address} wants its token: copy it from where facewire serve printed it.");
                 case CloseCause.Forbidden:
-                    return new ClientProblem("forbidden", $"{address} refuses this client: use the address that facewire serve printed.");
+                    return new ClientProblem("forbidden", $"{address} refuses this client ({detail}): use the address that facewire serve printed.");
                 case CloseCause.NotFacewire:
                     return new ClientProblem("foreign", $"{address} answers, but is no Facewire server ({detail}): check host and port.");
                 case CloseCause.Busy:

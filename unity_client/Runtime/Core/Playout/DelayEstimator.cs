@@ -18,7 +18,7 @@ namespace Facewire
         const double IntervalSmoothing = 0.05;
 
         readonly long[] _transitNs = new long[Window];
-        readonly long[] _sorted = new long[Window];
+        readonly long[] _scratch = new long[Window];
         long _seen;
         double _intervalNs;
 
@@ -57,10 +57,34 @@ namespace Facewire
         void Recompute()
         {
             var count = (int)Math.Min(_seen, Window);
-            Array.Copy(_transitNs, _sorted, count);
-            Array.Sort(_sorted, 0, count);
-            BaseNs = _sorted[0];
-            JitterNs = _sorted[(int)(Covered * (count - 1))] - BaseNs;
+            Array.Copy(_transitNs, _scratch, count);
+            BaseNs = _scratch[0];
+            for (var i = 1; i < count; i++) BaseNs = Math.Min(BaseNs, _scratch[i]);
+            JitterNs = Select(_scratch, count, (int)(Covered * (count - 1))) - BaseNs;
+        }
+
+        /// <summary>The value that would stand at <paramref name="rank"/> if all were sorted (Hoare 1961); Mono's Array.Sort allocates.</summary>
+        static long Select(long[] values, int count, int rank)
+        {
+            int low = 0, high = count - 1;
+            while (low < high)
+            {
+                var pivot = values[(low + high) / 2];
+                int left = low, right = high;
+                while (left <= right)
+                {
+                    while (values[left] < pivot) left++;
+                    while (values[right] > pivot) right--;
+                    if (left > right) break;
+                    var kept = values[left];
+                    values[left++] = values[right];
+                    values[right--] = kept;
+                }
+                if (rank <= right) high = right;
+                else if (rank >= left) low = left;
+                else break;
+            }
+            return values[rank];
         }
     }
 }

@@ -91,7 +91,7 @@ namespace Facewire
             catch (Exception error)
             {
                 // Whatever a platform's socket throws ends this connection and nothing else.
-                (cause, detail) = Explain(error);
+                (cause, detail) = await ExplainAsync(error, endpoint).ConfigureAwait(false);
             }
             Volatile.Read(ref _listener)?.OnClosed(this, cause, detail);
         }
@@ -162,23 +162,31 @@ namespace Facewire
             }
         }
 
-        (CloseCause, string) Explain(Exception error)
+        async Task<(CloseCause, string)> ExplainAsync(Exception error, Endpoint endpoint)
         {
-            if (_connected) return (CloseCause.Lost, Innermost(error));
+            if (_connected) return (CloseCause.Lost, Innermost(error).Message);
             if (error is OperationCanceledException) return (CloseCause.Unreachable, "no answer in time");
-            // netstandard2.1 gives the status of a refused upgrade in the message only.
-            if (error.Message.Contains("401")) return (CloseCause.Unauthorized, "wrong token");
-            if (error.Message.Contains("403")) return (CloseCause.Forbidden, "refused by the server");
-            if (error.Message.Contains("'5")) return (CloseCause.Busy, error.Message);
-            if (error.Message.Contains("status code")) return (CloseCause.NotFacewire, error.Message);
-            var inner = Innermost(error);
-            return (error is WebSocketException && error.InnerException == null ? CloseCause.NotFacewire : CloseCause.Unreachable, inner);
+            // Nobody there, or no TLS with whoever is: those say why. A refusal by an answer does not say which.
+            if (error.InnerException != null && !(Innermost(error) is WebSocketException)) return (CloseCause.Unreachable, Innermost(error).Message);
+            try
+            {
+                using (var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token))
+                {
+                    limit.CancelAfter(_connectTimeoutMs);
+                    var refusal = await Refusal.AskAsync(endpoint.Address, limit.Token).ConfigureAwait(false);
+                    return (refusal.Cause, refusal.Reason);
+                }
+            }
+            catch (Exception again)
+            {
+                return (CloseCause.Unreachable, Innermost(again).Message);
+            }
         }
 
-        static string Innermost(Exception error)
+        static Exception Innermost(Exception error)
         {
             while (error.InnerException != null) error = error.InnerException;
-            return error.Message;
+            return error;
         }
     }
 }

@@ -1,0 +1,4 @@
+using System.Runtime.CompilerServices;
+
+[assembly: InternalsVisibleTo("Facewire.Tests")]
+[assembly: InternalsVisibleTo("Facewire.Harness")]
