@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 
 import msgpack
 import pytest
@@ -110,14 +115,52 @@ def test_leaves_a_stalled_server_and_returns_to_it(live: Client) -> None:
 def test_a_wrong_token_is_told_once_and_not_tried_again(live_on_each: Client) -> None:
     with LiveServer(ServerConfig(port=0, token="right"), clock_ns=time.monotonic_ns) as server:
         address = f"127.0.0.1:{server.address[1]}"
-        wrong = live_on_each(address, 3, "wrong")
-        assert live_on_each(address, 3, "right").finish()["state"] == "Live"
+        wrong = live_on_each(address, 2, "wrong")
+        assert live_on_each(address, 2, "right").finish()["state"] == "Live"
         assert wrong.finish()["state"] == "Failed"
     problems = [event["problem"] for event in wrong.events if event.get("problem")]
     assert len(problems) == 1
     assert problems[0].startswith("token: ")
     assert "wrong" not in problems[0]
     assert sum(event.get("state") == "Connecting" for event in wrong.events) == 1
+
+
+@pytest.mark.models
+def test_moves_by_the_demo_input_of_the_real_program(live: Client) -> None:
+    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "demo", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        try:
+            lines = iter(program.stdout.readline, "")
+            address = next(line.split()[1] for line in lines if line.split()[:1] == ["stream"])
+            probe = live(address, 8)
+            probe.wait_for("phase", "Live")
+            summary = probe.finish()
+        finally:
+            program.send_signal(signal.SIGINT)
+    assert summary["state"] == "Live"
+    assert summary["malformed"] == summary["overrun"] == 0
+    assert summary["frames"] > 30
+    assert summary["highest_jaw"] > 0.1
+
+
+def test_tls_with_a_trusted_certificate_and_with_a_foreign_one(harness: Harness, tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed: no certificate to test with")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command + names, check=True, capture_output=True)
+    config = ServerConfig(port=0, certificate=certificate, key=key)
+    with LiveServer(config, clock_ns=time.monotonic_ns) as server, starter(harness) as start:
+        address = f"wss://localhost:{server.address[1]}"
+        foreign = start(address, 3)
+        environment = {**harness.tools.environment, "SSL_CERT_FILE": str(certificate)}
+        trusting = replace(harness, tools=replace(harness.tools, environment=environment))
+        with starter(trusting) as start_trusting:
+            start_trusting(address, 5).wait_for("state", "Live")
+        assert "certificate" in foreign.wait_for("problem", "unreachable")["problem"]
 
 
 def test_nothing_listens(live: Client) -> None:
