@@ -85,7 +85,7 @@ class Recorder:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="facewire-record", daemon=True)
         self._committed_ns = self._synced_ns = self._status_ns = clock()
-        self.started_ns = self._committed_ns
+        self._first_ns = self._last_ns = 0
 
     def start(self) -> None:
         """Begin to write what is offered."""
@@ -119,6 +119,11 @@ class Recorder:
         if self.error is not None:
             raise self.error
         return self.path
+
+    @property
+    def length_s(self) -> float:
+        """Seconds from the first frame recorded to the last."""
+        return max(0, self._last_ns - self._first_ns) / 1e9
 
     @property
     def active(self) -> bool:
@@ -159,6 +164,8 @@ class Recorder:
                 self.counts.bad_frames += 1
                 continue
             self._writer.add_frame(data, frame.seq, frame.publish_ns)
+            self._first_ns = self._first_ns if self.counts.frames else frame.publish_ns
+            self._last_ns = frame.publish_ns
             self.counts.frames += 1
         while self._audio:
             self._writer.add_audio(*self._audio.popleft())

@@ -32,7 +32,7 @@ class Takes:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         *,
         status: StatusCall = dict,
         hello: Callable[[], Message] = dict,
@@ -41,13 +41,14 @@ class Takes:
         clock: Clock = now_ns,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Make ``folder`` where it is not there.
+        """Make ``folder`` where it is not there; None refuses every take.
 
         Raises:
             RecordingError: it cannot be made.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RecordingError(f"cannot make the folder {folder}: {reason(error)}") from None
         self.folder = folder
@@ -75,10 +76,12 @@ class Takes:
         """Begin a take and return its path.
 
         Raises:
-            CommandError: one is running already.
+            CommandError: one is running already, or there is no folder for it.
             SessionError, RecordingError: it cannot be written.
         """
         with self._lock:
+            if self.folder is None:
+                raise CommandError("this server does not record: start it with --record and a folder")
             if self._recorder is not None and self._recorder.active:
                 raise CommandError(f"a take is running already: {self._recorder.path.name}; stop it first")
             metadata = SessionMetadata(
@@ -87,8 +90,9 @@ class Takes:
                 hello=self._hello(),
                 devices=self._devices(),
             )
-            path = self._free_path(name or time.strftime("take-%Y%m%d-%H%M%S"))
-            recorder = Recorder(path, metadata, status=self._recorded_status, report=self._report, clock=self._clock)
+            path = free_path(self.folder, name or time.strftime("take-%Y%m%d-%H%M%S"))
+            status = recorded_status(self._status, keep_device_names=self._keep_names)
+            recorder = Recorder(path, metadata, status=status, report=self._report, clock=self._clock)
             recorder.start()
             self._recorder = recorder
             return path
@@ -111,7 +115,7 @@ class Takes:
         return {
             "recording": {
                 "file": recorder.path.name,
-                "seconds": round((self._clock() - recorder.started_ns) / 1e9, 1),
+                "seconds": round(recorder.length_s, 1),
                 "frames": recorder.counts.frames,
                 "refused": recorder.counts.refused_frames + recorder.counts.refused_audio,
                 "error": None if recorder.error is None else str(recorder.error),
@@ -132,24 +136,31 @@ class Takes:
         assert path is not None
         return {"file": path.name, "frames": recorder.counts.frames, "refused": recorder.counts.refused_frames}
 
-    def _free_path(self, stem: str) -> Path:
-        stem = stem.removesuffix(SUFFIX)
-        path, number = self.folder / f"{stem}{SUFFIX}", 1
-        while path.exists() or part_path(path).exists():
-            number += 1
-            path = self.folder / f"{stem}-{number}{SUFFIX}"
-        return path
-
     def _devices(self) -> dict[str, Any] | None:
         return dict(self._status().get("devices") or {}) if self._keep_names else None
 
-    def _recorded_status(self) -> Mapping[str, Any]:
-        """The status, without the devices' names unless the user agreed to keep them."""
-        status = dict(self._status())
-        if not self._keep_names:
-            devices = status.get("devices") or {}
-            status["devices"] = {part: without_names(device) for part, device in devices.items()}
-        return status
+
+def free_path(folder: Path, stem: str) -> Path:
+    """Return ``stem``.mcap in ``folder``, with a number behind it where there is one already."""
+    stem = stem.removesuffix(SUFFIX)
+    path, number = folder / f"{stem}{SUFFIX}", 1
+    while path.exists() or part_path(path).exists():
+        number += 1
+        path = folder / f"{stem}-{number}{SUFFIX}"
+    return path
+
+
+def recorded_status(status: StatusCall, *, keep_device_names: bool) -> StatusCall:
+    """Return ``status`` as it is recorded: without the devices' names unless the user agreed to keep them."""
+
+    def call() -> Mapping[str, Any]:
+        message = dict(status())
+        if not keep_device_names:
+            devices = message.get("devices") or {}
+            message["devices"] = {part: without_names(device) for part, device in devices.items()}
+        return message
+
+    return call
 
 
 def without_names(device: Mapping[str, Any]) -> dict[str, Any]:

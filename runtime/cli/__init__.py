@@ -21,6 +21,7 @@ from facewire.runtime.cli import (
     info,
     models,
     plot,
+    record,
     repair,
     replay,
     serve,
@@ -28,7 +29,7 @@ from facewire.runtime.cli import (
 )
 from facewire.runtime.cli.usage import UsageError
 
-COMMANDS = (serve, bake, tail, replay, info, plot, cut, repair, export, import_, models, doctor, bench)
+COMMANDS = (serve, bake, tail, record, replay, info, plot, cut, repair, export, import_, models, doctor, bench)
 
 
 class Parser(argparse.ArgumentParser):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
 from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, positive, say
 
 if TYPE_CHECKING:
+    from facewire.bridge.codec import Message
+    from facewire.bridge.frame import FaceFrame
     from facewire.bridge.server import LiveServer
     from facewire.runtime.capture.source import Source
     from facewire.runtime.live import Live
+    from facewire.runtime.takes import Takes
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -21,7 +26,7 @@ def add_parser(commands: Subparsers) -> None:
         "serve",
         "watch a camera or a file and stream the face",
         "Watches a camera, a file or the demo face, and streams blendshapes, head pose and gaze to every subscriber.",
-        "facewire serve --open\nfacewire serve --video clip.mp4 --loop --mesh attention",
+        "facewire serve --open\nfacewire serve --video clip.mp4 --loop --mesh attention\nfacewire serve --record takes",
     )
     parser.add_argument(
         "--video",
@@ -39,7 +44,20 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_tracking_options(parser)
     add_listen_options(parser)
+    add_record_options(parser)
     parser.set_defaults(run=run)
+
+
+def add_record_options(parser: argparse.ArgumentParser) -> None:
+    """The options of recording beside a live run."""
+    parser.add_argument(
+        "--record", metavar="DIR", type=Path, help="record takes into this folder; clients may stop and start them"
+    )
+    parser.add_argument(
+        "--keep-device-names",
+        action="store_true",
+        help="put the devices' names into recordings (default: leave them out)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,17 +72,30 @@ def _serve(args: argparse.Namespace) -> int:
     from facewire.runtime.cli.networks import fetch, make_pipeline
     from facewire.runtime.clock import now_ns
     from facewire.runtime.live import Live
+    from facewire.runtime.takes import finish
 
     source = choose_source(
         args.video, rate=args.rate, loop=args.loop, demo_photo=lambda: fetch(["demo_face"])[0], report=say
     )
-    live = Live(source, lambda frame: server.publish(frame), report=say)
     greeting = Greeting(rate=args.rate if source is None else source.rate)
+    live = Live(source, lambda frame: hand_on(frame), report=say)
+    takes = make_takes(args, live, lambda: greeting.message(now_ns()))
     server = LiveServer(
-        server_config(args), clock_ns=now_ns, greeting=greeting, commands=live.commands, status=live.status
+        server_config(args),
+        clock_ns=now_ns,
+        greeting=greeting,
+        commands={**live.commands, **takes.commands},
+        status=lambda: {**live.status(), **takes.state()},
     )
+
+    def hand_on(frame: FaceFrame) -> None:
+        server.publish(frame)
+        takes.offer_frame(frame)
+
     server.start()
     try:
+        if args.record:
+            takes.start()
         print(start_block(args, source, server), flush=True)
         if args.open:
             import webbrowser
@@ -74,7 +105,15 @@ def _serve(args: argparse.Namespace) -> int:
         return _wait(live)
     finally:
         live.stop()
+        finish(takes, say)
         server.stop()
+
+
+def make_takes(args: argparse.Namespace, live: Live, hello: Callable[[], Message]) -> Takes:
+    """What records beside the stream. Raises RecordingError where the folder cannot be made."""
+    from facewire.runtime.takes import Takes
+
+    return Takes(args.record, status=live.status, hello=hello, keep_device_names=args.keep_device_names, report=say)
 
 
 def _wait(live: Live) -> int:
@@ -94,6 +133,7 @@ def start_block(args: argparse.Namespace, source: Source | None, server: LiveSer
         "stream": server.url,
         "input": "none" if source is None else source.name,
         "mesh": f"{args.mesh}, smoothing {args.smoothing}" + (", mirrored" if args.mirror else ""),
+        **({"record": str(args.record)} if args.record else {}),
         "stop": "Ctrl-C",
     }
     if server.token:
