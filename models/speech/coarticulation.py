@@ -83,19 +83,28 @@ def _sibilant() -> Ask:
 
 
 ASKS: dict[str, Ask] = {
-    "AA": _vowel(0.75, lower=0.25, upper=0.15), "AE": _vowel(0.65, stretch=0.25, lower=0.35, upper=0.25, smile=0.2),
-    "AH": _vowel(0.42, lower=0.2), "AO": _vowel(0.6, funnel=0.45, pucker=0.2), "EH": _vowel(0.5, stretch=0.25, lower=0.3, upper=0.2, smile=0.2),
-    "ER": _vowel(0.28, funnel=0.35, pucker=0.3), "IH": _vowel(0.28, stretch=0.3, lower=0.25, smile=0.3),
-    "IY": _vowel(0.16, stretch=0.45, lower=0.3, upper=0.2, smile=0.5), "UH": _vowel(0.28, funnel=0.45, pucker=0.4),
+    "AA": _vowel(0.75, lower=0.25, upper=0.15),
+    "AE": _vowel(0.65, stretch=0.25, lower=0.35, upper=0.25, smile=0.2),
+    "AH": _vowel(0.42, lower=0.2),
+    "AO": _vowel(0.6, funnel=0.45, pucker=0.2),
+    "EH": _vowel(0.5, stretch=0.25, lower=0.3, upper=0.2, smile=0.2),
+    "ER": _vowel(0.28, funnel=0.35, pucker=0.3),
+    "IH": _vowel(0.28, stretch=0.3, lower=0.25, smile=0.3),
+    "IY": _vowel(0.16, stretch=0.45, lower=0.3, upper=0.2, smile=0.5),
+    "UH": _vowel(0.28, funnel=0.45, pucker=0.4),
     "UW": _vowel(0.16, pucker=0.9, funnel=0.35, lower=0.05, upper=0.0),
-    "P": _closure(0.5), "B": _closure(0.5), "M": _closure(0.35), "F": _tuck(0.25), "V": _tuck(0.2),
+    "P": _closure(0.5), "B": _closure(0.5), "M": _closure(0.35),
+    "F": _tuck(0.25), "V": _tuck(0.2),
     "TH": _consonant(1.0, jaw=0.18, tongue=1.0, lower=0.25), "DH": _consonant(0.7, jaw=0.18, tongue=0.6, lower=0.2),
-    "T": _consonant(0.7, jaw=0.15, lower=0.2), "D": _consonant(0.7, jaw=0.16, lower=0.2), "N": _consonant(0.7, jaw=0.18, lower=0.2),
-    "L": _consonant(0.6, jaw=0.26, lower=0.25), "S": _sibilant(), "Z": _sibilant(),
+    "T": _consonant(0.7, jaw=0.15, lower=0.2), "D": _consonant(0.7, jaw=0.16, lower=0.2),
+    "N": _consonant(0.7, jaw=0.18, lower=0.2), "L": _consonant(0.6, jaw=0.26, lower=0.25),
+    "S": _sibilant(), "Z": _sibilant(),
     "SH": _protruded(), "ZH": _protruded(), "CH": _protruded(), "JH": _protruded(),
-    "R": _consonant(0.9, jaw=0.2, funnel=0.35, pucker=0.4), "W": Ask({"jaw": 0.12, "pucker": 0.95, "funnel": 0.3, "close": 0.0, "tuck": 0.0,
-    "lower": 0.0, "upper": 0.0, "stretch": 0.0, "smile": 0.0}, 2.5), "Y": _consonant(0.8, jaw=0.15, stretch=0.35, smile=0.3),
-    "K": _consonant(0.4, jaw=0.25), "G": _consonant(0.4, jaw=0.25), "NG": _consonant(0.4, jaw=0.25), "HH": _consonant(0.1, jaw=0.3),
+    "R": _consonant(0.9, jaw=0.2, funnel=0.35, pucker=0.4),
+    "W": _consonant(2.5, jaw=0.12, pucker=0.95, funnel=0.3, lower=0.0, upper=0.0, stretch=0.0, smile=0.0),
+    "Y": _consonant(0.8, jaw=0.15, stretch=0.35, smile=0.3),
+    "K": _consonant(0.4, jaw=0.25), "G": _consonant(0.4, jaw=0.25), "NG": _consonant(0.4, jaw=0.25),
+    "HH": _consonant(0.1, jaw=0.3),
 }  # fmt: skip
 
 GLIDES = {"AY": ("AA", "IY"), "EY": ("EH", "IY"), "OW": ("AO", "UW"), "AW": ("AA", "UW"), "OY": ("AO", "IY")}
@@ -210,15 +219,18 @@ def shapes(moved: Float32Array, emphasis: Float32Array, style: int = 0) -> Float
     both = {
         "mouthStretch": 0.5 * value["stretch"] * rounded, "mouthSmile": 0.4 * value["smile"] * rounded,
         "mouthDimple": 0.15 * value["smile"], "mouthPress": 0.7 * value["press"],
-        "mouthLowerDown": value["lower"] * open_lips * (1.0 - value["tuck"]), "mouthUpperUp": value["upper"] * open_lips,
+        "mouthLowerDown": value["lower"] * open_lips * (1.0 - value["tuck"]),
+        "mouthUpperUp": value["upper"] * open_lips,
         "browOuterUp": 0.22 * emphasis, "cheekSquint": 0.2 * value["smile"] + 0.12 * emphasis,
         "eyeSquint": 0.12 * value["smile"], "eyeWide": 0.14 * emphasis, "noseSneer": 0.12 * value["upper"] * open_lips,
     }  # fmt: skip
     single = {
         "jawOpen": value["jaw"], "mouthClose": value["jaw"] * close, "mouthFunnel": value["funnel"] * open_lips,
-        "mouthPucker": value["pucker"] * (1.0 - 0.4 * close), "mouthRollLower": np.maximum(0.8 * value["tuck"], 0.3 * close),
+        "mouthPucker": value["pucker"] * (1.0 - 0.4 * close),
+        "mouthRollLower": np.maximum(0.8 * value["tuck"], 0.3 * close),
         "mouthRollUpper": 0.22 * close, "mouthShrugLower": 0.4 * value["shrug"] + 0.15 * value["tuck"],
-        "mouthShrugUpper": 0.35 * value["shrug"], "jawForward": 0.25 * value["shrug"], "tongueOut": 0.45 * value["tongue"],
+        "mouthShrugUpper": 0.35 * value["shrug"],
+        "jawForward": 0.25 * value["shrug"], "tongueOut": 0.45 * value["tongue"],
         "cheekPuff": 0.12 * value["press"], "browInnerUp": 0.3 * emphasis,
     }  # fmt: skip
     out = np.zeros((len(moved), len(ARKIT_NAMES)), np.float32)

@@ -30,9 +30,9 @@ LEVEL_START, LEVEL_FLOOR = math.log(2e-4), math.log(2e-6)
 FRAME_S = 1.0 / (TICK_HZ * FRAMES_PER_TICK)
 ATTACK = 1.0 - math.exp(-FRAME_S / 0.12)
 RELEASE = 1.0 - math.exp(-FRAME_S / 5.0)
-SMALLEST = 1e-9
-SCALE = 0.25
-LOWEST_FEATURE = -3.0
+SMALLEST = 1e-11
+SCALE, SHIFT, LOWEST_FEATURE = 0.33, 2.6, -3.0
+"""Speech then has about mean 0 and variance 1; what is 74 dB under the level, or less, counts as that."""
 
 
 def frame_end(frame: int) -> int:
@@ -69,8 +69,8 @@ def _mel(hz: float) -> float:
 def fourier_matrix() -> Float32Array:
     """The windowed Fourier transform as a matrix [514, 400]: real parts, then imaginary parts.
 
-    Each frame's mean is taken away first, so that a constant offset is not heard; divided so that a full-scale sine has a
-    power near one. At this size a matrix costs less than calling a transform.
+    Each frame's mean is taken away first, so that a constant offset is not heard; divided so that a full-scale sine
+    has a power near one. At this size a matrix costs less than calling a transform.
     """
     angle = -2.0 * np.pi * np.outer(np.arange(BINS), np.arange(WINDOW)) / SPECTRUM
     scale = 2.0 / float(window().sum())
@@ -93,7 +93,7 @@ def level_step(level: float, bands: Float32Array) -> float:
 def normalise(level: float, bands: Float32Array, out: Float32Array) -> None:
     """Features [80] from band powers [80] under the running level."""
     for band in range(bands.shape[0]):
-        out[band] = max((math.log(bands[band] + SMALLEST) - level) * SCALE, LOWEST_FEATURE)
+        out[band] = max((math.log(bands[band] + SMALLEST) - level) * SCALE + SHIFT, LOWEST_FEATURE)
 
 
 @kernel

@@ -22,16 +22,15 @@ class Weights(NamedTuple):
 
     fourier: Float32Array  # [400, 514]
     mel: Float32Array  # [257, 80]
-    input: Float32Array  # [160, width]
+    input: Float32Array  # [kernel x 160, width], oldest tick first
     input_bias: Float32Array
-    conv: Float32Array  # [2, kernel x width, width], oldest tick first
-    conv_bias: Float32Array  # [2, width]
-    gru_first: Float32Array  # [width, 3 x memory]: reset, update, new
-    gru_second: Float32Array  # [memory, 3 x memory]
-    gru_input_bias: Float32Array  # [2, 3 x memory]
-    gru_hidden: Float32Array  # [2, memory, 3 x memory]
-    gru_hidden_bias: Float32Array  # [2, 3 x memory]
-    hidden: Float32Array  # [memory, head]
+    middle: Float32Array  # [width, width]
+    middle_bias: Float32Array
+    gru: Float32Array  # [width, 3 x memory]: reset, update, new
+    gru_bias: Float32Array
+    gru_hidden: Float32Array  # [memory, 3 x memory]
+    gru_hidden_bias: Float32Array
+    hidden: Float32Array  # [memory + width, head]
     hidden_bias: Float32Array
     head_style: Float32Array  # [head]
     shapes: Float32Array  # [head, 52]
@@ -67,28 +66,19 @@ class Weights(NamedTuple):
 @kernel
 def tick(weights: Weights, state: State, frames: Float32Array, scratch: Float32Array, speaking: Float32Array) -> None:
     """Two frames of samples [2, 400] to ``state.motion`` [52] and ``speaking`` [1]. ``scratch`` holds 8192 numbers."""
-    width, memory, head = weights.input_bias.shape[0], state.memory.shape[1], weights.hidden_bias.shape[0]
-    bands = weights.mel.shape[1]
-    heard, rest = scratch[: 2 * bands], scratch[2 * bands :]
-    for number in range(2):
-        listen(weights, frames[number], state.level, heard[number * bands : (number + 1) * bands], rest)
-    x, rest = rest[:width], rest[width:]
-    affine(heard, weights.input, weights.input_bias, x)
+    width, memory, head = weights.input_bias.shape[0], state.memory.shape[0], weights.hidden_bias.shape[0]
+    hear(weights, frames, state, scratch)
+    both, rest = scratch[: memory + width], scratch[memory + width :]
+    x = both[memory:]
+    affine(state.heard, weights.input, weights.input_bias, x)
     relu(x)
-    convolve(weights, state.conv, x, rest)
-    recur(
-        x,
-        weights.gru_first,
-        weights.gru_input_bias[0],
-        weights.gru_hidden[0],
-        weights.gru_hidden_bias[0],
-        state.memory[0],
-        rest,
-    )
-    recur(state.memory[0], weights.gru_second, weights.gru_input_bias[1], weights.gru_hidden[1], weights.gru_hidden_bias[1],
-          state.memory[1], rest)  # fmt: skip
+    affine(x, weights.middle, weights.middle_bias, rest[:width])
+    for i in range(width):
+        x[i] += max(rest[i], np.float32(0))
+    recur(x, weights.gru, weights.gru_bias, weights.gru_hidden, weights.gru_hidden_bias, state.memory, rest)
+    both[:memory] = state.memory
     feature, rest = rest[:head], rest[head:]
-    affine(state.memory[1], weights.hidden, weights.hidden_bias, feature)
+    affine(both, weights.hidden, weights.hidden_bias, feature)
     for i in range(head):
         feature[i] = max(feature[i] + weights.head_style[i], np.float32(0))
     decode(weights, state, feature, rest)
@@ -101,6 +91,18 @@ def tick(weights: Weights, state: State, frames: Float32Array, scratch: Float32A
 
 
 @kernel
+def hear(weights: Weights, frames: Float32Array, state: State, scratch: Float32Array) -> None:
+    """The features of two frames of samples, appended to those of the last ticks; the oldest tick's are forgotten."""
+    bands, size = weights.mel.shape[1], state.heard.shape[0]
+    step = 2 * bands
+    for i in range(size - step):
+        state.heard[i] = state.heard[i + step]
+    for number in range(2):
+        at = size - step + number * bands
+        listen(weights, frames[number], state.level, state.heard[at : at + bands], scratch)
+
+
+@kernel
 def listen(
     weights: Weights, frame: Float32Array, level: Float32Array, out: Float32Array, scratch: Float32Array
 ) -> None:
@@ -110,6 +112,7 @@ def listen(
     for i in range(frame.shape[0]):
         if not math.isfinite(frame[i]):
             frame[i] = 0
+        frame[i] = min(max(frame[i], np.float32(-1)), np.float32(1))
     spectrum[:] = 0
     add_product(frame, weights.fourier, spectrum)
     for i in range(bins):
@@ -118,24 +121,6 @@ def listen(
     add_product(spectrum[:bins], weights.mel, bands)
     level[0] = level_step(level[0], bands)
     normalise(level[0], bands, out)
-
-
-@kernel
-def convolve(weights: Weights, past: Float32Array, x: Float32Array, scratch: Float32Array) -> None:
-    """Both causal convolutions with their skips on x [width], in place."""
-    width, before = x.shape[0], past.shape[1]
-    out = scratch[:width]
-    for layer in range(2):
-        out[:] = weights.conv_bias[layer]
-        for i in range(before):
-            add_product(past[layer, i], weights.conv[layer, i * width : (i + 1) * width], out)
-        add_product(x, weights.conv[layer, before * width :], out)
-        for i in range(before - 1):
-            past[layer, i] = past[layer, i + 1]
-        past[layer, before - 1] = x
-        relu(out)
-        for i in range(width):
-            x[i] += out[i]
 
 
 @kernel

@@ -39,7 +39,7 @@ class Aligner:
 
         Words that the dictionary lacks make it fail. Raises ValueError where the words do not fit the sound.
         """
-        words = [word for word in words_of(text)]
+        words = words_of(text)
         unknown = [word for word in words if self._decoder.lookup_word(word) is None]
         if unknown or not words:
             raise ValueError(f"not in the dictionary: {' '.join(unknown) or '(no words)'}")

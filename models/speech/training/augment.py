@@ -1,4 +1,4 @@
-"""Everything that happens to speech on its way to a microphone, drawn anew for each clip. Samples are float32 at 16 kHz."""
+"""What happens to speech on its way to a microphone, drawn anew for each clip. Samples are float32 at 16 kHz."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def room(rng: np.random.Generator, samples: Float32Array) -> Float32Array:
         -6.9 * np.arange(length) / (rng.uniform(0.1, 0.7) * RATE)
     )
     response[: int(rng.uniform(0.001, 0.006) * RATE)] = 0.0
-    response *= rng.uniform(0.1, 0.9) / np.sqrt(np.sum(response * response) + 1e-9)
+    response *= rng.uniform(0.05, 0.6) / np.sqrt(np.sum(response * response) + 1e-9)
     response[0] = 1.0
     size = 1 << (len(samples) + length - 1).bit_length()
     wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)

@@ -16,7 +16,7 @@ from facewire.models.speech.training.corpus import SAMPLE_RATE, TARGET_HZ, Corpu
 
 Float32Array = NDArray[np.float32]
 LOOK_AHEADS_MS = (0, 20, 40, 80)
-WARPS = tuple(np.round(np.linspace(0.84, 1.18, 12), 3))
+WARPS = tuple(np.round(np.linspace(0.88, 1.13, 12), 3))
 _FILTERS = {warp: features.mel_filters(warp) for warp in (1.0, *WARPS)}
 
 
@@ -32,10 +32,11 @@ class Clip(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How likely each treatment is. All at zero gives clean sentences, as validation wants them."""
+    """How likely each treatment is; ``clean`` clips get none at all, as all of validation's clean half."""
 
-    noise: float = 0.7
-    room: float = 0.4
+    clean: float = 0.3
+    noise: float = 0.6
+    room: float = 0.3
     clip: float = 0.08
     curve: float = 0.8
     warp: float = 0.85
@@ -44,7 +45,7 @@ class Augmentation:
     styled: float = 0.5
 
 
-CLEAN = Augmentation(0, 0, 0, 0, 0, 0, 0, 0)
+CLEAN = Augmentation(1, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Clips:
@@ -64,16 +65,17 @@ class Clips:
 
     def draw(self) -> Clip:
         """One clip, made from the next random numbers."""
-        rng, likely = self._rng, self._augmentation
+        rng = self._rng
+        likely = CLEAN if rng.random() < self._augmentation.clean else self._augmentation
         length = features.frame_end(2 * self._ticks)
-        speed = rng.uniform(0.84, 1.22) if rng.random() < likely.speed else 1.0
+        speed = rng.uniform(0.88, 1.14) if rng.random() < likely.speed else 1.0
         quiet = rng.random() < likely.quiet_clip
         samples, motion, phones = self._speech(int(length * speed) + SAMPLE_RATE // 100, quiet)
         if speed != 1.0:
             samples = np.interp(np.arange(length) * speed, np.arange(len(samples)), samples).astype(np.float32)
-        samples = self._through_the_air(samples[:length], quiet)
+        samples = self._through_the_air(samples[:length], quiet, likely)
         style = int(rng.integers(len(STYLES))) if rng.random() < likely.styled else 0
-        return Clip(self._features(samples), *self._targets(motion, phones, speed, style), style)
+        return Clip(self._features(samples, likely), *self._targets(motion, phones, speed, style), style)
 
     def _speech(self, length: int, quiet: bool) -> tuple[Float32Array, Float32Array, NDArray[np.uint8]]:
         """Sentences of one voice with pauses between them: samples, motion and phones at the corpus's rates."""
@@ -85,7 +87,7 @@ class Clips:
         voice = str(self._rng.choice(list(self._voices)))
         pauses = []
         at = int(self._rng.choice([0, self._rng.uniform(0, 1.5)]) * TARGET_HZ)
-        pauses.append((0, at))
+        pauses.append((0, at * SAMPLE_RATE // TARGET_HZ))
         first = True
         while at < frames:
             sentence = self._corpus.index[int(self._rng.choice(self._voices[voice]))]
@@ -117,14 +119,14 @@ class Clips:
             samples[at : at + length] += sound
         return samples
 
-    def _through_the_air(self, samples: Float32Array, quiet: bool) -> Float32Array:
-        rng, likely = self._rng, self._augmentation
+    def _through_the_air(self, samples: Float32Array, quiet: bool, likely: Augmentation) -> Float32Array:
+        rng = self._rng
         if rng.random() < likely.room:
             samples = augment.room(rng, samples)
         if rng.random() < likely.noise or quiet:
             power = max(float(np.mean(samples * samples)), 1e-5)
             noise = augment.any_noise(rng, len(samples), None if quiet else self._babble(len(samples)))
-            ratio_db = rng.uniform(0, 30) if rng.random() < 0.75 else rng.uniform(20, 50)
+            ratio_db = rng.uniform(4, 30) if rng.random() < 0.75 else rng.uniform(20, 50)
             samples = samples + noise * np.float32(np.sqrt(power) * 10.0 ** (-ratio_db / 20.0))
         if rng.random() < likely.clip:
             samples = augment.clipped(rng, samples)
@@ -143,8 +145,8 @@ class Clips:
             [audio[start : start + length] * np.float32(1 / 32768) for start in starts], axis=0, dtype=np.float32
         )
 
-    def _features(self, samples: Float32Array) -> Float32Array:
-        likely, rng = self._augmentation, self._rng
+    def _features(self, samples: Float32Array, likely: Augmentation) -> Float32Array:
+        rng = self._rng
         warp = float(rng.choice(WARPS)) if rng.random() < likely.warp else 1.0
         curve = augment.microphone_curve(rng, features.BINS) if rng.random() < likely.curve else None
         return stream_features(samples, _FILTERS[warp], curve)

@@ -17,7 +17,7 @@ from facewire.models.speech.training.dataset import LOOK_AHEADS_MS
 from facewire.models.speech.training.network import Head, SpeechNetwork
 
 KEEP_SIZE = ("mouthPress", "mouthRoll", "mouthShrug", "cheekPuff")
-"""Shapes by which lips close and tuck: expressiveness leaves them alone. mouthClose goes with jawOpen, which it closes."""
+"""Shapes by which lips close and tuck: expressiveness leaves them alone. mouthClose goes with the jaw it closes."""
 
 
 def export(network: SpeechNetwork, path: Path, about: dict[str, Any]) -> None:
@@ -36,13 +36,11 @@ def arrays_of(network: SpeechNetwork) -> dict[str, NDArray[np.float32]]:
     gru = audio.gru
     tensors: dict[str, Tensor] = {
         **_linear("input", audio.input),
-        "conv": torch.stack([conv.weight.T for conv in audio.convs]),
-        "conv_bias": torch.stack([conv.bias for conv in audio.convs]),
-        "gru_first": gru.weight_ih_l0.T,
-        "gru_second": gru.weight_ih_l1.T,
-        "gru_input_bias": torch.stack([gru.bias_ih_l0, gru.bias_ih_l1]),
-        "gru_hidden": torch.stack([gru.weight_hh_l0.T, gru.weight_hh_l1.T]),
-        "gru_hidden_bias": torch.stack([gru.bias_hh_l0, gru.bias_hh_l1]),
+        **_linear("middle", audio.middle),
+        "gru": gru.weight_ih_l0.T,
+        "gru_bias": gru.bias_ih_l0,
+        "gru_hidden": gru.weight_hh_l0.T,
+        "gru_hidden_bias": gru.bias_hh_l0,
         **_stacked("hidden", [head.hidden for head in heads]),
         "head_style": torch.stack([head.style.weight for head in heads]),
         **_stacked("shapes", [head.shapes for head in heads]),

@@ -19,10 +19,10 @@ FloatArray = NDArray[np.float64]
 
 RATE_HZ = 60
 ASKED_OPENING = {
-    "AA": 1.0, "AE": 0.9, "AO": 0.8, "AW": 0.85, "AY": 0.85, "AH": 0.6, "EH": 0.7, "OW": 0.6, "OY": 0.6, "EY": 0.55, "ER": 0.4,
-    "IH": 0.4, "UH": 0.4, "IY": 0.3, "UW": 0.25, "HH": 0.45, "L": 0.35, "K": 0.3, "G": 0.3, "NG": 0.3, "R": 0.3, "Y": 0.3,
-    "TH": 0.25, "DH": 0.25, "T": 0.2, "D": 0.2, "N": 0.25, "S": 0.15, "Z": 0.15, "SH": 0.2, "ZH": 0.2, "CH": 0.2, "JH": 0.2,
-    "W": 0.15, "F": 0.08, "V": 0.08, "P": 0.0, "B": 0.0, "M": 0.0, "SIL": 0.0,
+    "AA": 1.0, "AE": 0.9, "AO": 0.8, "AW": 0.85, "AY": 0.85, "AH": 0.6, "EH": 0.7, "OW": 0.6, "OY": 0.6, "EY": 0.55,
+    "ER": 0.4, "IH": 0.4, "UH": 0.4, "IY": 0.3, "UW": 0.25, "HH": 0.45, "L": 0.35, "K": 0.3, "G": 0.3, "NG": 0.3,
+    "R": 0.3, "Y": 0.3, "TH": 0.25, "DH": 0.25, "T": 0.2, "D": 0.2, "N": 0.25, "S": 0.15, "Z": 0.15, "SH": 0.2,
+    "ZH": 0.2, "CH": 0.2, "JH": 0.2, "W": 0.15, "F": 0.08, "V": 0.08, "P": 0.0, "B": 0.0, "M": 0.0, "SIL": 0.0,
 }  # fmt: skip
 """How far apart a phone wants the lips, coarsely: vowel height for vowels, place of articulation for consonants."""
 BILABIAL, LABIODENTAL = frozenset("PBM"), frozenset("FV")
@@ -130,8 +130,8 @@ def closures(tracks: list[Track], shift_s: float) -> tuple[float, float]:
             if name not in BILABIAL:
                 continue
             hits.append(track.opening[_frames(track, start, end, shift_s)].min() < limit)
-            for at in rng.choice(moments, 20):
-                by_chance.append(track.opening[_frames(track, at, at + end - start, shift_s)].min() < limit)
+            spans = [_frames(track, at, at + end - start, shift_s) for at in rng.choice(moments, 20)]
+            by_chance += [track.opening[span].min() < limit for span in spans]
     return float(np.mean(hits)), float(np.mean(by_chance))
 
 
@@ -168,7 +168,7 @@ def jerk_hz(tracks: list[Track]) -> float:
     for track in tracks:
         inside = _in_speech(track)
         speed.append(np.gradient(track.opening)[inside] * RATE_HZ)
-        jerk.append((np.diff(track.opening, 3, append=np.zeros(3)) * RATE_HZ**3)[inside])
+        jerk.append((np.pad(np.diff(track.opening, 3), (1, 2)) * RATE_HZ**3)[inside])
     fast = float(np.sqrt(np.mean(np.concatenate(speed) ** 2)))
     return (
         float(np.sqrt(np.sqrt(np.mean(np.concatenate(jerk) ** 2)) / fast) / (2 * np.pi))
@@ -180,7 +180,7 @@ def jerk_hz(tracks: list[Track]) -> float:
 def auc(positive: FloatArray, negative: FloatArray) -> float:
     """How often a positive scores above a negative, ties counted as half."""
     both = np.concatenate([positive, negative])
-    values, inverse, counts = np.unique(both, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(both, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
     upper = ranks[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2.0
     return float(upper / (len(positive) * len(negative))) if len(positive) and len(negative) else float("nan")

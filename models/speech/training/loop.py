@@ -6,14 +6,14 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from facewire.models.errors import ModelError
@@ -22,6 +22,9 @@ from facewire.models.speech.training.dataset import CLEAN, LOOK_AHEADS_MS, Augme
 from facewire.models.speech.training.network import NetworkConfig, SpeechNetwork
 from facewire.models.speech.training.objective import Batch, Objective
 
+STAGES = ("audio", "decoder")
+WARM = 0.6
+"""How many of the decoder's roll-outs begin with the clip; the others begin in its middle, without history."""
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Told after each step: stage, step, steps of the stage, and the losses by name."""
 
@@ -87,11 +90,11 @@ class _Stream(IterableDataset[Clip]):
 def collate(clips: list[Clip]) -> Batch:
     """Clips as one batch of tensors."""
     parts = [torch.from_numpy(np.stack(part)) for part in list(zip(*clips, strict=True))[:4]]
-    return Batch(*parts, torch.tensor([clip.style for clip in clips]))
+    return Batch._make([*parts, torch.tensor([clip.style for clip in clips])])
 
 
-def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report) -> SpeechNetwork:
-    """Train, or go on where a killed run in the same folder stopped; gives the averaged network.
+def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report) -> Run:
+    """Train, or go on where a killed run in the same folder stopped; gives what came of it.
 
     Run by torchrun, each process takes its own clips and gradients are averaged. Raises ModelError where the corpus
     is too small for the held-out voices.
@@ -105,14 +108,14 @@ def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report) -> 
         raise ModelError("The corpus holds only held-out voices: add speech, or change held_out in the configuration.")
     device = _device()
     with _process_group():
-        run = _Run(folder, config, device)
+        run = Run(folder, config, device)
         validation = _validation(held_out if held_out.index else learn_from, config, device)
-        for stage, steps in (("audio", config.audio_steps), ("decoder", config.decoder_steps)):
+        for stage, steps in zip(STAGES, (config.audio_steps, config.decoder_steps), strict=True):
             _stage(run, stage, steps, learn_from, validation, report)
-    return run.averaged
+    return run
 
 
-class _Run:
+class Run:
     """What a checkpoint keeps: the network, its average, the optimiser, where we are, and the curve so far."""
 
     def __init__(self, folder: Path, config: TrainConfig, device: torch.device) -> None:
@@ -138,12 +141,18 @@ class _Run:
         self.stage, self.step, self.curve = state["stage"], state["step"], state["curve"]
         self.optimiser_state = state["optimiser"]
 
+    def begin(self, stage: str) -> None:
+        """A new stage, on top of what will ship of the one before: its averaged weights."""
+        self.stage, self.step, self.optimiser_state = stage, 0, None
+        self.network.load_state_dict(self.averaged.state_dict())
+
     def save(self, optimiser: torch.optim.Optimizer) -> None:
         """Write the checkpoint beside itself first, so that a kill leaves the old one whole."""
         if _rank():
             return
         state = {
-            "network": self.network.state_dict(), "averaged": self.averaged.state_dict(), "optimiser": optimiser.state_dict(),
+            "network": self.network.state_dict(), "averaged": self.averaged.state_dict(),
+            "optimiser": optimiser.state_dict(),
             "stage": self.stage, "step": self.step, "curve": self.curve, "network_config": asdict(self.config.network),
         }  # fmt: skip
         part = self.path.with_suffix(".part")
@@ -158,48 +167,28 @@ class _Run:
             mean.lerp_(now.detach(), 1 - keep)
 
 
-def _stage(run: _Run, stage: str, steps: int, corpus: Corpus, validation: list[Batch], report: Report) -> None:
-    order = ("audio", "decoder")
-    if order.index(run.stage) > order.index(stage) or (run.stage == stage and run.step >= steps):
+def _stage(run: Run, stage: str, steps: int, corpus: Corpus, validation: list[Batch], report: Report) -> None:
+    if STAGES.index(run.stage) > STAGES.index(stage) or (run.stage == stage and run.step >= steps):
         return
     if run.stage != stage:
-        run.stage, run.step, run.optimiser_state = stage, 0, None
-        # The decoder learns on top of the audio path that will ship: the averaged one.
-        run.network.load_state_dict(run.averaged.state_dict())
+        run.begin(stage)
     config = run.config
-    trained = run.network if stage == "audio" else run.network.decoder
+    trained = run.network.prepare(stage)
     rate = config.learning_rate if stage == "audio" else config.decoder_learning_rate
-    optimiser = torch.optim.AdamW(trained.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(trained, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
     if run.optimiser_state is not None:
         optimiser.load_state_dict(run.optimiser_state)
-    objective = (
-        _parallel(Objective(run.network).to(run.device), run.device)
-        if stage == "audio"
-        else Objective(run.network).to(run.device)
-    )
-    loader = DataLoader(
-        _Stream(corpus, config, run.step + (0 if stage == "audio" else 1 << 20)),
-        config.batch,
-        collate_fn=collate,
-        num_workers=config.workers,
-    )
+    objective = _parallel(Objective(run.network).to(run.device), run.device)
     chosen = np.random.default_rng([config.seed, run.step])
-    for batch in loader:
+    for batch in _batches(corpus, config, run.step + STAGES.index(stage) * 1_000_000):
         began = time.perf_counter()
         for group in optimiser.param_groups:
             group["lr"] = rate * _schedule(run.step, steps)
-        batch = Batch(*(part.to(run.device, non_blocking=True) for part in batch))
-        if stage == "audio":
-            loss, parts = objective(batch)
-        else:
-            loss, parts = objective.roll_out_loss(
-                batch, int(chosen.integers(len(LOOK_AHEADS_MS))), bool(chosen.random() < 0.6)
-            )
+        number = -1 if stage == "audio" else int(chosen.integers(len(LOOK_AHEADS_MS)))
+        loss, parts = objective(_on(batch, run.device), number, bool(chosen.random() < WARM))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        if stage == "decoder":
-            _share_gradients(trained)
-        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         run.step += 1
         run.average()
@@ -214,22 +203,30 @@ def _stage(run: _Run, stage: str, steps: int, corpus: Corpus, validation: list[B
             return
 
 
+def _batches(corpus: Corpus, config: TrainConfig, start: int) -> Iterable[Batch]:
+    """Endless batches; those that begin at another step are others, so a run that goes on repeats nothing."""
+    batches: Iterable[Batch] = DataLoader(
+        _Stream(corpus, config, start), config.batch, collate_fn=collate, num_workers=config.workers
+    )
+    return batches
+
+
+def _on(batch: Batch, device: torch.device) -> Batch:
+    return Batch._make(part.to(device, non_blocking=True) for part in batch)
+
+
 def _schedule(step: int, steps: int) -> float:
     """Warm up over 60 steps, then fall as a cosine to a fiftieth."""
     return min(1.0, (step + 1) / 60) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
 
 
 @torch.no_grad()
-def _validate(run: _Run, stage: str, validation: list[Batch]) -> float:
+def _validate(run: Run, stage: str, validation: list[Batch]) -> float:
+    """The loss on held-out voices, without that of naming phones; of the decoder, free-running at 40 ms."""
     objective = Objective(run.averaged).to(run.device)
-    if stage == "audio":
-        return float(
-            np.mean(
-                [sum(value for name, value in objective(batch)[1].items() if name != "phones") for batch in validation]
-            )
-        )
-    middle = LOOK_AHEADS_MS.index(40)
-    return float(np.mean([float(objective.roll_out_loss(batch, middle, True)[0]) for batch in validation]))
+    number = -1 if stage == "audio" else LOOK_AHEADS_MS.index(40)
+    parts = [objective(batch, number)[1] for batch in validation]
+    return float(np.mean([sum(value for name, value in part.items() if name != "phones") for part in parts]))
 
 
 def _validation(corpus: Corpus, config: TrainConfig, device: torch.device) -> list[Batch]:
@@ -237,7 +234,7 @@ def _validation(corpus: Corpus, config: TrainConfig, device: torch.device) -> li
     batches = []
     for number, augmentation in enumerate((CLEAN, Augmentation(styled=0.0))):
         clips = Clips(corpus, config.clip_s, augmentation, 1000 + number)
-        batches.append(Batch(*(part.to(device) for part in collate([clips.draw() for _ in range(config.batch)]))))
+        batches.append(_on(collate([clips.draw() for _ in range(config.batch)]), device))
     return batches
 
 
@@ -251,33 +248,23 @@ def _device() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
-class _process_group:  # noqa: N801 (reads as a function where it is used)
+@contextmanager
+def _process_group() -> Iterator[None]:
     """torchrun's process group for the time of a run; nothing where one process trains alone."""
-
-    def __enter__(self) -> None:
-        if "WORLD_SIZE" in os.environ:
-            torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-
-    def __exit__(self, *_: object) -> None:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+    if "WORLD_SIZE" not in os.environ:
+        yield
+        return
+    torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def _parallel(objective: Objective, device: torch.device) -> Any:
     if not torch.distributed.is_initialized():
         return objective
-    # The decoder takes no part in the first stage.
+    # Each stage trains a part of the network.
     return torch.nn.parallel.DistributedDataParallel(
         objective, device_ids=[device.index] if device.type == "cuda" else None, find_unused_parameters=True
     )
-
-
-def _share_gradients(module: torch.nn.Module) -> None:
-    """The second stage trains one small module through a loop, which DistributedDataParallel's hooks do not follow."""
-    if not torch.distributed.is_initialized():
-        return
-    for parameter in module.parameters():
-        gradient: Tensor | None = parameter.grad
-        if gradient is not None:
-            torch.distributed.all_reduce(gradient)
-            gradient /= torch.distributed.get_world_size()

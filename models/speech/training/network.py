@@ -2,8 +2,8 @@
 
 The decoder follows Fan et al., "FaceFormer" (2022), section 3.3: the previous motions, encoded and given the style,
 attend to each other under a bias that favours the near ones; the result meets the frame's own audio feature (its
-diagonal alignment), and a feed-forward layer follows. Two things differ, and docs/speech.md says what each is worth: there
-is no periodic encoding, and the decoder adds to what the audio path says through a gate that starts at zero.
+diagonal alignment), and a feed-forward layer follows. Two things differ, and docs/speech.md says what each is worth:
+there is no periodic encoding, and the decoder adds to what the audio path says through a gate that starts at zero.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facewire.models.speech import features
 from facewire.models.speech.coarticulation import PHONES, STYLES
 from facewire.models.speech.training.dataset import LOOK_AHEADS_MS
 
@@ -22,11 +23,11 @@ SHAPES = 52
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Sizes. ``history`` is how many past motions the decoder attends to."""
+    """Sizes. ``kernel`` is how many ticks the convolution sees, ``history`` past motions of the decoder."""
 
     inputs: int = 160
-    width: int = 192
-    kernel: int = 3
+    width: int = 256
+    kernel: int = 8
     memory: int = 192
     head: int = 128
     decoder: int = 64
@@ -35,24 +36,26 @@ class NetworkConfig:
 
 
 class AudioPath(nn.Module):
-    """Features to one vector a tick: a frame-wise layer, two causal convolutions with skips, two recurrent layers."""
+    """Features to one vector a tick: a causal convolution, a layer on top, and a recurrent layer beside them.
+
+    The convolution reaches the heads directly too: without that way around the recurrent layer, learning takes several
+    times as long (docs/speech.md).
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.config = config
-        self.input = nn.Linear(config.inputs, config.width)
-        self.convs = nn.ModuleList(nn.Linear(config.width * config.kernel, config.width) for _ in range(2))
-        self.gru = nn.GRU(config.width, config.memory, num_layers=2, batch_first=True)
+        self.kernel = config.kernel
+        self.input = nn.Linear(config.inputs * config.kernel, config.width)
+        self.middle = nn.Linear(config.width, config.width)
+        self.gru = nn.GRU(config.width, config.memory, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[batch, ticks, 160] to [batch, ticks, memory]."""
-        x = functional.relu(self.input(x))
-        for conv in self.convs:
-            padded = functional.pad(x, (0, 0, self.config.kernel - 1, 0))
-            past = torch.cat([padded[:, i : i + x.shape[1]] for i in range(self.config.kernel)], dim=-1)
-            x = x + functional.relu(conv(past))
-        out: Tensor = self.gru(x)[0]
-        return out
+        """[batch, ticks, 160] to [batch, ticks, memory + width]."""
+        padded = functional.pad(x, (0, 0, self.kernel - 1, 0), value=features.LOWEST_FEATURE)
+        past = torch.cat([padded[:, i : i + x.shape[1]] for i in range(self.kernel)], dim=-1)
+        x = functional.relu(self.input(past))
+        x = x + functional.relu(self.middle(x))
+        return torch.cat([self.gru(x)[0], x], dim=-1)
 
 
 class Head(nn.Module):
@@ -60,7 +63,7 @@ class Head(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.hidden = nn.Linear(config.memory, config.head)
+        self.hidden = nn.Linear(config.memory + config.width, config.head)
         self.style = nn.Embedding(len(STYLES), config.head)
         self.shapes = nn.Linear(config.head, SHAPES)
         self.speaking = nn.Linear(config.head, 1)
@@ -69,7 +72,7 @@ class Head(nn.Module):
         nn.init.constant_(self.shapes.bias, -2.0)
 
     def feature(self, memory: Tensor, style: Tensor) -> Tensor:
-        """[batch, ticks, memory] and [batch] to [batch, ticks, head]."""
+        """[batch, ticks, memory + width] and [batch] to [batch, ticks, head]."""
         return functional.relu(self.hidden(memory) + self.style(style)[:, None])
 
     def motion(self, feature: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +106,8 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One tick: what to add to the feature, and keys and values with this tick's.
 
-        ``motion`` [batch, 52] came out last, ``feature`` [batch, head] is the audio's, keys and values [batch, past, d].
+        ``motion`` [batch, 52] came out last, ``feature`` [batch, head] is the audio's, keys and values are
+        [batch, past, d].
         """
         batch, d = motion.shape[0], self.key.out_features
         x = self.motion_encoder(motion) + self.style(style)
@@ -132,6 +136,14 @@ class SpeechNetwork(nn.Module):
         self.audio = AudioPath(self.config)
         self.heads = nn.ModuleList(Head(self.config) for _ in LOOK_AHEADS_MS)
         self.decoder = Decoder(self.config)
+
+    def prepare(self, stage: str) -> list[nn.Parameter]:
+        """Let only one stage's part learn: the audio path with its heads, or the decoder. Gives its parameters."""
+        self.requires_grad_(False)
+        parts = [self.audio, self.heads] if stage == "audio" else [self.decoder]
+        for part in parts:
+            part.requires_grad_(True)
+        return [parameter for part in parts for parameter in part.parameters()]
 
     def roll_out(
         self, head: Head, feature: Tensor, style: Tensor, truth: Tensor | None = None

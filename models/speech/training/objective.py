@@ -38,8 +38,12 @@ class Objective(nn.Module):
         self.network = network
         self.register_buffer("weight", torch.tensor([WEIGHTS.get(name, 1.0) for name in ARKIT_NAMES]), persistent=False)
 
-    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Audio path and all heads: the loss, and its parts as numbers."""
+    def forward(self, batch: Batch, number: int = -1, warm: bool = True) -> tuple[Tensor, dict[str, float]]:
+        """The loss and its parts as numbers: of the audio path and all heads, or of the decoder on head ``number``."""
+        return self.audio_loss(batch) if number < 0 else self.roll_out_loss(batch, number, warm)
+
+    def audio_loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Audio path and all heads, without the decoder."""
         memory = self.network.audio(batch.features)
         parts: dict[str, Tensor] = {}
         for number, head in enumerate(self.network.heads):
@@ -48,7 +52,7 @@ class Objective(nn.Module):
             motion, logit = head.motion(feature)
             losses = self.motion_losses(motion, logit, batch, number)
             named = head.phones(feature)[:, FIRST_TICK:].flatten(0, 1)
-            losses["phones"] = 0.12 * functional.cross_entropy(named, batch.phones[:, number, FIRST_TICK:].flatten())
+            losses["phones"] = 0.3 * functional.cross_entropy(named, batch.phones[:, number, FIRST_TICK:].flatten())
             for name, value in losses.items():
                 parts[name] = parts.get(name, value.new_zeros(())) + value / len(self.network.heads)
         return torch.stack(list(parts.values())).sum(), {name: float(value.detach()) for name, value in parts.items()}

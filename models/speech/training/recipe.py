@@ -1,0 +1,73 @@
+"""The whole way from texts to weights: corpus, training, validation, export, curve."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from facewire.models.errors import ModelError
+from facewire.models.speech.training.corpus import Corpus, Speech, from_flite, from_folder, pack
+from facewire.models.speech.training.curve import draw
+from facewire.models.speech.training.export import export
+from facewire.models.speech.training.loop import Report, TrainConfig, train
+from facewire.models.speech.training.synthesis import sentences
+
+Said = Callable[[str, int, int], None]
+"""Told while the corpus is built: what is being done, how much is done, of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Where everything comes from and goes to."""
+
+    out: Path
+    speech: list[Path]
+    texts: Path
+    flite_hours: float
+    config: Path | None = None
+
+
+def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
+    """Do all that is not done yet in the recipe's folder; gives the path of the weights. Raises ModelError."""
+    config = TrainConfig.read(recipe.config) if recipe.config else TrainConfig()
+    folder = recipe.out / "corpus"
+    if not (folder / "index.json").exists():
+        if int(os.environ.get("RANK", "0")):
+            raise ModelError(
+                "Build the corpus with one process before training with several: run once without torchrun."
+            )
+        pack(_speech(recipe, config.seed, said), folder)
+    run = train(Corpus.open(folder), recipe.out, config, trained)
+    weights = recipe.out / "causal.npz"
+    if not int(os.environ.get("RANK", "0")):
+        export(run.averaged, weights, {"seed": config.seed, "steps": [config.audio_steps, config.decoder_steps]})
+        draw(run.curve, recipe.out / "curve.svg")
+    return weights
+
+
+def _speech(recipe: Recipe, seed: int, said: Said) -> Iterator[Speech]:
+    """Speech of all sources, and word of how far it is."""
+    texts = _texts(recipe.texts) if recipe.flite_hours > 0 else []
+    of = int(3600 * recipe.flite_hours)
+    for folder in recipe.speech:
+        for number, spoken in enumerate(from_folder(folder), 1):
+            said(f"reading {folder.name}", number, max(number, 2000))
+            yield spoken
+    seconds = 0.0
+    for spoken in from_flite(texts, recipe.flite_hours, seed) if texts else ():
+        seconds += len(spoken[1]) / 16000
+        said("speaking (s)", min(int(seconds), of), of)
+        yield spoken
+
+
+def _texts(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise ModelError(
+            f"{folder} is no folder of texts: install your system's package fortunes, or name one (--texts)."
+        )
+    texts = sentences(folder)
+    if not texts:
+        raise ModelError(f"{folder} holds no English sentences: name another folder (--texts).")
+    return texts
