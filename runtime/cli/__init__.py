@@ -26,10 +26,11 @@ from facewire.runtime.cli import (
     replay,
     serve,
     tail,
+    train,
 )
 from facewire.runtime.cli.usage import UsageError
 
-COMMANDS = (serve, bake, tail, record, replay, info, plot, cut, repair, export, import_, models, doctor, bench)
+COMMANDS = (serve, bake, tail, record, replay, info, plot, cut, repair, export, import_, models, doctor, bench, train)
 
 
 class Parser(argparse.ArgumentParser):
