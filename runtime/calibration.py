@@ -65,21 +65,25 @@ _PUFF_DEAD, _PUFF_FULL, _PUFF_SMILE, _PUFF_GAP = 0.012, 0.050, 0.035, 0.06
 _SIDE_DEAD, _SIDE_FULL = 0.020, 0.070
 
 
-def _filled(value: float) -> Any:
-    return field(default_factory=lambda: np.full(len(BLENDSHAPES), value, np.float32))
+def _zeros() -> Float32Array:
+    return np.zeros(len(BLENDSHAPES), np.float32)
+
+
+def _ones() -> Float32Array:
+    return np.ones(len(BLENDSHAPES), np.float32)
 
 
 @dataclass(slots=True)
 class Calibration:
     """One face's own numbers. Arrays are [52] in a frame's order unless said otherwise."""
 
-    neutral: Float32Array = _filled(0.0)
+    neutral: Float32Array = field(default_factory=_zeros)
     """Each shape's raw value at rest."""
-    spread: Float32Array = _filled(0.0)
+    spread: Float32Array = field(default_factory=_zeros)
     """How far it strays there; so much is not motion."""
-    top: Float32Array = _filled(1.0)
+    top: Float32Array = field(default_factory=_ones)
     """Its raw value at the person's own extreme."""
-    gain: Float32Array = _filled(1.0)
+    gain: Float32Array = field(default_factory=_ones)
     """The user's own factor, on top of all that."""
     measures: Float32Array = field(default_factory=TYPICAL.copy)
     """[10], the geometry of rest, as in ``MEASURES``."""

@@ -80,11 +80,13 @@ class Fusion:
         self.blendshapes: Float32Array = np.zeros(len(BLENDSHAPES), np.float32)
         self.head: Float32Array = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
         self.gaze: Float32Array = np.zeros(4, np.float32)
+        self._mouth: Float32Array = np.zeros(len(MOUTH), np.float32)
         self.sources: Sources = "held"
         self.confidence = 0.0
         self.video_weight = self.speech_weight = self.idle_weight = 0.0
         """Shares of the mouth that the camera and speech have, and how alive the idle eyes are."""
         self.speech_trust = 0.0
+        self._camera_share = 0.0 if mode == "microphone" else 1.0
         self._camera_leads = True
         self._challenged_s = 0.0
         self._last_ns: int | None = None
@@ -103,10 +105,12 @@ class Fusion:
         first, self._last_ns = self._last_ns is None, now_ns
         if speech is not None and now_ns - speech.heard_ns > STALE_SPEECH_NS:
             speech = None
-        camera = 0.0 if self.mode == "microphone" else seen.left
+        most = 1.0 if first else RATE_PER_S * passed_s
+        self._camera_share = _towards(self._camera_share, 0.0 if self.mode == "microphone" else 1.0, most)
+        camera = seen.left * self._camera_share
         self._trust_speech(speech, passed_s)
         self._choose_lead(camera_trust if seen.sources == "video" else 0.0, speech is not None, passed_s)
-        self._move_weights(camera, speech, 1.0 if first else RATE_PER_S * passed_s)
+        self._move_weights(camera, speech, most)
         self.aligner.step(seen, speech, video_ns, now_ns)
         self._mix(camera, now_ns)
         self._name_sources(seen, camera)
@@ -143,11 +147,12 @@ class Fusion:
         video, spoken = self.aligner.video, self.aligner.speech
         shapes, upper = self.blendshapes, (1.0 - camera) * self.idle_weight
         # ``seen`` has eased with ``left`` already: only a mode that shuts the camera out takes it away here.
-        shown = 0.0 if self.mode == "microphone" else 1.0
-        np.multiply(video[:52], shown, out=shapes)
-        shapes[MOUTH] *= self.video_weight
-        np.multiply(video[52:59], 1.0, out=self.head)
-        np.multiply(video[59:], shown, out=self.gaze)
+        share = self._camera_share
+        np.multiply(video[:52], share, out=shapes)
+        np.multiply(video[MOUTH], self.video_weight, out=self._mouth)
+        shapes[MOUTH] = self._mouth
+        np.multiply(video[59:], share, out=self.gaze)
+        self._turn_head(video[52:59], share)
         if upper > 0.0:
             self.idle.step(now_ns)
             shapes += upper * self.idle.blendshapes
@@ -157,6 +162,15 @@ class Fusion:
             shapes += upper * self.speech_trust * spoken
             shapes[MOUTH] = mouth
         np.clip(shapes, 0.0, 1.0, out=shapes)
+
+    def _turn_head(self, seen: Float32Array, share: float) -> None:
+        """The camera's head, or the way from it to none where the camera is shut out; where it stands it stays."""
+        self.head[:] = seen
+        if share < 1.0:
+            turn = self.head[:4]
+            turn *= share if turn[3] >= 0 else -share
+            turn[3] += 1.0 - share
+            turn /= max(float(np.linalg.norm(turn)), 1e-6)
 
     def _name_sources(self, seen: Seen, camera: float) -> None:
         watched = camera > 0.0 and seen.sources == "video"

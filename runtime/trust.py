@@ -84,7 +84,7 @@ class MouthTrust:
         odd = np.abs(looks - self._usual) / np.maximum(self._stray, LEAST_STRAY)
         odd[5] *= looks[5] < self._usual[5]  # more alike than usual is fine
         counted = np.clip((odd - ODD_AT) / (STRANGE_AT - ODD_AT), 0.0, 1.0)
-        doubt = float(counted.sum())
+        doubt = min(float(counted.sum()), 1.0)
         constant_s = DOUBT_RISE_S if doubt > self._doubt else DOUBT_FALL_S
         self._doubt += (1.0 - math.exp(-passed_s / constant_s)) * (doubt - self._doubt)
         self.covered = _ramp(self._doubt, *DOUBT)
