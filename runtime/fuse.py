@@ -99,7 +99,7 @@ class Fusion:
     def step(self, seen: Seen, camera_trust: float, speech: Speech | None, video_ns: int, now_ns: int) -> None:
         """Makes the face of ``now_ns``.
 
-        ``seen`` was captured at ``video_ns``; ``camera_trust`` 0..1 is for its mouth. ``speech`` is the newest, or None.
+        ``seen`` was captured at ``video_ns``; ``camera_trust`` 0..1 is for its mouth; ``speech`` is the newest or None.
         """
         passed_s = 0.0 if self._last_ns is None else min(max(now_ns - self._last_ns, 0) * 1e-9, 0.1)
         first, self._last_ns = self._last_ns is None, now_ns

@@ -103,7 +103,7 @@ def test_no_hand_over_steps(rate, mouths):
     assert scene.steps <= 0.1
 
 
-@pytest.mark.parametrize("change", [pair for pair in itertools.permutations(MODES, 2)])
+@pytest.mark.parametrize("change", list(itertools.permutations(MODES, 2)))
 def test_a_change_of_mode_has_no_step(change):
     seen = face(0.9, upper=0.8)
     scene = Scene(30.0, mode=change[0]).run(1.5, seen, heard=spoken)
