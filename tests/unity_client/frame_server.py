@@ -35,7 +35,7 @@ def publish_evenly(server: LiveServer, rate_hz: float, stop: threading.Event) ->
         now_ns = time.monotonic_ns()
         server.publish(FaceFrame(seq, now_ns, now_ns, "video", 1.0, synthetic_blendshapes(now_ns * 1e-9), head, gaze))
         seq += 1
-        due_s = max(due_s + 1 / rate_hz, time.monotonic())
+        due_s = max(due_s, time.monotonic() - 0.5 / rate_hz) + 1 / rate_hz
 
 
 def serve(port: int, rate_hz: float) -> None:

