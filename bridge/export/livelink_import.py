@@ -85,7 +85,11 @@ def _write(
     sound_offset_s: float,
     report: ImportReport,
 ) -> None:
-    encoder, blocks, last_s = Encoder(), iter(()) if sound is None else _blocks(*sound, sound_offset_s), -1.0
+    encoder, blocks, last_s = (
+        Encoder(),
+        iter(()) if sound is None else sound_blocks(*sound, START_NS, sound_offset_s),
+        -1.0,
+    )
     block = next(blocks, None)
     for (_, values), time_s in zip(rows, times_s, strict=True):
         if time_s <= last_s:
@@ -169,10 +173,11 @@ def _spans_a_second(parsed: Sequence[tuple[int, float]]) -> bool:
     return parsed[-1][0] - parsed[0][0] >= 2
 
 
-def _blocks(audio: AudioFormat, samples: Int16Array, offset_s: float) -> Iterator[AudioBlock]:
+def sound_blocks(audio: AudioFormat, samples: Int16Array, start_ns: int, offset_s: float = 0.0) -> Iterator[AudioBlock]:
+    """Yield samples [n, channels] in blocks, the first ``offset_s`` after the place ``start_ns``."""
     size = max(1, round(BLOCK_S * audio.rate))
     for first in range(0, len(samples), size):
-        log_ns = max(0, START_NS + round((offset_s + first / audio.rate) * 1e9))
+        log_ns = max(0, start_ns + round((offset_s + first / audio.rate) * 1e9))
         yield AudioBlock(log_ns, first, samples[first : first + size].astype("<i2", copy=False).tobytes())
 
 

@@ -35,8 +35,8 @@ class PartFile:
 
     Carries over what was not flushed."""
 
-    def __init__(self, path: Path, *, force: bool = False) -> None:
-        """Create the temporary file.
+    def __init__(self, path: Path, *, force: bool = False, part: Path | None = None) -> None:
+        """Create the temporary file; ``part`` is its name, where it is not to be the usual one.
 
         Raises:
             SessionError: ``path`` or a cut recording of that name is there already and ``force`` is not given.
@@ -44,8 +44,8 @@ class PartFile:
         """
         check_output(path, force=force)
         self.path = path
-        self.part = part_path(path)
-        if self.part.exists() and not force:
+        self.part = part or part_path(path)
+        if part is None and self.part.exists() and not force:
             raise SessionError(
                 f"{self.part} is left from a recording that was cut: mend it with 'facewire repair', or use --force"
             )

@@ -63,6 +63,8 @@ def repair(source: Path, output: Path, *, force: bool = False) -> RepairReport:
     report = RepairReport()
     try:
         with source.open("rb") as file:
+            if output.exists() and output.samefile(source):
+                raise SessionError("it is read and written at once: name another output")
             salvage = _Salvage(file, report)
             _write(salvage, output, report, force)
     except OSError as error:
@@ -136,7 +138,9 @@ class _Salvage:
 
 
 def _write(salvage: _Salvage, output: Path, report: RepairReport, force: bool) -> None:
-    writer = SessionWriter(output, replace(salvage.metadata, origin="repair"), force=force)
+    # Not the usual temporary name: that may be the very file that is mended.
+    part = output.with_name(f".{output.name}.mending")
+    writer = SessionWriter(output, replace(salvage.metadata, origin="repair"), force=force, part=part)
     try:
         for stored in salvage.messages():
             _copy(writer, salvage, stored, report)

@@ -33,15 +33,21 @@ class SessionWriter:
     """
 
     def __init__(
-        self, path: Path, metadata: SessionMetadata, *, audio: AudioFormat | None = None, force: bool = False
+        self,
+        path: Path,
+        metadata: SessionMetadata,
+        *,
+        audio: AudioFormat | None = None,
+        force: bool = False,
+        part: Path | None = None,
     ) -> None:
-        """Create the file under its temporary name.
+        """Create the file under its temporary name, which is ``part`` where that is given.
 
         Raises:
             SessionError: there is such a file already.
             RecordingError: it cannot be written.
         """
-        self.file = PartFile(path, force=force)
+        self.file = PartFile(path, force=force, part=part)
         self._writer = Writer(self.file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
         self._writer.start(profile=PROFILE, library=metadata.program)
         self._writer.add_metadata(METADATA_NAME, metadata.to_record())

@@ -1,25 +1,33 @@
-"""``facewire bake``: a video file to a take, faster than real time."""
+"""``facewire bake``: video files to takes, faster than real time."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from facewire.bridge.errors import FacewireError
+from facewire.runtime.cli.files import Progress, duration_text, progress_bar
 from facewire.runtime.cli.usage import Subparsers, UsageError, add_tracking_options, command_parser, say
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from facewire.runtime.capture.file import FileSource
     from facewire.runtime.pipeline import FacePipeline
 
-SUFFIXES = (".csv",)
+SUFFIXES = (".csv", ".mcap", ".anim", ".glb", ".npz", ".jsonl", ".json")
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
+"""What is taken out of a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video and where its take goes."""
+
+    video: Path
+    output: Path
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -27,39 +35,78 @@ def add_parser(commands: Subparsers) -> None:
     parser = command_parser(
         commands,
         "bake",
-        "turn a video file into a take",
-        "Tracks the face in a video file as fast as the machine can and writes what Live Link Face would have written.",
-        "facewire bake interview.mp4 -o interview.csv",
+        "turn video files into takes",
+        "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
+        "Face would have written, .mcap is a session (with the video's sound where facewire[media] is installed),\n"
+        "and the others are what 'facewire export' makes of one. A folder stands for the videos in it.",
+        "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap",
     )
-    parser.add_argument("input", metavar="IN", type=Path, help="a video file")
+    parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video file, or a folder of them")
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; .csv has Live Link Face's columns"
+        "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; of several, the folder for them"
     )
-    parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
+    parser.add_argument(
+        "--format",
+        choices=[suffix[1:] for suffix in SUFFIXES],
+        help="what to write into the folder OUT (default: mcap)",
+        type=lambda text: text.removeprefix("."),
+    )
+    parser.add_argument("--force", action="store_true", help="replace takes that exist")
     add_tracking_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Bakes one file. Raises UsageError, FacewireError and ModelError; OUT is written whole or not at all."""
-    check_output(args.output, force=args.force)
-    from facewire.runtime.capture.file import FileSource
+    """Bakes each input; a take is written whole or not at all. Raises UsageError, FacewireError and ModelError."""
+    jobs = plan(args.input, args.output, args.format, force=args.force)
     from facewire.runtime.cli.networks import make_pipeline
 
-    source = FileSource(args.input, paced=False)
-    source.open()
+    if len(jobs) == 1:
+        say(bake(jobs[0], lambda: make_pipeline(args), force=args.force))
+        return 0
+    args.output.mkdir(exist_ok=True)
+    done = sum([_bake_of_many(job, lambda: make_pipeline(args), force=args.force) for job in jobs])
+    say(f"{done} of {len(jobs)} takes are in {args.output}")
+    return 0 if done == len(jobs) else 1
+
+
+def _bake_of_many(job: Job, make_pipeline: Callable[[], FacePipeline], *, force: bool) -> bool:
+    """Bakes one of several: a bad video must not cost the night's batch."""
     try:
-        pipeline = make_pipeline(args)
-        started_s = time.perf_counter()
-        with replacing(args.output) as stream, _progress() as progress:
-            rows, seen, length_s = write_take(source, pipeline, stream, progress)
-            if seen == 0:
-                raise FacewireError(f"no face was seen in {args.input}, so {args.output} was not written")
-    finally:
-        source.close()
-    speed = length_s / max(time.perf_counter() - started_s, 1e-9)
-    say(f"{args.output}: {rows} frames, {length_s:.1f} s, a face in {100 * seen / rows:.0f} %, {speed:.1f} × real time")
-    return 0
+        say(bake(job, make_pipeline, force=force))
+    except FacewireError as error:
+        say(f"error: {error}")
+        return False
+    return True
+
+
+def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool) -> list[Job]:
+    """What to bake to where. Raises UsageError where a take cannot be written there, before any work is done."""
+    given = list(inputs)
+    videos = [video for path in given for video in (videos_in(path) if path.is_dir() else [path])]
+    into_folder = output.is_dir() or len(given) > 1 or given[0].is_dir()
+    if not into_folder or (output.suffix.lower() in SUFFIXES and len(given) == 1 and not given[0].is_dir()):
+        check_output(output, force=force)
+        return [Job(videos[0], output)]
+    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+        raise UsageError(f"several takes do not fit into {output}: name a folder, and what to write with --format")
+    if not output.parent.is_dir():
+        raise UsageError(f"the folder {output.parent} is not there: make it first")
+    jobs = [Job(video, output / f"{video.stem}.{form or 'mcap'}") for video in videos]
+    for number, job in enumerate(jobs):
+        if any(job.output == other.output for other in jobs[:number]):
+            raise UsageError(f"two inputs are called {job.video.stem}: bake them into two folders")
+        if job.output.exists():
+            check_output(job.output, force=force)
+    return jobs
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """The videos in a folder, by name. Raises UsageError where there is none."""
+    videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS)
+    if not videos:
+        raise UsageError(f"there is no video in {folder}: it looks for {', '.join(VIDEOS)}")
+    return videos
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -74,48 +121,28 @@ def check_output(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} exists: choose another name, or replace it with --force")
 
 
-def write_take(
-    source: FileSource, pipeline: FacePipeline, stream: TextIO, progress: Progress | None
-) -> tuple[int, int, float]:
-    """Tracks every picture and writes its row; returns rows, rows with a face, and the take's length in seconds."""
-    from facewire.bridge.livelink_csv import LiveLinkCsvWriter
+def bake(job: Job, make_pipeline: Callable[[], FacePipeline], *, force: bool) -> str:
+    """Bakes one video and returns a line about it. Raises FacewireError and ModelError."""
+    from facewire.runtime.baking import write_take
+    from facewire.runtime.capture.file import FileSource
 
-    writer, seen, time_ns, image = LiveLinkCsvWriter(stream), 0, 0, None
-    task = progress.add_task(source.name, total=source.frames or None) if progress else None
-    while (captured := source.read(image)) is not None:
-        image, time_ns = captured.image, captured.capture_ns
-        pipeline.track(image, time_ns)
-        frame = pipeline.finish(writer.rows, time_ns, time_ns, lambda: time_ns)  # noqa: B023, called at once
-        seen += frame.sources != "held"
-        writer.write(frame, time_ns)
-        if progress is not None and task is not None:
-            progress.update(task, completed=writer.rows)
-    return writer.rows, seen, time_ns * 1e-9 + 1 / source.rate
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
-    """A text file that takes ``path``'s place once it is complete, and leaves nothing behind otherwise."""
-    part = path.with_name(f".{path.name}.part")
+    source = FileSource(job.video, paced=False)
+    source.open()
     try:
-        with part.open("w", encoding="ascii", newline="") as stream:
-            yield stream
-        part.replace(path)
-    except OSError as error:
-        raise FacewireError(f"cannot write {path}: {error.strerror or error}") from error
+        pipeline = make_pipeline()
+        started_s = time.perf_counter()
+        with progress_bar(job.video.name) as progress:
+            result = write_take(source, pipeline, job.output, force=force, progress=_counted(source, progress))
     finally:
-        part.unlink(missing_ok=True)
+        source.close()
+    speed = result.length_s / max(time.perf_counter() - started_s, 1e-9)
+    seen = 100 * result.seen / result.frames
+    sound = ", with its sound" if result.sound else ""
+    length = duration_text(result.length_s)
+    return f"{job.output}: {result.frames} frames, {length}{sound}, a face in {seen:.0f} %, {speed:.1f} × real time"
 
 
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar where a person watches; nothing where the output goes to a file."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield progress
+def _counted(source: FileSource, progress: Progress | None) -> Callable[[int], None]:
+    if progress is None:
+        return lambda _: None
+    return lambda done: progress(done, max(source.frames, done))

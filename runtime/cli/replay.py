@@ -59,7 +59,7 @@ def _replay(args: argparse.Namespace) -> int:
     from facewire.runtime.replay import Replay
 
     with ExitStack() as stack:
-        session = open_session(args.input).require_frames()
+        session = stack.enter_context(open_session(args.input)).require_frames()
         part_ns = TimeRange(args.start, args.end).resolve_ns(session)
         rate = float(session.metadata.hello.get("rate") or 0.0)
         replay = Replay(session, lambda frame: server.publish(frame), part_ns=part_ns, speed=args.speed, loop=args.loop)
