@@ -26,7 +26,7 @@ from facewire.models.manifest import ASSETS, Asset
 
 CACHE_VARIABLE = "FACEWIRE_CACHE"
 # Raise this whenever a conversion gives different files: every cached one is then made again from its original.
-CONVERSION_VERSION = 4
+CONVERSION_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,17 +44,25 @@ class AttentionMesh:
     """Attention Mesh (192 px, Grishchenko et al. 2020, arXiv 2006.10962): light, attends to lips, eyes, irises."""
 
     _OUTPUTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris", "face_flag")
+    _CODES = ("face_code", "lips_code", "left_eye_code", "left_iris_code", "right_eye_code", "right_iris_code")
 
     def __init__(self, *, device: Device = "auto", threads: int = 1) -> None:
         """Load the network. Raises ModelError where it cannot be fetched or started."""
-        self._network = Network("attention_mesh", "image", self._OUTPUTS, device=device, threads=threads)
+        outputs = (*self._OUTPUTS, *self._CODES)
+        self._network = Network("attention_mesh", "image", outputs, device=device, threads=threads)
+        self._codes = self._network.run()[len(self._OUTPUTS) :]
         self._points = np.empty((LANDMARK_COUNT, 3), np.float32)
+
+    @property
+    def codes(self) -> tuple[Float32Array, ...]:
+        """What the landmarks of the last ``infer`` were made from: always the same arrays, overwritten by the next."""
+        return self._codes
 
     def infer(self, image: Image, region: Float64Array, landmarks: Float32Array) -> float:
         """See ``Mesh``."""
         tensor = self._network.input[0]
         crop(image, region, 0.0, 1.0, True, tensor)
-        mesh, lips, left_eye, right_eye, left_iris, right_iris, flag = self._network.run()
+        mesh, lips, left_eye, right_eye, left_iris, right_iris, flag, *_ = self._network.run()
         refine(mesh[0], lips[0], left_eye[0], right_eye[0], left_iris[0], right_iris[0], self._points)
         project(self._points, region, tensor.shape[1], landmarks)
         return probability(float(flag.flat[0]))

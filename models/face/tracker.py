@@ -11,10 +11,11 @@ import numpy as np
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork, BlendshapeStage
+from facewire.models.face.correction import CorrectedBlendshapes
 from facewire.models.face.detector import CLOSER, TURNED, WHOLE, Detection, FaceDetector, View
 from facewire.models.face.gaze import Gaze
 from facewire.models.face.landmarks import LANDMARK_COUNT
-from facewire.models.face.meshes import MeshName, create_mesh
+from facewire.models.face.meshes import AttentionMesh, Mesh, MeshName, create_mesh
 from facewire.models.face.network import Device
 from facewire.models.face.pose import HeadPose
 from facewire.models.face.region import Float32Array, Float64Array, Image, region_from_landmarks
@@ -72,7 +73,7 @@ class FaceTracker:
         """
         self._detector = FaceDetector(device=device, threads=threads)
         self._mesh = create_mesh(mesh, device=device, threads=threads)
-        self._shapes = blendshape_stage(mesh, device=device, threads=threads)
+        self._shapes = blendshape_stage(self._mesh, device=device, threads=threads)
         with np.load(asset_path("face_geometry")) as geometry:
             vertices = geometry["vertices"]
             self._pose = HeadPose(vertices, geometry["landmark_ids"], geometry["landmark_weights"])
@@ -204,7 +205,7 @@ def candidates(faces: list[Detection], lost_at: Float64Array | None) -> list[Det
     return sorted((face for face in faces if distance(face) < lost_at[2]), key=distance)
 
 
-def blendshape_stage(mesh: MeshName, *, device: Device = "auto", threads: int = 1) -> BlendshapeStage:
-    """Return what turns that mesh's landmarks into blendshapes. A correction of Attention Mesh's goes here."""
-    del mesh  # one network serves both so far
-    return BlendshapeNetwork(device=device, threads=threads)
+def blendshape_stage(mesh: Mesh, *, device: Device = "auto", threads: int = 1) -> BlendshapeStage:
+    """Return what turns that mesh's landmarks into blendshapes."""
+    plain = BlendshapeNetwork(device=device, threads=threads)
+    return CorrectedBlendshapes(plain, mesh.codes) if isinstance(mesh, AttentionMesh) else plain

@@ -50,9 +50,7 @@ NETWORKS: dict[str, NetworkSpec] = {
         ("mesh", (1, 468, 3)), ("lips", (1, 80, 2)), ("left_eye", (1, 71, 2)), ("right_eye", (1, 71, 2)),
         ("left_iris", (1, 5, 2)), ("right_iris", (1, 5, 2)), ("face_flag", (1, 1)),
     ), inner=(
-        # What the blendshapes' correction reads: the whole face and the attended regions half way through their heads,
-        # and the codes from which the last layers make the landmarks.
-        ("face_map", 141), ("lips_map", 341), ("left_eye_map", 343), ("right_eye_map", 345),
+        # From these the last layers make the landmarks; the blendshapes' correction reads them.
         ("face_code", 183), ("lips_code", 673), ("left_eye_code", 675), ("left_iris_code", 677),
         ("right_eye_code", 679), ("right_iris_code", 681),
     )),
@@ -118,7 +116,7 @@ def _bind_outputs(values: Values, spec: NetworkSpec) -> dict[str, tuple[int, ...
 
 
 def _bind_inner(values: Values, spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, index in spec.inner:
         _, height, width, channels = values.shape(index)
         shapes[name] = (1, channels, height, width)

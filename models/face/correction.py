@@ -1,0 +1,97 @@
+"""Blendshapes for Attention Mesh: MediaPipe's blendshape network, corrected by what the mesh network saw.
+
+The blendshape network was trained on FaceMesh V2's landmarks and reads Attention Mesh's with an error of its own for
+each face. A small network that we trained takes away a part of that: it reads the codes of which Attention Mesh makes
+the landmarks and the shapes that the blendshape network makes of these, and moves each shape's logit.
+docs/attention-blendshapes.md says how it was trained and what it reaches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from facewire.models.errors import ModelError
+from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork
+from facewire.models.face.jit import kernel
+from facewire.models.face.region import Float32Array
+
+WEIGHTS = Path(__file__).with_name("attention_blendshapes.npz")
+SHAPES = len(ARKIT_NAMES) - 1
+"""All but tongueOut, which no network here knows."""
+LEAST = 1e-4
+"""Shapes are kept this far from 0 and 1 before their logit is taken."""
+
+
+class CorrectedBlendshapes:
+    """A ``BlendshapeStage`` for Attention Mesh. Carries nothing over; no delay."""
+
+    def __init__(self, plain: BlendshapeNetwork, codes: Sequence[Float32Array], weights: Path = WEIGHTS) -> None:
+        """Correct ``plain`` by the codes: arrays that the mesh network fills before each ``infer``.
+
+        Raises ModelError where the weights cannot be read or do not fit the codes.
+        """
+        self._plain = plain
+        self._codes = tuple(code.reshape(-1) for code in codes)
+        self._direct, self._first, self._second = _read(weights, SHAPES + sum(code.size for code in self._codes))
+        self._inputs = np.zeros(len(self._direct), np.float32)
+        self._inputs[-1] = 1.0
+        self._logits = np.zeros(SHAPES, np.float32)
+        self._hidden = np.zeros(self._first.shape[1], np.float32)
+
+    def infer(self, landmarks: Float32Array, head: Float32Array, blendshapes: Float32Array) -> None:
+        """See ``BlendshapeStage``."""
+        self._plain.infer(landmarks, head, blendshapes)
+        start = SHAPES
+        for code in self._codes:
+            self._inputs[start : start + code.size] = code
+            start += code.size
+        correct(self._inputs, self._direct, self._first, self._second, self._logits, self._hidden, blendshapes)
+
+
+def _read(path: Path, inputs: int) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Return the matrices [inputs + 1, shapes], [inputs + 1, hidden] and [hidden + 1, shapes]; last rows are biases."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            direct, first, second = (file[name].astype(np.float32) for name in ("direct", "first", "second"))
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise ModelError(f"cannot read {path}: install facewire again") from error
+    if direct.shape != (inputs + 1, SHAPES) or len(first) != inputs + 1 or second.shape != (first.shape[1] + 1, SHAPES):
+        raise ModelError(f"{path} does not fit this version's mesh network: install facewire again")
+    return direct, first, second
+
+
+@kernel
+def correct(
+    inputs: Float32Array,
+    direct: Float32Array,
+    first: Float32Array,
+    second: Float32Array,
+    logits: Float32Array,
+    hidden: Float32Array,
+    blendshapes: Float32Array,
+) -> None:
+    """Correct blendshapes [52] in place. ``inputs`` holds room for their logits, then the codes, then a one."""
+    shapes = direct.shape[1]
+    for j in range(shapes):
+        value = min(max(blendshapes[j], np.float32(LEAST)), np.float32(1.0 - LEAST))
+        inputs[j] = math.log(value / (np.float32(1) - value))
+        logits[j] = inputs[j]
+    hidden[:] = 0
+    for i in range(inputs.shape[0]):
+        x = inputs[i]
+        for j in range(shapes):
+            logits[j] += x * direct[i, j]
+        for j in range(hidden.shape[0]):
+            hidden[j] += x * first[i, j]
+    for i in range(hidden.shape[0]):
+        x = np.float32(0.5 * hidden[i] * (1.0 + math.erf(hidden[i] * math.sqrt(0.5))))  # GELU
+        for j in range(shapes):
+            logits[j] += x * second[i, j]
+    for j in range(shapes):
+        logit = min(max(logits[j] + second[hidden.shape[0], j], np.float32(-60)), np.float32(60))
+        blendshapes[j] = 1.0 / (1.0 + math.exp(-logit))
