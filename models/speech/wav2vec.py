@@ -2,7 +2,7 @@
 
 wav2vec 2.0 (Baevski et al., 2020) is not causal: its transformer attends to the whole recording, its positional
 convolution reaches 64 features ahead and its first layer normalises over all that there is. So a live run computes a
-window of past (``left_context``), a hop that is new, and some future (``look_ahead``), and keeps the features of the hop.
+window of past (``left_context``), a hop that is new, and some future (``look_ahead``), and keeps the hop's features.
 They differ from those of the whole recording, the less the more look-ahead there is (benchmarks/speech_decode.py).
 """
 
@@ -30,7 +30,7 @@ SMALLEST = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is computed at once, in samples at 16 kHz. ``rate`` is that of the features given: 30, or 50 as they come."""
+    """What is computed at once, in samples at 16 kHz. ``rate`` is the features': 30 a second, or 50 as they come."""
 
     rate: int = 30
     left_context: int = 2 * SAMPLE_RATE
@@ -72,7 +72,7 @@ class Window:
 
     @property
     def delay_ms(self) -> float:
-        """How far behind the newest sample the oldest feature of a hop is: hop and look-ahead, computing not included."""
+        """How far behind the newest sample a hop's oldest feature is: hop and look-ahead; computing comes on top."""
         return 1000.0 * (self.hop + self.look_ahead) / SAMPLE_RATE
 
 

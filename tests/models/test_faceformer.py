@@ -15,6 +15,7 @@ from facewire.models.errors import ModelError
 from facewire.models.speech import faceformer
 from facewire.models.speech.encoder import encode
 
+torch.set_num_threads(1)  # Small matrices: more only wait for each other.
 LAYER = "transformer_decoder.layers.0."
 WIDTH = 128
 """Of the small audio encoder here; wav2vec 2.0 base has 768."""
@@ -225,7 +226,7 @@ def test_a_missing_file_is_one_line(tmp_path):
 @pytest.mark.parametrize("style", [8, -1, None, "anna"])
 def test_a_missing_style_is_one_line(save, style):
     model = faceformer.load(save(checkpoint()))
-    with pytest.raises(ModelError, match="there is no style .*: this checkpoint has 8, 0 to 7"):
+    with pytest.raises(ModelError, match=r"there is no style .*: this checkpoint has 8, 0 to 7"):
         model.decode(np.zeros((3, 768), np.float32), style=style)
 
 

@@ -15,6 +15,7 @@ from facewire.models.errors import ModelError
 from facewire.models.speech.encoder import TorchEncoder, encode, export_onnx, load_encoder
 from facewire.models.speech.wav2vec import OnnxEncoder, SlidingEncoder, Window
 
+torch.set_num_threads(1)  # Small matrices: more only wait for each other.
 WIDTH = 64
 
 
@@ -92,14 +93,14 @@ def test_a_window_that_sees_everything_gives_the_features_of_the_whole(model, ra
 
 
 def test_more_look_ahead_comes_closer_to_the_whole_recording(model):
-    audio = voice(6.0)
+    audio = voice(5.0)
     whole = encode(model, audio, rate=30, exact=True)
     errors = []
     for look_ahead_s in (0.02, 0.3, 1.5):
-        features = stream(TorchEncoder(model, Window.of_seconds(30, 2.0, look_ahead_s), device="cpu"), audio)[75:120]
-        errors.append(float(np.sqrt(np.mean((features - whole[75:120]) ** 2)) / whole[75:120].std()))
+        features = stream(TorchEncoder(model, Window.of_seconds(30, 1.0, look_ahead_s), device="cpu"), audio)[60:102]
+        errors.append(float(np.sqrt(np.mean((features - whole[60:102]) ** 2)) / whole[60:102].std()))
     assert errors[0] > errors[1] > errors[2]
-    assert errors[2] < 0.7 * errors[0]
+    assert errors[2] < 0.85 * errors[0]
 
 
 def test_the_papers_resampling_keeps_both_ends(model):

@@ -1,0 +1,29 @@
+"""From what a user writes after ``--audio`` to a source of sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facewire.runtime.capture.microphone import Microphone, find_microphone, list_microphones
+from facewire.runtime.capture.sound import SoundSource
+from facewire.runtime.capture.sound_file import SoundFile
+from facewire.runtime.capture.source import CaptureError
+
+
+def choose_sound(what: str, *, loop: bool) -> SoundSource | None:
+    """The live source that ``what`` names; None for ``none``, and for ``auto`` where there is no microphone.
+
+    Raises CaptureError when no microphone or file has that name, or PyAudio is needed and not installed.
+    """
+    if what == "none":
+        return None
+    path = Path(what)
+    if not what.isdigit() and what != "auto" and (path.exists() or path.suffix or len(path.parts) > 1):
+        return SoundFile(path, loop=loop)
+    try:
+        find_microphone(what, list_microphones())
+    except CaptureError:
+        if what == "auto":
+            return None
+        raise
+    return Microphone(what)
