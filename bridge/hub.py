@@ -115,6 +115,8 @@ class Hub:
         self._encoder = Encoder()
         self._interval = SourceInterval()
         self._groups: dict[tuple[frozenset[str], Format], set[Subscriber]] = {}
+        self.streams: frozenset[str] = frozenset()
+        """Streams that anybody wants now; other threads may read it."""
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
@@ -144,6 +146,7 @@ class Hub:
         rate = subscription.max_rate
         subscriber.thinner = None if rate is None else Thinner(rate)
         self._groups.setdefault((subscription.streams, subscription.format), set()).add(subscriber)
+        self._note_streams()
 
     def remove(self, subscriber: Subscriber) -> None:
         """Forget a subscriber; one that is not there is fine."""
@@ -151,6 +154,10 @@ class Hub:
             group.discard(subscriber)
             if not group:
                 del self._groups[key]
+        self._note_streams()
+
+    def _note_streams(self) -> None:
+        self.streams = frozenset().union(*(streams for streams, _ in self._groups))
 
     def send_frame(self, frame: FaceFrame, now_ns: int) -> None:
         """Offer ``frame`` to every subscriber that is due at the session clock's ``now_ns``.
@@ -174,14 +181,18 @@ class Hub:
             self.counts.refused += 1
             raise failure
 
-    def send_message(self, kind: str, message: Message) -> None:
+    def send_message(self, kind: str, message: Message, stream: str | None = None) -> None:
         """Offer a message other than a frame to everybody; a newer one of the same ``kind`` replaces one that waits.
+
+        With ``stream`` only who subscribed to that gets it, and only in msgpack: such messages carry bytes.
 
         Raises:
             WireError: it cannot be encoded.
         """
         encoded: dict[Format, bytes] = {}
-        for (_, form), group in self._groups.items():
+        for (streams, form), group in self._groups.items():
+            if stream is not None and (stream not in streams or form == "json"):
+                continue
             if form not in encoded:
                 encoded[form] = websocket_frame(self._encoder.message(message, form), form)
             for subscriber in group:

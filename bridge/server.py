@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from facewire.bridge.access import AccessPolicy, is_loopback, is_wildcard
+from facewire.bridge.codec import Message
 from facewire.bridge.commands import CommandHandler
 from facewire.bridge.config import ServerConfig
 from facewire.bridge.endpoint import Endpoint, Services, StatusCall
@@ -87,6 +88,17 @@ class LiveServer:
         if idle and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # The loop is closed: stopped meanwhile.
                 self._loop.call_soon_threadsafe(self._send_newest)
+
+    def wants(self, stream: str) -> bool:
+        """Whether anybody is subscribed to ``stream`` now; cheap, from any thread."""
+        return self._endpoint is not None and stream in self._endpoint.hub.streams
+
+    def publish_preview(self, message: Message) -> None:
+        """Hand over a ``preview`` message for whoever subscribed to that stream, from any thread. Never blocks, raises
+        nothing, and does nothing once stopped."""
+        if self._loop is not None and self._endpoint is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._endpoint.hub.send_message, "preview", message, "preview")
 
     def stop(self, timeout_s: float = 0.8) -> None:
         """Close every connection with 1001 and stop listening; clients that do not answer in ``timeout_s`` are hung up

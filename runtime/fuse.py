@@ -8,7 +8,6 @@ delay unless ``sync`` asks for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -41,18 +40,24 @@ MOUTH = np.array([
 """Shapes that speech may drive, in a frame's order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """What the microphone says about the face. Whoever makes one does not write its array again."""
+class Speech(Protocol):
+    """What the microphone says about the face: ``speak.SpeechTick``."""
 
-    blendshapes: Float32Array
-    """[52], 0..1; upper-face shapes are small companions of the voice."""
-    heard_ns: int
-    """Session clock when the newest sound behind it was captured."""
-    voice: float
-    """0..1, probability that somebody speaks."""
-    snr_db: float
-    """Speech against the background."""
+    @property
+    def blendshapes(self) -> Float32Array:
+        """[52], 0..1; upper-face shapes are small companions of the voice. Nobody writes it again."""
+
+    @property
+    def capture_ns(self) -> int:
+        """Session clock when the newest sound behind it was captured."""
+
+    @property
+    def confidence(self) -> float:
+        """0..1, how surely somebody speaks."""
+
+    @property
+    def snr_db(self) -> float:
+        """Speech against the background."""
 
 
 class Seen(Protocol):
@@ -103,7 +108,7 @@ class Fusion:
         """
         passed_s = 0.0 if self._last_ns is None else min(max(now_ns - self._last_ns, 0) * 1e-9, 0.1)
         first, self._last_ns = self._last_ns is None, now_ns
-        if speech is not None and now_ns - speech.heard_ns > STALE_SPEECH_NS:
+        if speech is not None and now_ns - speech.capture_ns > STALE_SPEECH_NS:
             speech = None
         most = 1.0 if first else RATE_PER_S * passed_s
         self._camera_share = _towards(self._camera_share, 0.0 if self.mode == "microphone" else 1.0, most)
@@ -120,7 +125,7 @@ class Fusion:
         target = 0.0
         if speech is not None:
             clear = (speech.snr_db - SNR_DB[0]) / (SNR_DB[1] - SNR_DB[0])
-            target = min(max(speech.voice, 0.0), 1.0) * min(max(clear, 0.0), 1.0)
+            target = min(max(speech.confidence, 0.0), 1.0) * min(max(clear, 0.0), 1.0)
         constant_s = VOICE_ATTACK_S if target > self.speech_trust else VOICE_RELEASE_S
         self.speech_trust += (1.0 - np.exp(-passed_s / constant_s)) * (target - self.speech_trust)
 

@@ -79,7 +79,7 @@ def measure_face(landmarks, head, points, scratch, measures):  # type: ignore[no
         measures[6 + side] = corners - bone
     measures[8] = (scratch[37, 0] + scratch[38, 0] + scratch[39, 0]) / 3 - middle
     measures[9] = scratch[40, 1] - scratch[41, 1]
-    for i in range(measures.shape[0]):
+    for i in range(measures.shape[0]):  # noqa: SIM110, compiled
         if not abs(measures[i]) < 10.0:
             return False
     return True

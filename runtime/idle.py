@@ -32,7 +32,7 @@ _LOOK = {name: BLENDSHAPE_INDEX[name] for name in BLENDSHAPES if name.startswith
 class IdleEyes:
     """Carries over the next blink, the next look and the two directions between which the eyes move.
 
-    After ``step``, ``blendshapes`` [52] (eye shapes only) and ``gaze`` [4] in radians say what the eyes do. Delay: none.
+    After ``step``, ``blendshapes`` [52] (eye shapes only) and ``gaze`` [4] in radians say what they do. Delay: none.
     """
 
     def __init__(self, seed: int = 1) -> None:

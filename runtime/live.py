@@ -8,18 +8,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from facewire.bridge.errors import CommandError
-from facewire.bridge.frame import FaceFrame
+from facewire.bridge.frame import FaceFrame, Sources
 from facewire.runtime.capture.source import CapturedImage, Source
 from facewire.runtime.capture.thread import CaptureThread
 from facewire.runtime.clock import Clock, now_ns
-from facewire.runtime.filter_config import SMOOTHING_LEVELS, FilterConfig
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.slots import NewestSlot
 from facewire.runtime.stats import Window
+
+if TYPE_CHECKING:
+    from facewire.runtime.speak import SpeechTick
 
 logger = logging.getLogger("facewire.runtime")
 
@@ -56,6 +58,7 @@ class Live:
         self.ended = threading.Event()
         """Set when the source has come to its end, or after ``stop``."""
         self._requests: deque[Callable[[FacePipeline], None]] = deque()
+        self._publishing = threading.Lock()
         self._seq = 0
         self._capture_ns = 0
         self._bad_frames = 0
@@ -68,6 +71,7 @@ class Live:
         A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
         """
         if self.capture is None:
+            self._pipeline = make_pipeline()
             return
         if self.capture.source.returns:
             self.capture.start()
@@ -90,16 +94,50 @@ class Live:
             self._thread.join(timeout_s)
         self.ended.set()
 
+    def hear(self, tick: SpeechTick, sources: Sources) -> int:
+        """Takes a tick of speech, from the speak thread; returns when a frame of it was published, or now.
+
+        It makes a frame where speech moves anything: every tick without a camera, and beside one wherever the mouth or
+        the idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
+        """
+        pipeline = self._pipeline
+        if pipeline is None:
+            return self._clock()
+        with self._publishing:
+            now = self._clock()
+            while self.capture is None and self._requests:
+                self._requests.popleft()(pipeline)  # there is no track thread to do it
+            pipeline.hear(tick if sources == "audio" or self.capture is None else None)
+            if self.capture is not None and not pipeline.needs_speech:
+                return now
+            frame = pipeline.finish(self._seq, max(tick.capture_ns, self._capture_ns), now, self._clock)
+            self._hand_on(frame)
+            return frame.publish_ns
+
+    def switch(self, source: Source) -> None:
+        """Watches another source from now on; the face goes on. Raises CommandError where no source was watched yet."""
+        if self.capture is None or self._pipeline is None:
+            raise CommandError("no camera is in use: start again with --video")
+        old_capture, old_slot = self.capture, self._slot
+        slot: NewestSlot[CapturedImage] = NewestSlot()
+        slot.dropped = old_slot.dropped
+        self._slot, self.capture = slot, CaptureThread(source, slot, self._report)
+        self.capture.start()
+        old_slot.close()
+        old_capture.stop()
+
+    @property
+    def pipeline(self) -> FacePipeline:
+        """The face's way, for what its documentation allows from other threads. Raises CommandError before start."""
+        if self._pipeline is None:
+            raise CommandError("the networks are still being loaded: try again in a moment")
+        return self._pipeline
+
     def request(self, change: Callable[[FacePipeline], None]) -> None:
         """Has ``change`` made between two frames, on the track thread. Raises CommandError when too many wait."""
         if len(self._requests) >= MAX_REQUESTS:
             raise CommandError("busy: too many changes are waiting")
         self._requests.append(change)
-
-    @property
-    def commands(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
-        """What clients may ask of the live loop, by name."""
-        return {"set": self._set}
 
     def status(self) -> dict[str, Any]:
         """Devices, rates, medians of the last seconds by stage, and drops, for the status message."""
@@ -113,6 +151,7 @@ class Live:
             },
             "latencies": {name: round(ms, 3) for name, ms in latencies.items() if ms is not None},
             "drops": {"capture": self._slot.dropped, "bad_frames": self._bad_frames},
+            **({} if self._pipeline is None else {"face": self._pipeline.state(now)}),
         }
 
     def _run(self) -> None:
@@ -128,17 +167,19 @@ class Live:
         """One turn of the track thread; False at the end of the source."""
         pipeline = self._pipeline
         assert pipeline is not None
-        captured = self._slot.take(REST_WAIT_S if pipeline.presence.at_rest else IDLE_STEP_S)
+        slot = self._slot
+        captured = slot.take(REST_WAIT_S if pipeline.at_rest else IDLE_STEP_S)
         while self._requests:
             self._requests.popleft()(pipeline)
         if captured is not None:
             self._step(pipeline, captured)
-        elif self._slot.exhausted:
-            return False
-        elif not pipeline.presence.at_rest and self._clock() - self._capture_ns > STALE_NS:
+        elif slot.exhausted:
+            return slot is not self._slot  # another source may have taken its place
+        elif not pipeline.at_rest and self._clock() - self._capture_ns > STALE_NS:
             now = self._clock()
             pipeline.lose(now)
-            self._hand_on(pipeline.finish(self._seq, self._capture_ns, now, self._clock))
+            with self._publishing:
+                self._hand_on(pipeline.finish(self._seq, self._capture_ns, self._clock(), self._clock))
         return True
 
     def _step(self, pipeline: FacePipeline, captured: CapturedImage) -> None:
@@ -153,8 +194,9 @@ class Live:
             if self.capture is not None:
                 self.capture.recycle(captured.image)
         tracked_ns = self._clock()
-        frame = pipeline.finish(self._seq, captured.capture_ns, captured.capture_ns, self._clock)
-        self._hand_on(frame)
+        with self._publishing:
+            frame = pipeline.finish(self._seq, captured.capture_ns, self._clock(), self._clock)
+            self._hand_on(frame)
         end_ns = self._clock()
         times_ns = (captured.capture_ns, start_ns, tracked_ns, frame.publish_ns, end_ns)
         for i, name in enumerate(STAGES[:4]):
@@ -178,27 +220,6 @@ class Live:
         """A GPU that fails takes its session with it: go on without it."""
         if type(error).__module__.startswith("onnxruntime") and pipeline.fall_back_to_cpu():
             self._report("the GPU has failed: tracking goes on on the processor")
-
-    def _set(self, args: Mapping[str, Any]) -> None:
-        """The command ``set``: ``smoothing`` (a level) and ``mirror`` (true or false)."""
-        unknown = set(args) - {"smoothing", "mirror"}
-        if unknown or not args:
-            raise CommandError(
-                f"set takes smoothing and mirror, not {', '.join(map(repr, sorted(unknown))) or 'nothing'}"
-            )
-        smoothing, mirror = args.get("smoothing"), args.get("mirror")
-        if "smoothing" in args and smoothing not in SMOOTHING_LEVELS:
-            raise CommandError(f"smoothing is one of {', '.join(SMOOTHING_LEVELS)}")
-        if "mirror" in args and not isinstance(mirror, bool):
-            raise CommandError("mirror is true or false")
-
-        def change(pipeline: FacePipeline) -> None:
-            if smoothing is not None:
-                pipeline.filter.configure(FilterConfig.preset(smoothing))
-            if mirror is not None:
-                pipeline.mirror = mirror
-
-        self.request(change)
 
 
 def _describe(capture: CaptureThread) -> dict[str, Any]:

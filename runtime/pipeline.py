@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
 
-from facewire.bridge.frame import FaceFrame, Float32Array
+from facewire.bridge.frame import FaceFrame, Float32Array, Sources
 from facewire.runtime.calibrate import Calibrator
 from facewire.runtime.capture.source import Image
 from facewire.runtime.clock import Clock
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.filters import FaceFilter
-from facewire.runtime.fuse import Fusion, Speech
+from facewire.runtime.fuse import Fusion
 from facewire.runtime.presence import Observed, Presence, PresenceConfig
-from facewire.runtime.sampling import Sampling
+from facewire.runtime.sampling import DARK, Sampling
+from facewire.runtime.steps import in_steps
 from facewire.runtime.trust import MouthTrust
+
+if TYPE_CHECKING:
+    from facewire.runtime.speak import SpeechTick
 
 
 class TrackedFace(Observed, Protocol):
@@ -38,12 +44,29 @@ TrackerFactory = Callable[[str], Tracker]
 """Makes a tracker on a device: "auto", "cpu" or "cuda"."""
 
 
+@dataclass(slots=True)
+class _Shown:
+    """What the camera gives to fusion: calibrated, eased and filtered."""
+
+    blendshapes: Float32Array
+    head: Float32Array
+    gaze: Float32Array
+    confidence: float
+    sources: Sources
+    left: float
+    at_rest: bool
+
+
 class FacePipeline:
-    """One face's way from pictures to frames. Explicit state, no clock, no thread; used from one thread at a time."""
+    """One face's way from pictures and speech to frames. Explicit state, no clock, no thread.
+
+    ``track`` and ``lose`` are for one thread, ``hear`` and ``finish`` for any: a lock guards what they share, and the
+    networks run outside it.
+    """
 
     def __init__(
         self,
-        make_tracker: TrackerFactory,
+        make_tracker: TrackerFactory | None,
         *,
         device: str = "auto",
         filters: FilterConfig | None = None,
@@ -52,9 +75,12 @@ class FacePipeline:
         calibrator: Calibrator | None = None,
         fusion: Fusion | None = None,
     ) -> None:
-        """Loads the networks and compiles the kernels: after this no step is slower than the others."""
+        """Loads the networks and compiles the kernels: after this no step is slower than the others.
+
+        Without ``make_tracker`` there is no camera, and speech alone drives the face.
+        """
         self._make_tracker, self._device = make_tracker, device
-        self._tracker = make_tracker(device)
+        self._tracker = None if make_tracker is None else make_tracker(device)
         self.filter = FaceFilter(filters)
         self.filter.warm_up()
         self.presence = Presence(presence)
@@ -64,59 +90,110 @@ class FacePipeline:
         self.fusion = fusion or Fusion()
         self.sampling: Sampling | None = None
         """A capture for calibration that is running, or none."""
+        self.watch: Callable[[Image, int], None] | None = None
+        """Gets every picture as it is tracked, with its time; must be quick and keep nothing of it."""
         self.mirror = mirror
-        self._speech: Speech | None = None
+        self._lock = threading.RLock()
+        self._speech: SpeechTick | None = None
         self._raw: Float32Array | None = None
-        self._video_ns = 0
+        self._video_ns = self._seen_ns = 0
+        self._dark = False
         self._mirrored: Image | None = None
         self._landmarks: Float32Array | None = None
+        seen = self.presence
+        self._shown = _Shown(seen.blendshapes, seen.head, seen.gaze, 0.0, "held", 0.0, True)
 
     def track(self, image: Image, now_ns: int) -> None:
         """Looks for the face in a picture taken at ``now_ns``. Raises what the tracker raises."""
+        assert self._tracker is not None
         image = self._flipped(image) if self.mirror else image
-        self._video_ns = now_ns
+        if self.watch is not None:
+            self.watch(image, now_ns)
         face = self._tracker.step(image, now_ns)
         if self.sampling is not None and self.sampling.step(self.calibrator, face, image, now_ns):
             self.sampling = None
         if face is None:
+            self._dark = bool(image[::16, ::16].mean() < DARK)
             self.lose(now_ns)
             return
-        # Copies: the frame keeps them, and the owners write theirs again.
-        self._landmarks = face.landmarks.copy()
         calibrated = self.calibrator.step(face, now_ns)
-        self._raw = self.calibrator.raw.copy()
         if self._speech is not None:  # without a microphone nobody asks
             self.trust.step(image, face.landmarks, face.head, now_ns)
-        self.presence.step(calibrated, now_ns)
+        with self._lock:
+            # Copies: the frame keeps them, and the owners write theirs again.
+            self._landmarks, self._raw = face.landmarks.copy(), self.calibrator.raw.copy()
+            self._seen_ns, self._dark = now_ns, False
+            self._show(calibrated, now_ns)
 
     def lose(self, now_ns: int) -> None:
         """Says that there was nothing to look at, or that looking failed."""
-        self._landmarks = self._raw = None
         self.trust.lose(now_ns)
-        self.presence.step(None, now_ns)
+        with self._lock:
+            self._landmarks = self._raw = None
+            self._show(None, now_ns)
 
-    def hear(self, speech: Speech | None) -> None:
+    def _show(self, face: Observed | None, now_ns: int) -> None:
+        """Eases and filters the camera's face; speech is not filtered, so that it is not late."""
+        seen, shown = self.presence, self._shown
+        seen.step(face, now_ns)
+        shown.blendshapes, shown.head, shown.gaze = self.filter.step(seen.blendshapes, seen.head, seen.gaze, now_ns)
+        shown.confidence, shown.sources, shown.left, shown.at_rest = (
+            seen.confidence,
+            seen.sources,
+            seen.left,
+            seen.at_rest,
+        )
+        self._video_ns = now_ns
+
+    def hear(self, speech: SpeechTick | None) -> None:
         """Takes what the microphone says now; None once there is no microphone any more."""
-        self._speech = speech
+        with self._lock:
+            self._speech = speech
+
+    @property
+    def device(self) -> str:
+        """Where the networks run: what was asked for, or "cpu" once the GPU has failed."""
+        return self._device
 
     @property
     def at_rest(self) -> bool:
         """Whether nothing moves until an input gives something new."""
         return self.presence.at_rest and self.fusion.at_rest
 
+    @property
+    def needs_speech(self) -> bool:
+        """Whether a tick of speech changes the face: it moves the mouth, or what no camera moves."""
+        unseen = self._shown.sources != "video"
+        return self.fusion.speech_weight > 0.0 or (unseen and self.fusion.idle_weight > 0.0)
+
+    def state(self, now_ns: int) -> dict[str, Any]:
+        """Returns what the status message says of the face; may be called from any thread, at worst one frame late."""
+        fusion, presence = self.fusion, self.presence
+        return {
+            "confidence": round(_unit(fusion.confidence), 3),
+            "unseen_s": 0.0 if presence.sources == "video" else round(max(now_ns - self._seen_ns, 0) * 1e-9, 1),
+            "dark": self._dark,
+            "mouth_trust": round(self.trust.value, 3) if self._speech is not None else None,
+            "speech_trust": round(float(fusion.speech_trust), 3),
+            "camera_share": round(fusion.video_weight, 3),
+            "speech_share": round(fusion.speech_weight, 3),
+            "delays_ms": fusion.aligner.delays_ms,
+        }
+
     def finish(self, seq: int, capture_ns: int, step_ns: int, clock: Clock) -> FaceFrame:
-        """Fuses and filters what there is at ``step_ns`` and makes the frame; ``clock`` stamps its publication."""
-        fusion, speech = self.fusion, self._speech
-        trust = 1.0 if speech is None else self.trust.value
-        fusion.step(self.presence, trust, speech, self._video_ns, step_ns)
-        shapes, head, gaze = self.filter.step(fusion.blendshapes, fusion.head, fusion.gaze, step_ns)
-        confidence, sources = _unit(fusion.confidence), fusion.sources
-        return FaceFrame(
-            seq, capture_ns, clock(), sources, confidence, shapes, head, gaze, self._landmarks,
-            raw=self._raw,
-            video_ns=fusion.aligner.video_ns if speech is not None and sources in ("video", "both") else None,
-            audio_ns=fusion.aligner.speech_ns if sources in ("audio", "both") else None,
-        )  # fmt: skip
+        """Fuses what there is at ``step_ns`` and makes the frame; ``clock`` stamps its publication."""
+        with self._lock:
+            fusion, speech = self.fusion, self._speech
+            trust = 1.0 if speech is None else self.trust.value
+            fusion.step(self._shown, trust, speech, self._video_ns, step_ns)
+            sources, aligner = fusion.sources, fusion.aligner
+            return FaceFrame(
+                seq, capture_ns, clock(), sources, _unit(fusion.confidence),
+                in_steps(fusion.blendshapes), in_steps(fusion.head), in_steps(fusion.gaze), self._landmarks,
+                raw=self._raw,
+                video_ns=aligner.video_ns if speech is not None and sources in ("video", "both") else None,
+                audio_ns=aligner.speech_ns if sources in ("audio", "both") else None,
+            )  # fmt: skip
 
     def use_tracker(self, make_tracker: TrackerFactory, tracker: Tracker) -> None:
         """Follows the face with another network from the next picture on."""
@@ -124,7 +201,7 @@ class FacePipeline:
 
     def fall_back_to_cpu(self) -> bool:
         """Makes the tracker anew on the processor; False when it is there already."""
-        if self._device == "cpu":
+        if self._device == "cpu" or self._make_tracker is None:
             return False
         self._device = "cpu"
         self._tracker = self._make_tracker("cpu")

@@ -28,7 +28,7 @@ class _Spoken(Protocol):
     @property
     def blendshapes(self) -> Float32Array: ...
     @property
-    def heard_ns(self) -> int: ...
+    def capture_ns(self) -> int: ...
 
 
 class DelayLine:
@@ -97,10 +97,10 @@ class Aligner:
         if video_ns != self.video_ns:
             self._video_delay_ns = _smoothed(self._video_delay_ns, now_ns - video_ns, self.video_ns is None)
         self.video_ns = video_ns
-        if speech is not None and speech.heard_ns != self.speech_ns:
-            late_ns = now_ns - speech.heard_ns
+        if speech is not None and speech.capture_ns != self.speech_ns:
+            late_ns = now_ns - speech.capture_ns
             self._speech_delay_ns = _smoothed(self._speech_delay_ns, late_ns, self.speech_ns is None)
-            self.speech_ns = speech.heard_ns
+            self.speech_ns = speech.capture_ns
         if speech is None:
             self.speech *= 0.0 if self.speech_ns is None else 1.0
         if not self.sync or speech is None:

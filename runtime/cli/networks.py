@@ -16,7 +16,9 @@ from facewire.runtime.cli.usage import say
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from facewire.runtime.pipeline import FacePipeline
+    from facewire.runtime.calibrate import Calibrator
+    from facewire.runtime.fuse import Fusion
+    from facewire.runtime.pipeline import FacePipeline, TrackerFactory
 
 SLOW_S = 3.0
 MESH_ASSETS = {"v2": "face_mesh_v2", "attention": "attention_mesh"}
@@ -49,7 +51,17 @@ def fetch(names: Iterable[str], *, quiet: bool = False) -> list[Path]:
         return [asset_path(name, progress=show) for name in wanted]
 
 
-def make_pipeline(args: argparse.Namespace) -> FacePipeline:
+def tracker_factory(mesh: str) -> TrackerFactory:
+    """What makes trackers with this mesh; its weights are fetched first. Raises ModelError."""
+    fetch(tracking_assets(mesh))
+    from facewire.models.face import FaceTracker
+
+    return lambda device: FaceTracker(mesh, device=device)  # type: ignore[arg-type]
+
+
+def make_pipeline(
+    args: argparse.Namespace, *, calibrator: Calibrator | None = None, fusion: Fusion | None = None
+) -> FacePipeline:
     """The pipeline for ``add_tracking_options``'s options. Raises ModelError."""
     fetch(tracking_assets(args.mesh))
     with patience():
@@ -62,6 +74,8 @@ def make_pipeline(args: argparse.Namespace) -> FacePipeline:
             device=args.device,
             filters=FilterConfig.preset(args.smoothing),
             mirror=args.mirror,
+            calibrator=calibrator,
+            fusion=fusion,
         )
 
 

@@ -222,18 +222,28 @@ def test_status_says_what_is_going_on():
     assert set(status["latencies"]) == {"hand_over", "track", "filter", "publish", "total"}
     assert status["latencies"]["total"] < 100
     assert set(status["drops"]) == {"capture", "bad_frames"}
+    assert status["face"]["unseen_s"] == 0
 
 
-def test_settings_change_between_frames_and_bad_ones_are_refused():
+def test_a_change_is_made_between_frames():
     run = Run(Pictures(1000, rate=200))
     wait_for(lambda: run.frames)
-    change = run.live.commands["set"]
-    change({"mirror": True, "smoothing": "off"})
-    wait_for(lambda: run.live._pipeline.mirror)
-    for args in ({}, {"volume": 3}, {"smoothing": "extreme"}, {"smoothing": ["low"]}, {"mirror": 1}, {"mirror": None}):
-        with pytest.raises(CommandError):
-            change(args)
-    assert run.live._pipeline.mirror
+    run.live.request(lambda pipeline: setattr(pipeline, "mirror", True))
+    wait_for(lambda: run.live.pipeline.mirror)
+    run.live.stop()
+
+
+def test_another_source_takes_over_while_the_face_goes_on():
+    run = Run(Pictures(1000, rate=200))
+    wait_for(lambda: len(run.frames) > 5)
+    second = Pictures(1000, rate=200)
+    second.name = "second"
+    run.live.switch(second)
+    before = len(run.frames)
+    wait_for(lambda: len(run.frames) > before + 10)
+    assert run.live.status()["devices"]["video"]["name"] == "second"
+    assert [frame.seq for frame in run.frames] == list(range(len(run.frames)))
+    assert not run.live.ended.is_set()
     run.live.stop()
 
 

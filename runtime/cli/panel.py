@@ -1,0 +1,101 @@
+"""The panel of ``facewire serve``: its options, and what it needs of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from facewire.runtime.cli.networks import fetch, tracker_factory
+from facewire.runtime.cli.usage import say
+
+if TYPE_CHECKING:
+    from facewire.bridge.server import LiveServer
+    from facewire.runtime.capture.source import Source
+    from facewire.runtime.live import Live
+    from facewire.runtime.panel import Panel
+
+
+def add_face_options(parser: argparse.ArgumentParser) -> None:
+    """The options of calibration and of fusion."""
+    parser.add_argument(
+        "--mode",
+        choices=("auto", "camera", "microphone", "mouth"),
+        default="auto",
+        help="who drives the face: auto, one of the two, or the camera with the mouth from the microphone "
+        "(default: auto)",
+    )
+    parser.add_argument(
+        "--sync", action="store_true", help="have the faster of camera and microphone wait for the slower one"
+    )
+    parser.add_argument(
+        "--no-learning", action="store_true", help="do not learn the face's range while streaming: profiles only"
+    )
+
+
+def make_panel(args: argparse.Namespace, live: Live, server: Callable[[], LiveServer]) -> Panel:
+    """The panel for a run with these options; ``server`` gives what it listens on, once there is one."""
+    from facewire.runtime.panel import Makers, Panel, Settings
+
+    settings = Settings(
+        video=args.video,
+        mesh=args.mesh,
+        smoothing=args.smoothing,
+        mirror=args.mirror,
+        mode=args.mode,
+        sync=args.sync,
+        silent=not args.no_learning,
+    )
+    return Panel(
+        live,
+        settings,
+        Makers(
+            source=lambda what: make_source(args, what),
+            tracker_factory=tracker_factory,
+            cameras=cameras,
+            address=lambda: address(server()),
+        ),
+    )
+
+
+def make_source(args: argparse.Namespace, what: str) -> Source | None:
+    """The source that ``what`` names, with this run's other options. Raises CaptureError."""
+    from facewire.runtime.capture.choose import choose_source
+
+    return choose_source(what, rate=args.rate, loop=args.loop, demo_photo=lambda: fetch(["demo_face"])[0], report=say)
+
+
+def cameras() -> list[dict[str, Any]]:
+    """What the panel offers to watch."""
+    from facewire.runtime.capture.camera import list_cameras
+
+    found = [{"id": str(camera.index), "name": camera.name} for camera in list_cameras()]
+    return [*found, {"id": "demo", "name": "demo face"}]
+
+
+def address(server: LiveServer) -> dict[str, Any]:
+    """Where other machines find the panel; ``url`` is None where only this machine may look."""
+    host = server.address[0]
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if local:
+        return {"url": None, "hint": "start with --listen 0.0.0.0 to watch from another machine"}
+    url = urlsplit(server.page_url)
+    if ipaddress.ip_address(host).is_unspecified:
+        url = url._replace(netloc=f"{own_address()}:{server.address[1]}")
+    return {"url": url.geturl(), "hint": "whoever has this address can watch and control: share it with care"}
+
+
+def own_address() -> str:
+    """This machine's address on its network. Nothing is sent: a datagram socket only looks up the way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
