@@ -154,6 +154,39 @@ namespace Facewire.Tests
         }
 
         [Test]
+        public void NoBytesOfAServerGetAnExceptionIntoThePlayerLoop()
+        {
+            var random = new Random(4);
+            GoLive(0);
+            for (var round = 0; round < 5000; round++)
+            {
+                var bytes = round % 2 == 0 ? new byte[random.Next(100)] : Messages.Frame(round, round, round);
+                for (var i = random.Next(3); i >= 0 && bytes.Length > 0; i--) bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+                Newest.Says(bytes, 0);
+                _client.Poll(0);
+                while (_client.TryTakeFrame(ref _frame))
+                {
+                }
+            }
+            Assert.That(_client.State, Is.EqualTo(ClientState.Live));
+            Assert.That(_problems, Has.Count.LessThanOrEqualTo(1));
+        }
+
+        [Test]
+        public void AHandlerMayConnectElsewhereAndTheOldEndIsNotTakenForTheNew()
+        {
+            GoLive(0);
+            var old = Newest;
+            _client.StatusReceived += status => _client.Start(new ClientOptions { Address = "elsewhere" }, 0);
+            old.Says(Messages.Status());
+            old.Closes(CloseCause.ClosedByServer, "1001");
+            _client.Poll(0);
+            Assert.That(_client.State, Is.EqualTo(ClientState.Connecting));
+            Assert.That(_problems, Is.Empty);
+            Assert.That((old.IsDisposed, Newest.IsDisposed), Is.EqualTo((true, false)));
+        }
+
+        [Test]
         public void PingsGiveTheOffsetOfTheQuickestWay()
         {
             var clock = new ClockEstimator();

@@ -96,6 +96,25 @@ namespace Facewire.Tests
         }
 
         [Test]
+        public void APlayerThatStoodStillGoesOnWithoutAStep()
+        {
+            var buffer = new JitterBuffer(new PlayoutSettings());
+            var pose = new FacePose();
+            Play(buffer, pose, 0, 60, 0, 0.9f);
+            // Two seconds later: the frames of meanwhile were dropped but for the newest.
+            Play(buffer, pose, 180, 1, 180 * 16_666_667L, 0.1f, 180);
+            Assert.That(pose.Values.Channels[17], Is.GreaterThan(0.7f));
+            var before = pose.Values.Channels[17];
+            for (var tick = 181; tick < 240; tick++)
+            {
+                Play(buffer, pose, tick, 1, tick * 16_666_667L, 0.1f, tick);
+                Assert.That(before - pose.Values.Channels[17], Is.InRange(-0.01f, 0.12f), $"tick {tick}");
+                before = pose.Values.Channels[17];
+            }
+            Assert.That(before, Is.EqualTo(0.1f).Within(0.02f));
+        }
+
+        [Test]
         public void FramesThatComeTwiceAreCountedAndChangeNothing()
         {
             var buffer = new JitterBuffer(new PlayoutSettings());
@@ -138,13 +157,13 @@ namespace Facewire.Tests
         }
 
         /// <summary>Plays frames of one jaw value at 60 Hz, arriving at once.</summary>
-        static void Play(JitterBuffer buffer, FacePose pose, int firstTick, int count, long serverNs, float jaw)
+        static void Play(JitterBuffer buffer, FacePose pose, int firstTick, int count, long serverNs, float jaw, long firstSeq = 0)
         {
             var frame = new FaceFrame();
             for (var i = 0; i < count; i++)
             {
                 var nowNs = (firstTick + i) * 16_666_667L;
-                frame.Seq = i;
+                frame.Seq = firstSeq + i;
                 frame.CaptureNs = frame.PublishNs = serverNs + i * 16_666_667L;
                 frame.ReceivedNs = nowNs;
                 frame.Sources = FaceSources.Video;

@@ -88,7 +88,8 @@ namespace Facewire
         {
             if (State == ClientState.Waiting && nowNs >= _retryAtNs) Connect(nowNs);
             if (_transport == null) return;
-            _transport.Poll();
+            var transport = _transport;
+            transport.Poll();
             var events = _inbox.Take();
             if (events.Opened) OnOpened(nowNs);
             if (events.Malformed > _malformedBefore) OnMalformed(events.Malformed);
@@ -96,9 +97,11 @@ namespace Facewire
             if (events.Error != null) Report(new ClientProblem("error " + events.Error.Code, $"The server says: {events.Error.Message}"));
             if (events.Status != null) StatusReceived?.Invoke(Status = events.Status);
             if (events.Result != null) ResultReceived?.Invoke(events.Result);
+            Stats.Tick(nowNs);
+            // A handler of these events may have closed the connection, or made another.
+            if (_transport != transport) return;
             if (events.Closed) OnClosed(events.Cause, events.Detail, nowNs);
             else Watch(Math.Max(events.LastReceivedNs, _sinceNs), nowNs);
-            Stats.Tick(nowNs);
         }
 
         /// <summary>Takes the oldest frame that waits, in exchange for <paramref name="frame"/>.</summary>
@@ -170,7 +173,6 @@ namespace Facewire
 
         void OnClosed(CloseCause cause, string detail, long nowNs)
         {
-            if (_transport == null) return;
             var problem = ClientProblem.FromClose(cause, detail, _endpoint.Display);
             if (IsFinal(cause)) Fail(problem);
             else Retry(problem, nowNs);

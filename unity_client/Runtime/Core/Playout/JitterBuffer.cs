@@ -15,11 +15,17 @@ namespace Facewire
         const double MaxSlew = 0.1;
 
         const long JumpNs = 400_000_000;
+        /// <summary>Between two rendered frames: the player was loading, or in the background.</summary>
+        const long PauseNs = 150_000_000;
+
         const long LongestLagNs = 1_000_000_000;
         const long OtherClockNs = 10_000_000_000;
         const double GuessFadeMs = 60;
         const double ReturnFadeMs = 150;
         const double FadeRecovery = 0.25;
+
+        /// <summary>After a pause the way back is seen whole, not what would be left of it.</summary>
+        const double LongestFadeStepMs = 34;
 
         readonly PlayoutSettings _settings;
         readonly FrameTrack _track = new FrameTrack();
@@ -85,9 +91,9 @@ namespace Facewire
             }
             Slew(elapsedNs);
             var timeNs = nowNs - _behindNs;
-            if (_jumped) GoOnFrom(timeNs);
+            if (_jumped || elapsedNs > PauseNs) GoOnFrom(timeNs);
             else if (_changed) MakeGood(timeNs);
-            Fade(elapsedNs * 1e-6);
+            Fade(Math.Min(elapsedNs * 1e-6, LongestFadeStepMs));
             _track.Evaluate(timeNs, _settings, pose);
             _residual.AddTo(pose.Values);
             pose.Values.ClampBlendshapes();

@@ -62,19 +62,24 @@ namespace Facewire
         public void Dispose()
         {
             Volatile.Write(ref _listener, null);
-            try
-            {
-                if (_socket.State == WebSocketState.Open)
-                    Task.Run(() => _socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", _stop.Token)).Wait(CloseWaitMs);
-            }
-            catch (Exception)
-            {
-                // It broke meanwhile: there is nobody left to say goodbye to.
-            }
+            if (_socket.State == WebSocketState.Open)
+                WaitFor(Task.Run(() => _socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", _stop.Token)));
             _stop.Cancel();
             _socket.Abort();
-            _run.Wait(CloseWaitMs);
+            WaitFor(_run);
             _socket.Dispose();
+        }
+
+        static void WaitFor(Task task)
+        {
+            try
+            {
+                task.Wait(CloseWaitMs);
+            }
+            catch (AggregateException)
+            {
+                // It broke meanwhile, which is as good as closed.
+            }
         }
 
         async Task RunAsync(Endpoint endpoint)
