@@ -23,8 +23,8 @@ Float32Array = NDArray[np.float32]
 
 LOOK_AHEADS_MS = (0, 20, 40, 80)
 SHIPPED = "causal.npz"
-RING = features.SAMPLE_RATE
-"""Samples that wait to be used: a second. Older ones are dropped and counted."""
+RING = features.SAMPLE_RATE + features.WINDOW
+"""Samples kept: a second that waits to be used and the window before it. Older ones are dropped and counted."""
 
 
 class State(NamedTuple):
@@ -41,12 +41,16 @@ class State(NamedTuple):
     @classmethod
     def of(cls, weights: Weights) -> State:
         """The state of a stream that has heard nothing."""
-        history, d = int(weights.history[0]), len(weights.query_bias)
-        shapes: tuple[tuple[int, ...], ...] = (
-            (1,), (len(weights.input),), (len(weights.gru_hidden),), (len(weights.shapes_bias),), (history, d),
-            (history, d),
-        )  # fmt: skip
-        state = cls(*(np.zeros(shape, np.float32) for shape in shapes), np.zeros(1, np.int64))
+        ring = (int(weights.history[0]), len(weights.query_bias))
+        state = cls(
+            level=np.zeros(1, np.float32),
+            heard=np.zeros(len(weights.input), np.float32),
+            memory=np.zeros(len(weights.gru_hidden), np.float32),
+            motion=np.zeros(len(weights.shapes_bias), np.float32),
+            keys=np.zeros(ring, np.float32),
+            values=np.zeros(ring, np.float32),
+            ticks=np.zeros(1, np.int64),
+        )
         state.clear()
         return state
 
@@ -203,6 +207,7 @@ def _pick(name: str, stored: NDArray[np.generic], head: int, style: int) -> Floa
 
 
 PER_HEAD = frozenset(
-    ("hidden", "hidden_bias", "head_style", "shapes", "shapes_bias", "speaking", "speaking_bias")
+    ("hidden", "hidden_bias", "head_style", "shapes", "shapes_bias", "phones", "phones_bias", "from_phones", "speaking",
+     "speaking_bias")
 )  # fmt: skip
 PER_STYLE = frozenset(("head_style", "decoder_style"))

@@ -175,9 +175,9 @@ def _targets(ask: Ask | None, length_s: float, level_db: float) -> list[tuple[st
 
 
 def _dominance(times_s: NDArray[np.float64], name: str, start: float, end: float, movement: str) -> NDArray[np.float64]:
-    # Lips meet before the sound stops, and a burst parts them: the hold of a stop is the first part of its segment.
+    # Lips meet as the sound stops, and a burst near the segment's end parts them.
     if name in ("P", "B", "M"):
-        start, end = start - 0.012, end - (0.1 if name == "M" else 0.3) * (end - start)
+        start, end = start - 0.004, end - 0.12 * (end - start)
     else:
         inner = 0.2 * (end - start)
         start, end = start + inner, end - inner

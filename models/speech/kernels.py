@@ -35,6 +35,9 @@ class Weights(NamedTuple):
     head_style: Float32Array  # [head]
     shapes: Float32Array  # [head, 52]
     shapes_bias: Float32Array
+    phones: Float32Array  # [head, 40]
+    phones_bias: Float32Array
+    from_phones: Float32Array  # [40, 52]
     speaking: Float32Array  # [head, 1]
     speaking_bias: Float32Array
     motion_encoder: Float32Array  # [52, d]
@@ -85,6 +88,10 @@ def tick(weights: Weights, state: State, frames: Float32Array, scratch: Float32A
     affine(feature, weights.speaking, weights.speaking_bias, speaking)
     speaking[0] = sigmoid(speaking[0])
     affine(feature, weights.shapes, weights.shapes_bias, state.motion)
+    phones = rest[: weights.phones_bias.shape[0]]
+    affine(feature, weights.phones, weights.phones_bias, phones)
+    softmax(phones)
+    add_product(phones, weights.from_phones, state.motion)
     for i in range(state.motion.shape[0]):
         state.motion[i] = sigmoid(state.motion[i]) * speaking[0]
     state.ticks[0] += 1
@@ -238,6 +245,17 @@ def add_product(x: Float32Array, w: Float32Array, out: Float32Array) -> None:
             row = w[i]
             for j in range(out.shape[0]):
                 out[j] += factor * row[j]
+
+
+@kernel
+def softmax(x: Float32Array) -> None:
+    """e^x, divided so that the sum is one, in place."""
+    highest, total = x.max(), 0.0
+    for i in range(x.shape[0]):
+        x[i] = math.exp(x[i] - highest)
+        total += x[i]
+    for i in range(x.shape[0]):
+        x[i] /= total
 
 
 @kernel

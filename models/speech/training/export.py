@@ -44,6 +44,8 @@ def arrays_of(network: SpeechNetwork) -> dict[str, NDArray[np.float32]]:
         **_stacked("hidden", [head.hidden for head in heads]),
         "head_style": torch.stack([head.style.weight for head in heads]),
         **_stacked("shapes", [head.shapes for head in heads]),
+        **_stacked("phones", [head.phones for head in heads]),
+        "from_phones": torch.stack([head.from_phones.weight.T for head in heads]),
         **_stacked("speaking", [head.speaking for head in heads]),
         **_linear("motion_encoder", decoder.motion_encoder),
         "decoder_style": decoder.style.weight,

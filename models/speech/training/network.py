@@ -59,7 +59,7 @@ class AudioPath(nn.Module):
 
 
 class Head(nn.Module):
-    """One look-ahead: a vector of audio and style to shapes, how surely somebody speaks, and (in training) phones."""
+    """One look-ahead: a vector of audio and style to phones, shapes, and how surely somebody speaks."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -68,6 +68,8 @@ class Head(nn.Module):
         self.shapes = nn.Linear(config.head, SHAPES)
         self.speaking = nn.Linear(config.head, 1)
         self.phones = nn.Linear(config.head, len(PHONES))
+        self.from_phones = nn.Linear(len(PHONES), SHAPES, bias=False)
+        nn.init.zeros_(self.from_phones.weight)
         nn.init.zeros_(self.style.weight)
         nn.init.constant_(self.shapes.bias, -2.0)
 
@@ -78,7 +80,9 @@ class Head(nn.Module):
     def motion(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """Shapes [..., 52], 0..1 and shut where nobody speaks, and the logit of speaking [...]."""
         speaking = self.speaking(feature)
-        return torch.sigmoid(self.shapes(feature)) * torch.sigmoid(speaking), speaking[..., 0]
+        # How likely each phone is names the rare and short ones, by which lips close, sooner than shapes alone would.
+        shapes = self.shapes(feature) + self.from_phones(self.phones(feature).softmax(-1))
+        return torch.sigmoid(shapes) * torch.sigmoid(speaking), speaking[..., 0]
 
 
 class Decoder(nn.Module):

@@ -14,7 +14,11 @@ from facewire.models.speech.training.network import Head, SpeechNetwork
 FIRST_TICK = 12
 """Ticks (0.2 s) at a clip's start that do not count: the network has heard nothing yet, as it rarely has live."""
 KNEE = 0.08
-WEIGHTS = {"jawOpen": 3.0, "mouthClose": 4.0, "mouthPucker": 2.5, "mouthFunnel": 2.5, "mouthRollLower": 2.5}
+WEIGHTS = {"jawOpen": 3.0, "mouthClose": 10.0, "mouthPucker": 4.0, "mouthFunnel": 3.0, "mouthRollLower": 5.0}
+CLOSED, TUCKED = ARKIT_NAMES.index("mouthRollUpper"), ARKIT_NAMES.index("mouthRollLower")
+CLOSED_WEIGHT, TUCKED_WEIGHT = 5.0, 2.0
+"""How much more ticks count in which the lips are shut (the targets' mouthRollUpper is then 0.22) or tucked: they are few
+and short, and a mouth that misses them looks wrong, while one that closes once too often does not."""
 JAW, CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
 
 
@@ -52,7 +56,7 @@ class Objective(nn.Module):
             motion, logit = head.motion(feature)
             losses = self.motion_losses(motion, logit, batch, number)
             named = head.phones(feature)[:, FIRST_TICK:].flatten(0, 1)
-            losses["phones"] = 0.3 * functional.cross_entropy(named, batch.phones[:, number, FIRST_TICK:].flatten())
+            losses["phones"] = 1.0 * functional.cross_entropy(named, batch.phones[:, number, FIRST_TICK:].flatten())
             for name, value in losses.items():
                 parts[name] = parts.get(name, value.new_zeros(())) + value / len(self.network.heads)
         return torch.stack(list(parts.values())).sum(), {name: float(value.detach()) for name, value in parts.items()}
@@ -61,11 +65,12 @@ class Objective(nn.Module):
         """How far shapes, lips and their changes are from the targets of one look-ahead; and motion in pauses."""
         truth, speaking = batch.shapes[:, number, FIRST_TICK:], batch.speaking[:, number, FIRST_TICK:]
         motion, logit = motion[:, FIRST_TICK:], logit[:, FIRST_TICK:]
+        rare = 1.0 + truth[..., CLOSED] * (CLOSED_WEIGHT / 0.22) + truth[..., TUCKED] * TUCKED_WEIGHT
         gap, true_gap = motion[..., JAW] - motion[..., CLOSE], truth[..., JAW] - truth[..., CLOSE]
         quiet = (speaking < 0.02).float()
         return {
-            "shapes": (_distance(motion, truth) * self.weight).sum(-1).mean(),
-            "gap": 6.0 * _distance(gap, true_gap).mean(),
+            "shapes": ((_distance(motion, truth) * self.weight).sum(-1) * rare).mean(),
+            "gap": 10.0 * (_distance(gap, true_gap) * rare).mean(),
             "speed": 2.0 * (_distance(motion.diff(dim=1), truth.diff(dim=1)) * self.weight).sum(-1).mean(),
             "pauses": 1.0 * (motion.sum(-1) * quiet).sum() / quiet.sum().clamp(min=1.0) * quiet.mean(),
             "speaking": 0.2 * functional.binary_cross_entropy_with_logits(logit, speaking),

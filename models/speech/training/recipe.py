@@ -11,6 +11,7 @@ from facewire.models.errors import ModelError
 from facewire.models.speech.training.corpus import Corpus, Speech, from_flite, from_folder, pack
 from facewire.models.speech.training.curve import draw
 from facewire.models.speech.training.export import export
+from facewire.models.speech.training.kokoro import speak_corpus
 from facewire.models.speech.training.loop import Report, TrainConfig, train
 from facewire.models.speech.training.synthesis import sentences
 
@@ -26,6 +27,8 @@ class Recipe:
     speech: list[Path]
     texts: Path
     flite_hours: float
+    kokoro: Path | None = None
+    kokoro_hours: float = 1.8
     config: Path | None = None
 
 
@@ -49,14 +52,18 @@ def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
 
 def _speech(recipe: Recipe, seed: int, said: Said) -> Iterator[Speech]:
     """Speech of all sources, and word of how far it is."""
-    texts = _texts(recipe.texts) if recipe.flite_hours > 0 else []
+    texts = _texts(recipe.texts) if recipe.flite_hours > 0 or recipe.kokoro else []
     of = int(3600 * recipe.flite_hours)
-    for folder in recipe.speech:
+    folders = list(recipe.speech)
+    if recipe.kokoro:
+        folders.append(recipe.out / "kokoro")
+        speak_corpus(recipe.kokoro, folders[-1], texts, recipe.kokoro_hours, seed, said)
+    for folder in folders:
         for number, spoken in enumerate(from_folder(folder), 1):
             said(f"reading {folder.name}", number, max(number, 2000))
             yield spoken
     seconds = 0.0
-    for spoken in from_flite(texts, recipe.flite_hours, seed) if texts else ():
+    for spoken in from_flite(texts, recipe.flite_hours, seed):
         seconds += len(spoken[1]) / 16000
         said("speaking (s)", min(int(seconds), of), of)
         yield spoken
