@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,14 +26,16 @@ def synthetic_blendshapes(seconds: float) -> Float32Array:
     return shapes
 
 
-def publish_evenly(server: LiveServer, rate_hz: float, stop: threading.Event) -> None:
+def publish_evenly(
+    server: LiveServer, rate_hz: float, stop: threading.Event, clock_ns: Callable[[], int] = time.monotonic_ns
+) -> None:
     """Publish at an even rate until told to stop; a late tick moves the ones after it: no bursts."""
     head = np.array([0, 0, 0, 1, 0, 0, 0.5], np.float32)
     gaze = np.zeros(4, np.float32)
     due_s = time.monotonic()
     seq = 0
     while not stop.wait(max(0.0, due_s - time.monotonic())):
-        now_ns = time.monotonic_ns()
+        now_ns = clock_ns()
         server.publish(FaceFrame(seq, now_ns, now_ns, "video", 1.0, synthetic_blendshapes(now_ns * 1e-9), head, gaze))
         seq += 1
         due_s = max(due_s, time.monotonic() - 0.5 / rate_hz) + 1 / rate_hz

@@ -35,7 +35,7 @@ def pack(folder: Path, member: str) -> Path:
 def test_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEWIRE_CACHE", str(tmp_path / "cache"))
     archive = pack(tmp_path, "package/nunit.framework.dll")
-    monkeypatch.setattr(toolchain, "_download", lambda package, into: archive)
+    monkeypatch.setattr(toolchain, "_download", lambda *_: archive)
     with pytest.raises(toolchain.ToolchainError, match="not used"):
         toolchain.ensure()
     assert not (toolchain.cache_folder() / toolchain.NUNIT.folder).exists()

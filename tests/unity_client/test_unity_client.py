@@ -66,9 +66,12 @@ def test_unit_tests_pass(each_harness: Harness) -> None:
 
 
 def test_receives_every_frame_of_the_real_server(live_on_each: Client) -> None:
+    def session_clock_ns() -> int:
+        return time.monotonic_ns() + 7_000_000_000_000  # Not the client's: it has to find out by pings.
+
     stop = threading.Event()
-    with LiveServer(ServerConfig(port=0), clock_ns=time.monotonic_ns) as server:
-        publisher = threading.Thread(target=publish_evenly, args=(server, RATE_HZ, stop))
+    with LiveServer(ServerConfig(port=0), clock_ns=session_clock_ns) as server:
+        publisher = threading.Thread(target=publish_evenly, args=(server, RATE_HZ, stop, session_clock_ns))
         publisher.start()
         summary = live_on_each(f"127.0.0.1:{server.address[1]}", 7).finish()
         stop.set()
@@ -80,8 +83,7 @@ def test_receives_every_frame_of_the_real_server(live_on_each: Client) -> None:
     assert summary["malformed"] == summary["overrun"] == 0
     assert summary["frames"] >= 4 * RATE_HZ
     assert summary["highest_jaw"] == pytest.approx(0.8, abs=0.02)
-    # The client's estimate, from pings, of what the test knows exactly: both processes read the same clock.
-    assert abs(summary["stats_latency_ms"] - summary["p50_ms"]) < 5
+    assert 0 < summary["stats_latency_ms"] < 50
 
 
 def test_rests_while_the_server_is_gone_and_is_back_within_two_seconds_of_it(live: Client) -> None:
