@@ -18,6 +18,8 @@ from facewire.runtime.clock import Clock, now_ns
 
 SILENT_S = 1.0
 """A device that gives no block for so long is lost: PortAudio does not say when one is unplugged."""
+FIRST_S = 5.0
+"""What it may take to give its first: sound servers wake their devices."""
 CHECK_S = 0.1
 MAX_CHANNELS = 8
 LONGEST_DELAY_S = 0.5
@@ -88,6 +90,7 @@ class Microphone(SoundSource):
         self._system: Any = None
         self._stream: Any = None
         self._heard = threading.Event()
+        self._any_heard = False
         self._silent_s = 0.0
 
     def open(self, ring: SoundRing) -> None:
@@ -99,6 +102,7 @@ class Microphone(SoundSource):
         self.name = f"microphone {device.index} ({device.name})"
         self.rate, self._silent_s = device.rate, 0.0
         self._heard.clear()
+        self._any_heard = False
         channels = min(max(device.channels, 1), MAX_CHANNELS)
         try:
             with contextlib.suppress(OSError, ValueError):  # Some give a number of channels that they then refuse.
@@ -140,11 +144,12 @@ class Microphone(SoundSource):
             return False
         if self._heard.wait(CHECK_S):
             self._heard.clear()
-            self._silent_s = 0.0
+            self._silent_s, self._any_heard = 0.0, True
             self._interrupted.wait(CHECK_S / 2)
             return not self._interrupted.is_set()
         self._silent_s += CHECK_S
-        if self._silent_s >= SILENT_S or (self._stream is not None and not self._stream.is_active()):
+        patience_s = SILENT_S if self._any_heard else FIRST_S
+        if self._silent_s >= patience_s or (self._stream is not None and not self._stream.is_active()):
             raise CaptureError(f"{self.name} gives no sound: is it unplugged, or used by another program?")
         return True
 

@@ -1,0 +1,330 @@
+"""Microphones: a scripted PyAudio, and a real one on a PulseAudio null sink."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from facewire.runtime.capture import microphone as module
+from facewire.runtime.capture.choose_sound import choose_sound
+from facewire.runtime.capture.microphone import Microphone, MicrophoneInfo, captured_ns, find_microphone
+from facewire.runtime.capture.sound import SoundRing
+from facewire.runtime.capture.sound_file import SoundFile
+from facewire.runtime.capture.sound_thread import SoundThread
+from facewire.runtime.capture.source import CaptureError
+from facewire.runtime.clock import now_ns
+
+MICROPHONES = [
+    MicrophoneInfo(0, "Built-in Microphone", 44_100, 2, False),
+    MicrophoneInfo(3, "USB Audio: Yeti", 48_000, 1, True),
+]
+
+
+class FakeStream:
+    def __init__(self, callback):
+        self.callback, self.active, self.closed = callback, True, False
+
+    def is_active(self):
+        return self.active
+
+    def close(self):
+        self.closed = True
+
+
+class FakePyAudio:
+    """The module and its system in one: devices that a test plugs in and out."""
+
+    paContinue, paInputOverflow, paFloat32 = 0, 2, 1  # noqa: N815
+
+    def __init__(self, *devices, refuses=()):
+        self.devices, self.refuses = list(devices), refuses
+        self.streams, self.started, self.ended = [], 0, 0
+
+    def PyAudio(self):  # noqa: N802
+        self.started += 1
+        return self
+
+    def terminate(self):
+        self.ended += 1
+
+    def get_device_count(self):
+        return len(self.devices)
+
+    def get_device_info_by_index(self, index):
+        return self.devices[index]
+
+    def get_default_input_device_info(self):
+        for info in self.devices:
+            if info["maxInputChannels"]:
+                return info
+        raise OSError("No Default Input Device Available")
+
+    def open(self, **options):
+        if options["channels"] in self.refuses:
+            raise OSError(-9998, "Invalid number of channels")
+        self.options = options
+        self.streams.append(FakeStream(options["stream_callback"]))
+        return self.streams[-1]
+
+
+def device(index, name, rate=48_000.0, channels=1):
+    return {"index": index, "name": name, "defaultSampleRate": rate, "maxInputChannels": channels}
+
+
+def speaker(index):
+    return device(index, "Speakers", channels=0)
+
+
+def deliver(fake, samples, times=None, flags=0):
+    return fake.streams[-1].callback(samples.astype(np.float32).tobytes(), len(samples), times or {}, flags)
+
+
+def test_a_microphone_is_found_by_number_name_or_as_the_default():
+    assert find_microphone("auto", MICROPHONES).index == 3
+    assert find_microphone("0", MICROPHONES).name == "Built-in Microphone"
+    assert find_microphone("yeti", MICROPHONES).index == 3
+    for what in ("5", "elgato"):
+        with pytest.raises(
+            CaptureError, match=rf"no microphone is called '{what}'; .* 0: Built-in .*3: USB Audio: Yeti"
+        ):
+            find_microphone(what, MICROPHONES)
+    with pytest.raises(CaptureError, match="no microphone was found; microphones here: none"):
+        find_microphone("auto", [])
+
+
+def test_blocks_of_ten_milliseconds_come_as_one_channel():
+    fake, ring = FakePyAudio(speaker(0), device(1, "Mic", 44_100.0, 2)), SoundRing()
+    microphone = Microphone("auto", load=lambda: fake)
+    ring.begin()
+    microphone.open(ring)
+    assert (microphone.rate, microphone.name) == (44_100, "microphone 1 (Mic)")
+    assert (fake.options["frames_per_buffer"], fake.options["channels"]) == (441, 2)
+    assert deliver(fake, np.stack([np.ones(441), np.zeros(441)], axis=1)) == (None, 0)
+    block = ring.take(1.0)
+    np.testing.assert_array_equal(block.samples, np.full(441, 0.5))
+    assert abs(now_ns() - block.start_ns - 10_000_000) < 50_000_000
+    deliver(fake, np.zeros((441, 2)), flags=fake.paInputOverflow)
+    assert ring.device_overruns == 1
+    microphone.close()
+    microphone.close()
+    assert fake.streams[0].closed
+    assert fake.started == fake.ended == 1
+
+
+def test_a_number_of_channels_that_is_refused_is_not_the_end():
+    fake, ring = FakePyAudio(device(0, "Mic", channels=2), refuses=(2,)), SoundRing()
+    Microphone("0", load=lambda: fake).open(ring)
+    assert fake.options["channels"] == 1
+    fake.refuses = (1, 2)
+    with pytest.raises(CaptureError, match=r"Invalid number of channels.*is it free"):
+        Microphone("0", load=lambda: fake).open(ring)
+
+
+def test_a_server_that_offers_dozens_of_channels_gives_one():
+    fake, ring = FakePyAudio(device(0, "pulse", channels=32)), SoundRing()
+    Microphone("auto", load=lambda: fake).open(ring)
+    assert fake.options["channels"] == 1
+
+
+@pytest.mark.parametrize(
+    ("times", "age_ms"),
+    [
+        ({"current_time": 10.0, "input_buffer_adc_time": 9.975}, 25.0),
+        ({}, 10.0),
+        ({"current_time": 10.0, "input_buffer_adc_time": 0.0}, 10.0),
+        ({"current_time": 10.0, "input_buffer_adc_time": 11.0}, 10.0),
+        ({"current_time": 10.0, "input_buffer_adc_time": 5.0}, 10.0),
+        ({"current_time": math.nan, "input_buffer_adc_time": 5.0}, 10.0),
+    ],
+)
+def test_the_drivers_word_is_taken_where_it_makes_sense(times, age_ms):
+    assert captured_ns(10**12, 480, 48_000, times) == pytest.approx(10**12 - age_ms * 1e6, abs=10)
+
+
+def test_a_microphone_that_vanishes_and_returns_under_another_number(monkeypatch):
+    monkeypatch.setattr(module, "SILENT_S", 0.2)
+    fake, ring, reports = FakePyAudio(device(0, "USB Yeti")), SoundRing(), []
+    thread = SoundThread(Microphone("yeti", load=lambda: fake), ring, reports.append)
+    thread.start()
+    wait_for(lambda: fake.streams)
+    deliver(fake, np.zeros((480, 1)))
+    wait_for(lambda: thread.state == "running")
+    fake.devices = [speaker(0)]
+    wait_for(lambda: thread.state == "lost")
+    assert "gives no sound: is it unplugged" in reports[0]
+    fake.devices = [speaker(0), device(1, "USB Yeti", 44_100.0)]
+    wait_for(lambda: len(fake.streams) > 1)
+    deliver(fake, np.zeros((441, 1)))
+    wait_for(lambda: len(reports) == 2)
+    assert reports[1] == "microphone 1 (USB Yeti) is back"
+    assert thread.losses == 1
+    blocks = [ring.take(1.0), ring.take(1.0)]
+    assert blocks[1].stream > blocks[0].stream
+    assert blocks[1].rate == 44_100
+    thread.stop(2.0)
+    assert thread.state == "ended"
+    assert fake.started == fake.ended
+
+
+def test_a_stream_that_stops_by_itself_is_lost_at_once():
+    fake, ring = FakePyAudio(device(0, "Mic")), SoundRing()
+    microphone = Microphone(load=lambda: fake)
+    microphone.open(ring)
+    fake.streams[-1].active = False
+    with pytest.raises(CaptureError, match="gives no sound"):
+        microphone.pump()
+
+
+def test_without_pyaudio_it_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyaudio", None)
+    with pytest.raises(CaptureError, match=r"pip install 'facewire\[mic\]'"):
+        Microphone().open(SoundRing())
+    assert choose_sound("auto", loop=False) is None
+    with pytest.raises(CaptureError, match="needs PyAudio"):
+        choose_sound("3", loop=False)
+    assert choose_sound("none", loop=False) is None
+
+
+def test_a_name_that_looks_like_a_file_is_one(tmp_path):
+    assert isinstance(choose_sound(str(tmp_path / "no.wav"), loop=False), SoundFile)
+
+
+def wait_for(condition, timeout_s=15.0):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)
+
+
+# A real one
+
+
+@pytest.fixture(scope="module")
+def pulse(tmp_path_factory):
+    """A PulseAudio of our own with a null sink, whose monitor is the only microphone."""
+    if shutil.which("pulseaudio") is None or not sys.platform.startswith("linux"):
+        pytest.skip("no PulseAudio here")
+    pytest.importorskip("pyaudio")
+    folder = tmp_path_factory.mktemp("pulse")
+    folder.chmod(0o700)
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder), "PULSE_SOURCE": "virtual.monitor"}
+    server = subprocess.Popen(
+        ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+         "-L", "module-native-protocol-unix", "-L", "module-null-sink sink_name=virtual rate=48000 channels=1"],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def pactl(*args):
+        return subprocess.run(["pactl", *args], env=environment, capture_output=True, text=True, timeout=20)
+
+    wait_for(lambda: "virtual.monitor" in pactl("list", "short", "sources").stdout, 30)
+    yield SimpleNamespace(environment=environment, pactl=pactl)
+    server.terminate()
+    server.wait(10)
+
+
+def listen(pulse, script, *args):
+    """Runs a script in a process of its own: PortAudio finds its server by the environment."""
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, args)],
+        env=pulse.environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+LISTEN = """
+import sys, time, numpy as np
+from facewire.runtime.capture.microphone import Microphone
+from facewire.runtime.capture.sound import SoundRing
+from facewire.runtime.clock import now_ns
+ring, microphone = SoundRing(), Microphone(sys.argv[1])
+ring.begin()
+microphone.open(ring)
+print("open", flush=True)
+end, samples, ages = time.monotonic() + float(sys.argv[2]), [], []
+while time.monotonic() < end:
+    block = ring.take(0.1)
+    if block is not None:
+        samples.append(block.samples.copy())
+        ages.append((now_ns() - block.start_ns) / 1e6)
+microphone.close()
+samples = np.concatenate(samples)
+spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+print("peak", np.argmax(spectrum) * microphone.rate / len(samples), "rms", np.sqrt(np.mean(samples**2)))
+print("seconds", len(samples) / microphone.rate, "age", np.median(ages), "overruns", ring.overruns)
+"""
+
+
+def test_the_virtual_microphone_hears_what_is_played_and_prints_nothing_else(pulse, tmp_path):
+    tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(48_000 * 20) / 48_000)).astype("<i2")
+    (tmp_path / "tone.raw").write_bytes(tone.tobytes())
+    player = subprocess.Popen(
+        ["pacat", "--playback", "--device=virtual", "--rate=48000", "--channels=1", "--format=s16le", "--raw",
+         str(tmp_path / "tone.raw")],
+        env=pulse.environment,
+    )  # fmt: skip
+    try:
+        done = listen(pulse, LISTEN, "auto", 3)
+    finally:
+        player.kill()
+        player.wait()
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    words = done.stdout.split()
+    found = dict(zip(words[1::2], map(float, words[2::2]), strict=True))
+    assert found["peak"] == pytest.approx(440, abs=2)
+    assert found["rms"] > 0.1
+    assert found["seconds"] > 1.0
+    assert found["age"] < 200
+    assert found["overruns"] == 0
+
+
+def test_a_name_that_is_not_there_lists_what_is(pulse):
+    done = listen(pulse, LISTEN, "elgato", 1)
+    assert done.returncode == 1
+    assert "no microphone is called 'elgato'; microphones here: " in done.stderr
+    assert "default" in done.stderr
+
+
+def test_a_source_that_goes_away_and_comes_back(pulse):
+    """The null sink is unloaded under the stream, as if the microphone were pulled out, and loaded again."""
+    script = """
+import sys, time
+from facewire.runtime.capture.microphone import Microphone
+from facewire.runtime.capture.sound import SoundRing
+from facewire.runtime.capture.sound_thread import SoundThread
+ring = SoundRing()
+thread = SoundThread(Microphone(), ring, lambda line: print(line, flush=True))
+thread.start()
+end, said = time.monotonic() + 60, False
+while time.monotonic() < end:
+    if ring.take(0.1) is not None and not said:
+        said = True
+        print("hears", flush=True)
+    if thread.losses and thread.state == "running":
+        print("hears again", flush=True)
+        break
+thread.stop()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], env=pulse.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "hears\n", process.stderr.read()
+    pulse.pactl("unload-module", "module-null-sink")
+    assert "it is tried again until it works" in process.stdout.readline()
+    pulse.pactl("load-module", "module-null-sink", "sink_name=virtual", "rate=48000", "channels=1")
+    assert process.stdout.readline().endswith("is back\n")
+    assert process.stdout.readline() == "hears again\n"
+    assert process.wait(20) == 0
+    # PortAudio prints three lines of its own when a device dies under it; nothing can keep it from that.
+    assert all(line.startswith("Expression '") for line in process.communicate()[1].splitlines())
