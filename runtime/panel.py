@@ -97,9 +97,8 @@ class Panel:
             "profile_delete": self._delete,
         }
 
-    def status(self) -> dict[str, Any]:
-        """Returns the keys that the status message gets."""
-        status = self._live.status()
+    def status(self, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns ``status``, what the inputs say of themselves, with what is wrong and how often settings changed."""
         problems = find_problems(status)
         if self._profile_problem:
             problems.append(self._profile_problem)

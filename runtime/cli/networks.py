@@ -60,17 +60,19 @@ def tracker_factory(mesh: str) -> TrackerFactory:
 
 
 def make_pipeline(
-    args: argparse.Namespace, *, calibrator: Calibrator | None = None, fusion: Fusion | None = None
+    args: argparse.Namespace,
+    *,
+    calibrator: Calibrator | None = None,
+    fusion: Fusion | None = None,
+    camera: bool = True,
 ) -> FacePipeline:
-    """The pipeline for ``add_tracking_options``'s options. Raises ModelError."""
-    fetch(tracking_assets(args.mesh))
+    """The pipeline for ``add_tracking_options``'s options, without networks where no ``camera``. Raises ModelError."""
     with patience():
-        from facewire.models.face import FaceTracker
         from facewire.runtime.filter_config import FilterConfig
         from facewire.runtime.pipeline import FacePipeline
 
         return FacePipeline(
-            lambda device: FaceTracker(args.mesh, device=device),  # type: ignore[arg-type]
+            tracker_factory(args.mesh) if camera else None,
             device=args.device,
             filters=FilterConfig.preset(args.smoothing),
             mirror=args.mirror,

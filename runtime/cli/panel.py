@@ -9,14 +9,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from facewire.runtime.cli.networks import fetch, tracker_factory
-from facewire.runtime.cli.usage import say
+from facewire.bridge.codec import DEFAULT_STREAMS
+from facewire.runtime.cli.networks import tracker_factory
+from facewire.runtime.cli.speech import make_source
 
 if TYPE_CHECKING:
     from facewire.bridge.server import LiveServer
-    from facewire.runtime.capture.source import Source
+    from facewire.runtime.cli.speech import Listener
     from facewire.runtime.live import Live
     from facewire.runtime.panel import Panel
+
+
+PANEL_STREAMS = (*DEFAULT_STREAMS, "landmarks", "raw", "preview")
+"""Streams that a run with a panel gives."""
 
 
 def add_face_options(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +41,7 @@ def add_face_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_panel(args: argparse.Namespace, live: Live, server: Callable[[], LiveServer]) -> Panel:
+def make_panel(args: argparse.Namespace, live: Live, listener: Listener, server: Callable[[], LiveServer]) -> Panel:
     """The panel for a run with these options; ``server`` gives what it listens on, once there is one."""
     from facewire.runtime.panel import Makers, Panel, Settings
 
@@ -45,7 +50,7 @@ def make_panel(args: argparse.Namespace, live: Live, server: Callable[[], LiveSe
         mesh=args.mesh,
         smoothing=args.smoothing,
         mirror=args.mirror,
-        mode=args.mode,
+        mode="mouth" if args.mouth == "audio" and args.mode == "auto" else args.mode,
         sync=args.sync,
         silent=not args.no_learning,
     )
@@ -55,25 +60,35 @@ def make_panel(args: argparse.Namespace, live: Live, server: Callable[[], LiveSe
         Makers(
             source=lambda what: make_source(args, what),
             tracker_factory=tracker_factory,
-            cameras=cameras,
+            cameras=lambda: cameras(args.video),
             address=lambda: address(server()),
+            microphones=microphones,
+            listen_to=listener.listen_to,
+            audio=lambda: listener.name,
         ),
     )
 
 
-def make_source(args: argparse.Namespace, what: str) -> Source | None:
-    """The source that ``what`` names, with this run's other options. Raises CaptureError."""
-    from facewire.runtime.capture.choose import choose_source
-
-    return choose_source(what, rate=args.rate, loop=args.loop, demo_photo=lambda: fetch(["demo_face"])[0], report=say)
-
-
-def cameras() -> list[dict[str, Any]]:
-    """What the panel offers to watch."""
+def cameras(started_with: str) -> list[dict[str, Any]]:
+    """What the panel offers to watch: cameras, the demo face, and what the run was started with."""
     from facewire.runtime.capture.camera import list_cameras
 
     found = [{"id": str(camera.index), "name": camera.name} for camera in list_cameras()]
-    return [*found, {"id": "demo", "name": "demo face"}]
+    found.append({"id": "demo", "name": "demo face"})
+    if started_with not in ("none", *(camera["id"] for camera in found)):
+        found.append({"id": started_with, "name": started_with})
+    return found
+
+
+def microphones() -> list[dict[str, Any]]:
+    """What the panel offers to listen to; nothing where microphones cannot be used."""
+    from facewire.runtime.capture.microphone import list_microphones
+    from facewire.runtime.capture.source import CaptureError
+
+    try:
+        return [{"id": str(found.index), "name": found.name} for found in list_microphones()]
+    except CaptureError:
+        return []
 
 
 def address(server: LiveServer) -> dict[str, Any]:

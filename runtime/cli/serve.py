@@ -1,4 +1,4 @@
-"""``facewire serve``: watch an input and stream the face until Ctrl-C."""
+"""``facewire serve``: watch and listen to the inputs and stream the face until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
+from facewire.runtime.cli.panel import PANEL_STREAMS, add_face_options, make_panel
+from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs
 from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, positive, say
 
 if TYPE_CHECKING:
     from facewire.bridge.codec import Message
     from facewire.bridge.frame import FaceFrame
     from facewire.bridge.server import LiveServer
+    from facewire.runtime.capture.sound import SoundSource
     from facewire.runtime.capture.source import Source
     from facewire.runtime.live import Live
+    from facewire.runtime.pipeline import FacePipeline
+    from facewire.runtime.speak_live import Speak
     from facewire.runtime.takes import Takes
 
 
@@ -24,15 +29,23 @@ def add_parser(commands: Subparsers) -> None:
     parser = command_parser(
         commands,
         "serve",
-        "watch a camera or a file and stream the face",
-        "Watches a camera, a file or the demo face, and streams blendshapes, head pose and gaze to every subscriber.",
-        "facewire serve --open\nfacewire serve --video clip.mp4 --loop --mesh attention\nfacewire serve --record takes",
+        "watch a camera or listen to a microphone and stream the face",
+        "Watches a camera, a file or the demo face, and streams blendshapes, head pose and gaze to every subscriber.\n"
+        "Without a camera, the microphone moves the face.",
+        "facewire serve --open\nfacewire serve --video clip.mp4 --loop --mesh attention\n"
+        "facewire serve --record takes\nfacewire serve --video none --audio speech.wav",
     )
     parser.add_argument(
         "--video",
         metavar="SRC",
         default="auto",
         help="auto, a camera's number or name, a file, an address (rtsp://, http://), demo, or none (default: auto)",
+    )
+    parser.add_argument(
+        "--audio",
+        metavar="SRC",
+        default="auto",
+        help="auto (the default microphone, if speech moves the mouth), a microphone's number or name, a file, or none",
     )
     parser.add_argument("--loop", action="store_true", help="start a file again when it ends")
     parser.add_argument(
@@ -43,8 +56,10 @@ def add_parser(commands: Subparsers) -> None:
         help="pictures a second to ask the camera for (default: 60)",
     )
     add_tracking_options(parser)
+    add_speech_options(parser)
     add_listen_options(parser)
     add_record_options(parser)
+    add_face_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -68,43 +83,62 @@ def run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> int:
     from facewire.bridge.protocol import Greeting
     from facewire.bridge.server import LiveServer
-    from facewire.runtime.capture.choose import choose_source
-    from facewire.runtime.cli.networks import fetch, make_pipeline
+    from facewire.runtime.calibrate import Calibrator
+    from facewire.runtime.cli.networks import make_pipeline
     from facewire.runtime.clock import now_ns
+    from facewire.runtime.fuse import Fusion
     from facewire.runtime.live import Live
+    from facewire.runtime.outlet import Outlet
+    from facewire.runtime.preview import Preview
+    from facewire.runtime.speak_live import merged
     from facewire.runtime.takes import finish
 
-    source = choose_source(
-        args.video, rate=args.rate, loop=args.loop, demo_photo=lambda: fetch(["demo_face"])[0], report=say
-    )
-    greeting = Greeting(rate=args.rate if source is None else source.rate)
+    check_speech(args)
+    source, sound = choose_inputs(args)
+    greeting = Greeting(rate=source.rate if source is not None else args.rate, streams=PANEL_STREAMS)
     live = Live(source, lambda frame: hand_on(frame), report=say)
     takes = make_takes(args, live, lambda: greeting.message(now_ns()))
+    listener = Listener(args, sound, live.hear, takes.offer_audio)
+    outlet = Outlet(lambda frame: server.publish(frame), args.record)
+    panel = make_panel(args, live, listener, lambda: server)
     server = LiveServer(
         server_config(args),
         clock_ns=now_ns,
         greeting=greeting,
-        commands={**live.commands, **takes.commands},
-        status=lambda: {**live.status(), **takes.state()},
+        commands={**panel.commands, **takes.commands, **outlet.commands},
+        status=lambda: {**panel.status(merged(live.status(), listener.status())), **takes.state(), **outlet.state()},
     )
+    preview = Preview(lambda: server.wants("preview"), server.publish_preview)
 
     def hand_on(frame: FaceFrame) -> None:
-        server.publish(frame)
+        outlet.live(frame)
         takes.offer_frame(frame)
 
+    def prepare() -> FacePipeline:
+        calibrator = Calibrator(panel.load_default(), silent=not args.no_learning)
+        fusion = Fusion(panel.settings.mode, sync=args.sync)
+        pipeline = make_pipeline(args, calibrator=calibrator, fusion=fusion, camera=source is not None)
+        pipeline.watch = preview.offer
+        return pipeline
+
     server.start()
+    preview.start()
     try:
         if args.record:
             takes.start()
-        print(start_block(args, source, server), flush=True)
+        print(start_block(args, source, server, sound), flush=True)
         if args.open:
             import webbrowser
 
             webbrowser.open(server.page_url)
-        live.start(lambda: make_pipeline(args))
-        return _wait(live)
+        listener.start()
+        live.start(prepare)
+        return _wait(live if source is not None or listener.speak is None else listener.speak)
     finally:
+        listener.stop()
         live.stop()
+        preview.stop()
+        outlet.stop()
         finish(takes, say)
         server.stop()
 
@@ -116,7 +150,7 @@ def make_takes(args: argparse.Namespace, live: Live, hello: Callable[[], Message
     return Takes(args.record, status=live.status, hello=hello, keep_device_names=args.keep_device_names, report=say)
 
 
-def _wait(live: Live) -> int:
+def _wait(live: Live | Speak) -> int:
     """Waits for the end of the input. Raises the error that a file ended with."""
     while not live.ended.wait(0.5):  # a wait without an end is deaf to Ctrl-C on Windows
         pass
@@ -126,12 +160,15 @@ def _wait(live: Live) -> int:
     return 0
 
 
-def start_block(args: argparse.Namespace, source: Source | None, server: LiveServer) -> str:
+def start_block(
+    args: argparse.Namespace, source: Source | None, server: LiveServer, sound: SoundSource | None = None
+) -> str:
     """What a person needs to know now: where to look, what is watched, how to stop."""
     lines = {
         "open": server.page_url,
         "stream": server.url,
         "input": "none" if source is None else source.name,
+        **({"sound": sound.name} if sound is not None else {}),
         "mesh": f"{args.mesh}, smoothing {args.smoothing}" + (", mirrored" if args.mirror else ""),
         **({"record": str(args.record)} if args.record else {}),
         "stop": "Ctrl-C",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facewire.runtime.cli.usage import UsageError, say
 
 if TYPE_CHECKING:
-    from facewire.bridge.frame import FaceFrame
     from facewire.runtime.capture.sound import SoundSource
     from facewire.runtime.capture.source import Source
-    from facewire.runtime.mouth import SpeechFace, SpeechMouth
     from facewire.runtime.speak import SpeechDriver, SpeechPipeline
+    from facewire.runtime.speak_live import Speak, TakeTick, Tap
 
 FACEFORMER = "faceformer:"
 LOOK_AHEAD_MS = {"causal": 40, "faceformer": 200}
@@ -98,39 +97,75 @@ def make_driver(args: argparse.Namespace) -> SpeechDriver:
 def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource | None]:
     """What to watch and what to listen to. Raises CaptureError where an input that was asked for is not there.
 
-    A microphone is opened only where speech moves the mouth, or where one was named.
+    A microphone is opened where speech may move the mouth: without a camera, beside a camera, or where one was named;
+    not beside a file or the demo face, whose mouth is not the user's.
     """
     from facewire.runtime.capture.camera import first_camera
-    from facewire.runtime.capture.choose import choose_source
     from facewire.runtime.capture.choose_sound import choose_sound
     from facewire.runtime.capture.source import CaptureError
-    from facewire.runtime.cli.networks import fetch
 
-    alone = args.video == "none" or (args.video == "auto" and args.mouth != "video" and first_camera() is None)
-    wanted = alone or args.mouth == "audio" or args.audio != "auto"
+    deaf = args.mouth == "video" or args.mode == "camera"
+    spoken = args.mouth == "audio" or args.mode in ("microphone", "mouth")
+    blind = args.video == "none" or (args.video == "auto" and not deaf and first_camera() is None)
+    camera = args.video.isdigit() or (args.video == "auto" and not blind)
+    wanted = args.audio != "auto" or blind or spoken or (camera and not deaf)
     sound = choose_sound(args.audio, loop=args.loop) if wanted else None
-    if sound is None and args.mouth == "audio":
-        raise CaptureError("no microphone found: name what to listen to with --audio, or leave out --mouth audio")
-    if alone and sound is not None:
+    if sound is None and spoken:
+        raise CaptureError("no microphone found: name what to listen to with --audio, or leave the mouth to the camera")
+    if blind and sound is not None:
         if args.video == "auto":
             say(f"no camera found: {sound.name} moves the face (choose inputs with --video and --audio)")
         return None, sound
-    source = choose_source(
-        args.video, rate=args.rate, loop=args.loop, demo_photo=lambda: fetch(["demo_face"])[0], report=say
-    )
-    return source, sound
+    return make_source(args, args.video), sound
 
 
-def mouth_of(
-    args: argparse.Namespace,
-    source: Source | None,
-    sound: SoundSource | None,
-    publish: Callable[[FaceFrame], None],
-) -> SpeechFace | SpeechMouth | None:
-    """What makes frames of speech; None where speech moves nothing."""
-    from facewire.runtime.clock import now_ns
-    from facewire.runtime.mouth import SpeechFace, SpeechMouth
+def make_source(args: argparse.Namespace, what: str) -> Source | None:
+    """The source that ``what`` names, with this run's other options. Raises CaptureError."""
+    from facewire.runtime.capture.choose import choose_source
+    from facewire.runtime.cli.networks import fetch
 
-    if sound is None or (source is not None and args.mouth != "audio"):
-        return None
-    return SpeechFace(publish, now_ns) if source is None else SpeechMouth(publish, now_ns)
+    return choose_source(what, rate=args.rate, loop=args.loop, demo_photo=lambda: fetch(["demo_face"])[0], report=say)
+
+
+class Listener:
+    """What a run listens to, which may change while it runs. ``take_tick`` gets speech, ``tap`` the sound itself."""
+
+    def __init__(self, args: argparse.Namespace, sound: SoundSource | None, take_tick: TakeTick, tap: Tap) -> None:
+        from facewire.runtime.speak_live import Speak
+
+        self._args = args
+        self._make: Callable[[SoundSource], Speak] = lambda source: Speak(source, take_tick, tap=tap, report=say)
+        self.speak = None if sound is None else self._make(sound)
+
+    @property
+    def name(self) -> str | None:
+        """What is listened to, or None."""
+        return None if self.speak is None else self.speak.capture.source.name
+
+    def start(self) -> None:
+        """Loads the networks and listens. Raises ModelError."""
+        if self.speak is not None:
+            self.speak.start(lambda: make_speech(self._args))
+
+    def stop(self) -> None:
+        """Ends it; safe to call twice."""
+        if self.speak is not None:
+            self.speak.stop()
+
+    def status(self) -> dict[str, Any]:
+        """The microphone's part of the status message."""
+        return {} if self.speak is None else self.speak.status()
+
+    def listen_to(self, what: str) -> None:
+        """Listens to the microphone with this number from now on. Raises CaptureError, ModelError and CommandError."""
+        from facewire.bridge.errors import CommandError
+        from facewire.runtime.capture.microphone import Microphone, find_microphone, list_microphones
+
+        if not what.isdigit():
+            raise CommandError("choose a microphone by the id that devices lists")
+        find_microphone(what, list_microphones())
+        fresh, old = self._make(Microphone(what)), self.speak
+        fresh.start(lambda: make_speech(self._args))
+        self.speak = fresh
+        if old is not None:
+            old.stop()

@@ -12,10 +12,11 @@ import pytest
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
-from facewire.runtime.fuse import MODES, MOUTH, Fusion, Speech
+from facewire.runtime.fuse import MODES, MOUTH, Fusion
 from facewire.runtime.idle import IdleEyes
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.presence import Presence
+from facewire.runtime.speak import SpeechTick
 from facewire.runtime.sync import Aligner, DelayLine
 
 MS = 1_000_000
@@ -37,7 +38,8 @@ def face(mouth=0.6, upper=0.4, turn=0.2):
 
 
 def spoken(now_ns, mouth=0.3, voice=1.0, snr_db=30.0, delay_ns=0):
-    return Speech(shapes(mouth), now_ns - delay_ns, voice, snr_db)
+    heard_ns = now_ns - delay_ns
+    return SpeechTick(shapes(mouth), voice, heard_ns, heard_ns - 40 * MS, snr_db)
 
 
 class Scene:
@@ -182,7 +184,7 @@ def test_both_delays_are_measured_and_the_faster_source_waits_only_when_told_to(
             now_ns = i * 1000 * MS // 60
             video_ns, heard_ns = now_ns - 40 * MS, now_ns - 110 * MS
             presence.step(face(mouth=float(video_ns > 2000 * MS)), video_ns)
-            speech = Speech(shapes(float(heard_ns > 2000 * MS)), heard_ns, 1.0, 30.0)
+            speech = spoken(heard_ns, float(heard_ns > 2000 * MS))
             aligner.step(presence, speech, video_ns, now_ns)
             late.append((now_ns, float(aligner.video[JAW]), float(aligner.speech[JAW])))
         times = np.array(late)
