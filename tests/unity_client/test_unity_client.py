@@ -73,7 +73,7 @@ def test_receives_every_frame_of_the_real_server(live_on_each: Client) -> None:
     with LiveServer(ServerConfig(port=0), clock_ns=session_clock_ns) as server:
         publisher = threading.Thread(target=publish_evenly, args=(server, RATE_HZ, stop, session_clock_ns))
         publisher.start()
-        summary = live_on_each(f"127.0.0.1:{server.address[1]}", 7).finish()
+        summary = live_on_each(f"127.0.0.1:{server.address[1]}", 5).finish()
         stop.set()
         publisher.join()
         # On a starved machine the server itself leaves a frame out now and then, and counts it.
@@ -81,7 +81,7 @@ def test_receives_every_frame_of_the_real_server(live_on_each: Client) -> None:
     assert summary["state"] == "Live"
     assert summary["missed"] <= left_out
     assert summary["malformed"] == summary["overrun"] == 0
-    assert summary["frames"] >= 4 * RATE_HZ
+    assert summary["frames"] >= 2 * RATE_HZ
     assert summary["highest_jaw"] == pytest.approx(0.8, abs=0.02)
     assert 0 < summary["stats_latency_ms"] < 50
 
@@ -168,7 +168,7 @@ def test_tls_with_a_trusted_certificate_and_with_a_foreign_one(harness: Harness,
 def test_nothing_listens(live: Client) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # Bound but not listening: refused.
-        probe = live(f"127.0.0.1:{taken.getsockname()[1]}", 3)
+        probe = live(f"127.0.0.1:{taken.getsockname()[1]}", 2)
         assert probe.finish()["state"] in ("Waiting", "Connecting")
     problems = [event["problem"] for event in probe.events if event.get("problem")]
     assert len(problems) == 1, problems
@@ -249,7 +249,7 @@ def test_a_foreign_protocol_version_is_final(live: Client) -> None:
         read_until_closed(connection)
 
     with rogue(behave) as address:
-        probe = live(address, 3)
+        probe = live(address, 2)
         assert probe.finish()["state"] == "Failed"
     assert any(str(event.get("problem")).startswith("protocol") for event in probe.events)
 
@@ -263,7 +263,7 @@ def test_garbage_and_text_are_skipped_and_told_once(live: Client) -> None:
         read_until_closed(connection)
 
     with rogue(behave) as address:
-        probe = live(address, 3)
+        probe = live(address, 2)
         summary = probe.finish()
     assert summary["state"] == "Live"
     assert summary["malformed"] == 50
