@@ -49,6 +49,11 @@ def corrected(
     return np.append(1 / (1 + np.exp(-logits)), plain[-1])
 
 
+def run(inputs: np.ndarray, matrices: list[np.ndarray], shapes: np.ndarray) -> None:
+    direct, first, second = matrices
+    correct(inputs, np.hstack([direct, first]), second, np.full(SHAPES + HIDDEN, np.nan, np.float32), shapes)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_kernel_computes_what_numpy_does(seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -57,7 +62,7 @@ def test_the_kernel_computes_what_numpy_does(seed: int) -> None:
     shapes[:3] = 0, 1, 1e-7
     expected = corrected(codes, shapes, *matrices)
     inputs = np.concatenate([np.full(SHAPES, np.nan), codes, [1]]).astype(np.float32)
-    correct(inputs, *matrices, np.full(SHAPES, np.nan, np.float32), np.full(HIDDEN, np.nan, np.float32), shapes)
+    run(inputs, matrices, shapes)
     np.testing.assert_allclose(shapes, expected, atol=2e-5)
 
 
@@ -66,7 +71,7 @@ def test_without_weights_nothing_changes_but_the_very_ends() -> None:
     shapes = np.linspace(0, 1, SHAPES + 1, dtype=np.float32)
     before = shapes.copy()
     inputs = np.ones(SHAPES + CODES + 1, np.float32)
-    correct(inputs, *matrices, np.empty(SHAPES, np.float32), np.empty(HIDDEN, np.float32), shapes)
+    run(inputs, matrices, shapes)
     np.testing.assert_allclose(shapes, before, atol=1.1 * LEAST)
 
 
