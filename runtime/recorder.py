@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ logger = logging.getLogger("facewire.runtime")
 
 STREAMS = (*DEFAULT_STREAMS, "flame")
 """What a session keeps of a frame; landmarks would make it fifteen times as large."""
-MAX_WAITING = 3600
-"""Frames (a minute at 60 a second, about 5 MB) and audio blocks that may wait while the disk stalls.
+MAX_WAITING = 6000
+"""Frames, and sound blocks, that may wait while the disk stalls: a minute of either and 10 MB at the most.
 Drop policy: one more of its kind is refused and counted; what waits is written: a stall costs one gap, not the take."""
+SOUND_MESSAGE_S = 0.1
+"""Blocks that go on from each other are written together up to this length: each message costs some 60 bytes of its
+own."""
 POLL_S = 0.02
 """The thread looks for work by itself: waking it would cost the live path more than appending does."""
 COMMIT_NS = 500_000_000
@@ -43,6 +46,7 @@ class RecordingCounts:
     refused_frames: int = 0
     """Frames that were dropped because ``MAX_WAITING`` waited already."""
     refused_audio: int = 0
+    """Sound blocks that were dropped for that reason, or because their rate is not the take's."""
     bad_frames: int = 0
     """Frames that the wire cannot carry."""
 
@@ -82,6 +86,7 @@ class Recorder:
         self._status, self._report, self._clock = status, report, clock
         self._frames: deque[FaceFrame] = deque()
         self._audio: deque[tuple[AudioBlock, AudioFormat]] = deque()
+        self._sound: list[AudioBlock] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="facewire-record", daemon=True)
         self._committed_ns = self._synced_ns = self._status_ns = clock()
@@ -135,6 +140,7 @@ class Recorder:
             while not self._stopping.wait(POLL_S):
                 self._turn(self._clock())
             self._drain()
+            self._write_sound()
             self._writer.finish(self._end())
         except Exception as error:  # whatever a disk does, the live path goes on
             self.error = error if isinstance(error, FacewireError) else RecordingError(f"recording failed: {error!r}")
@@ -150,6 +156,7 @@ class Recorder:
             self._add_status(now)
         if now - self._committed_ns >= COMMIT_NS:
             self._committed_ns = now
+            self._write_sound()
             self._writer.commit()
         if now - self._synced_ns >= SYNC_NS:
             self._synced_ns = now
@@ -168,8 +175,31 @@ class Recorder:
             self._last_ns = frame.publish_ns
             self.counts.frames += 1
         while self._audio:
-            self._writer.add_audio(*self._audio.popleft())
-            self.counts.audio_blocks += 1
+            self._add_sound(*self._audio.popleft())
+
+    def _add_sound(self, block: AudioBlock, audio: AudioFormat) -> None:
+        """Gather blocks that go on from each other; write them when they are long enough, or end."""
+        if self._writer.audio not in (None, audio):
+            if not self.counts.refused_audio:
+                self._report(
+                    "the microphone's rate has changed: the take goes on without sound; start a new one for it"
+                )
+            self.counts.refused_audio += 1
+            return
+        if self._sound:
+            first = self._sound[0].first_sample
+            held = sum(len(one.samples) for one in self._sound) // audio.block_bytes
+            if block.first_sample != first + held or held >= SOUND_MESSAGE_S * audio.rate:
+                self._write_sound()
+        self._writer.register_audio(audio)
+        self._sound.append(block)
+        self.counts.audio_blocks += 1
+
+    def _write_sound(self) -> None:
+        if self._sound and self._writer.audio is not None:
+            joined = replace(self._sound[0], samples=b"".join(block.samples for block in self._sound))
+            self._writer.add_audio(joined, self._writer.audio)
+        self._sound.clear()
 
     def _add_status(self, now: int) -> None:
         assert self._status is not None

@@ -200,8 +200,7 @@ class Replay:
         if self._last_seq is not None and frame.seq <= self._recorded_seq:  # Another part of a joined session.
             self._seq_shift = self._last_seq + 1 - frame.seq
         self._recorded_seq, self._last_seq = frame.seq, frame.seq + self._seq_shift
-        capture_ns = max(0, stamp_ns - (frame.publish_ns - frame.capture_ns))
-        self._publish(replace(frame, seq=self._last_seq, capture_ns=capture_ns, publish_ns=stamp_ns))
+        self._publish(moved(frame, self._last_seq, stamp_ns))
         self.published += 1
         self._next = next(self._frames, None)
 
@@ -274,6 +273,23 @@ class Replay:
             target = shown[max(0, len(shown) - 1 + count)] if shown else None
         if target is not None:
             self._jump(target[0])
+
+
+def moved(frame: FaceFrame, seq: int, publish_ns: int) -> FaceFrame:
+    """Return ``frame`` under another number and time of publication; its other times keep their distance from that."""
+    shift_ns = publish_ns - frame.publish_ns
+
+    def at(time_ns: int | None) -> int | None:
+        return None if time_ns is None else max(0, time_ns + shift_ns)
+
+    return replace(
+        frame,
+        seq=seq,
+        publish_ns=publish_ns,
+        capture_ns=max(0, frame.capture_ns + shift_ns),
+        video_ns=at(frame.video_ns),
+        audio_ns=at(frame.audio_ns),
+    )
 
 
 def number(args: Mapping[str, Any], name: str, least: float, most: float) -> float:

@@ -97,15 +97,21 @@ class Takes:
             self._recorder = recorder
             return path
 
-    def stop(self) -> Path | None:
-        """End the running take and return its path; None where none is running.
+    def stop(self, *, keep_empty: bool = True) -> Path | None:
+        """End the running take and return its path; None where none is running, or it was empty and is not to be kept.
 
         Raises:
             RecordingError: it could not be finished, or had failed before.
         """
         with self._lock:
             recorder, self._recorder = self._recorder, None
-            return None if recorder is None else recorder.stop()
+            if recorder is None:
+                return None
+            path = recorder.stop()
+            if recorder.counts.frames or recorder.counts.audio_blocks or keep_empty:
+                return path
+            path.unlink()
+            return None
 
     def state(self) -> dict[str, Any]:
         """Return the keys that the status message gets."""
@@ -171,7 +177,7 @@ def without_names(device: Mapping[str, Any]) -> dict[str, Any]:
 def finish(takes: Takes, report: Callable[[str], None]) -> None:
     """End the running take at the end of the program, and say in one line where it is or what went wrong."""
     try:
-        path = takes.stop()
+        path = takes.stop(keep_empty=False)
     except FacewireError as error:
         report(str(error))
         return

@@ -58,7 +58,13 @@ class SessionWriter:
         self.audio = audio
         self._sequences = {AUDIO_TOPIC: 0, STATUS_TOPIC: 0}
         if audio is not None:
-            self._register_audio(audio)
+            self._channels[AUDIO_TOPIC] = self._audio_channel(audio)
+
+    def register_audio(self, audio: AudioFormat) -> None:
+        """Decide the session's audio format, where it is not decided yet."""
+        if self.audio is None:
+            self.audio = audio
+            self._channels[AUDIO_TOPIC] = self._audio_channel(audio)
 
     def add_frame(self, data: bytes, seq: int, log_ns: int) -> None:
         """Append a frame: the very bytes of its wire message, at ``log_ns`` (its ``publish_ns`` in a live take).
@@ -75,8 +81,7 @@ class SessionWriter:
             RecordingError: a chunk was full and could not be written.
             ValueError: the format is not the session's.
         """
-        if self.audio is None:
-            self._register_audio(audio)
+        self.register_audio(audio)
         if self.audio != audio:
             raise ValueError(f"the session's audio is {self.audio}, not {audio}")
         self._add(AUDIO_TOPIC, block.log_ns, block.pack())
@@ -128,9 +133,8 @@ class SessionWriter:
         """Give up and delete the temporary file."""
         self.file.discard()
 
-    def _register_audio(self, audio: AudioFormat) -> None:
-        self.audio = audio
-        self._channels[AUDIO_TOPIC] = self._writer.register_channel(AUDIO_TOPIC, "msgpack", 0, audio.channel_metadata())
+    def _audio_channel(self, audio: AudioFormat) -> int:
+        return self._writer.register_channel(AUDIO_TOPIC, "msgpack", 0, audio.channel_metadata())
 
     def _add(self, topic: str, log_ns: int, data: bytes) -> None:
         sequence = self._sequences[topic]

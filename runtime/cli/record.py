@@ -1,4 +1,4 @@
-"""``facewire record``: one take of the camera, without a server."""
+"""``facewire record``: one take of the camera and the microphone, without a server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.files import duration_text, require_suffix, seconds
 from facewire.runtime.cli.listening import until_interrupted
-from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, positive, say
+from facewire.runtime.cli.panel import add_face_options
+from facewire.runtime.cli.serve import add_device_names_option, add_input_options
+from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs
+from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, say
 
 if TYPE_CHECKING:
+    from facewire.runtime.fuse import Mode
     from facewire.runtime.live import Live
     from facewire.runtime.pipeline import FacePipeline
     from facewire.runtime.recorder import Recorder
@@ -25,29 +29,19 @@ def add_parser(commands: Subparsers) -> None:
     parser = command_parser(
         commands,
         "record",
-        "record a take of the camera",
-        "Watches a camera, a file or the demo face as 'serve' does, and records it until Ctrl-C.\n"
+        "record a take",
+        "Watches and listens as 'serve' does, and records face and sound until Ctrl-C.\n"
         "To stream while recording: facewire serve --record DIR",
-        "facewire record take.mcap\nfacewire record take.mcap --video 1 --duration 30",
+        "facewire record take.mcap\nfacewire record take.mcap --video 1 --audio 2 --duration 30",
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="the take, *.mcap")
-    parser.add_argument(
-        "--video",
-        metavar="SRC",
-        default="auto",
-        help="auto, a camera's number or name, a file, an address, or demo (default: auto)",
-    )
-    parser.add_argument(
-        "--rate", metavar="FPS", type=positive, default=60.0, help="pictures a second to ask for (default: 60)"
-    )
+    add_input_options(parser)
     parser.add_argument("--duration", metavar="TIME", type=seconds, help="stop after so long (default: at Ctrl-C)")
     parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
-    parser.add_argument(
-        "--keep-device-names",
-        action="store_true",
-        help="put the devices' names into the take (default: leave them out)",
-    )
     add_tracking_options(parser)
+    add_speech_options(parser)
+    add_device_names_option(parser)
+    add_face_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -57,46 +51,55 @@ def run(args: argparse.Namespace) -> int:
 
     require_suffix(args.output, ".mcap")
     check_output(args.output, force=args.force)
+    check_speech(args)
     return _record(args)
 
 
 def _record(args: argparse.Namespace) -> int:
     from facewire.bridge.recording.errors import RecordingError
-    from facewire.runtime.capture.choose import choose_source
-    from facewire.runtime.cli.networks import fetch, make_pipeline
+    from facewire.runtime.cli.networks import make_pipeline
+    from facewire.runtime.fuse import Fusion
     from facewire.runtime.live import Live
 
-    source = choose_source(
-        args.video, rate=args.rate, loop=False, demo_photo=lambda: fetch(["demo_face"])[0], report=say
-    )
+    source, sound = choose_inputs(args)
     live = Live(source, lambda frame: recorder.offer_frame(frame), report=say)
     recorder = _make_recorder(args, live)
+    listener = Listener(args, sound, live.hear, recorder.offer_audio)
+
+    def prepare() -> FacePipeline:
+        mode: Mode = "mouth" if args.mouth == "audio" and args.mode == "auto" else args.mode
+        return make_pipeline(args, fusion=Fusion(mode, sync=args.sync), camera=source is not None)
+
     recorder.start()
     try:
-        until_interrupted(lambda: _until_done(args, live, recorder, lambda: make_pipeline(args)))
+        until_interrupted(lambda: _until_done(args, live, listener, recorder, prepare))
     finally:
+        listener.stop()
         live.stop()
         path = recorder.stop()
         if recorder.counts.frames == 0:
             path.unlink()
     if recorder.counts.frames == 0:
-        raise RecordingError(f"no picture came, so {path} was not written")
-    say(f"{path}: {recorder.counts.frames} frames, {duration_text(recorder.length_s)}{_lost(recorder)}")
+        raise RecordingError(f"no picture and no speech came, so {path} was not written")
+    sound_text = ", with sound" if recorder.counts.audio_blocks else ""
+    say(f"{path}: {recorder.counts.frames} frames, {duration_text(recorder.length_s)}{sound_text}{_lost(recorder)}")
     return 0
 
 
 def _until_done(
-    args: argparse.Namespace, live: Live, recorder: Recorder, make_pipeline: Callable[[], FacePipeline]
+    args: argparse.Namespace, live: Live, listener: Listener, recorder: Recorder, prepare: Callable[[], FacePipeline]
 ) -> int:
     """Returns when the input ends, the time is over or the disk fails. Raises the error that the input ended with."""
-    live.start(make_pipeline)
+    listener.start()
+    live.start(prepare)
     say("recording; Ctrl-C stops")
     started_s = time.perf_counter()
-    while not live.ended.wait(POLL_S) and recorder.active:
+    watched = live if live.capture is not None or listener.speak is None else listener.speak
+    while not watched.ended.wait(POLL_S) and recorder.active:
         if args.duration is not None and time.perf_counter() - started_s >= args.duration:
             return 0
-    if live.capture is not None and live.capture.error is not None and recorder.counts.frames == 0:
-        raise live.capture.error
+    if watched.capture is not None and watched.capture.error is not None and recorder.counts.frames == 0:
+        raise watched.capture.error
     return 0
 
 

@@ -35,6 +35,17 @@ def add_parser(commands: Subparsers) -> None:
         "facewire serve --open\nfacewire serve --video clip.mp4 --loop --mesh attention\n"
         "facewire serve --record takes\nfacewire serve --video none --audio speech.wav",
     )
+    add_input_options(parser)
+    add_tracking_options(parser)
+    add_speech_options(parser)
+    add_listen_options(parser)
+    add_record_options(parser)
+    add_face_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """What to watch and what to listen to."""
     parser.add_argument(
         "--video",
         metavar="SRC",
@@ -55,12 +66,6 @@ def add_parser(commands: Subparsers) -> None:
         default=60.0,
         help="pictures a second to ask the camera for (default: 60)",
     )
-    add_tracking_options(parser)
-    add_speech_options(parser)
-    add_listen_options(parser)
-    add_record_options(parser)
-    add_face_options(parser)
-    parser.set_defaults(run=run)
 
 
 def add_record_options(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +73,11 @@ def add_record_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record", metavar="DIR", type=Path, help="record takes into this folder; clients may stop and start them"
     )
+    add_device_names_option(parser)
+
+
+def add_device_names_option(parser: argparse.ArgumentParser) -> None:
+    """The user's agreement to have names of devices, which may tell who they are, in a recording."""
     parser.add_argument(
         "--keep-device-names",
         action="store_true",

@@ -61,6 +61,31 @@ def test_everything_that_is_offered_is_recorded(tmp_path: Path, frames: Frames) 
         assert session.end == {"frames": "600", "refused_frames": "0", "refused_audio": "0", "bad_frames": "0"}
 
 
+def test_sound_is_gathered_and_another_rate_does_not_end_the_take(tmp_path: Path, frames: Frames) -> None:
+    lines: list[str] = []
+    recorder, audio = Recorder(tmp_path / "a.mcap", METADATA, report=lines.append), AudioFormat(48_000)
+    recorder.start()
+    ramp = np.arange(480 * 60, dtype="<i2")
+    for block in range(50):  # half a second of 10 ms
+        first = 480 * block
+        recorder.offer_audio(AudioBlock(10_000_000 * block, first, ramp[first : first + 480].tobytes()), audio)
+    recorder.offer_audio(AudioBlock(500_000_000, 0, bytes(320)), AudioFormat(16_000))
+    recorder.offer_audio(AudioBlock(510_000_000, 160, bytes(320)), AudioFormat(16_000))
+    recorder.offer_audio(AudioBlock(520_000_000, 480 * 52, ramp[480 * 52 : 480 * 53].tobytes()), audio)  # after a gap
+    recorder.offer_frame(next(frames(1)))
+    recorder.stop()
+    assert recorder.counts.refused_audio == 2
+    assert lines == ["the microphone's rate has changed: the take goes on without sound; start a new one for it"]
+    with open_session(tmp_path / "a.mcap") as session:
+        blocks = list(session.audio_blocks())
+        sound = load_sound(session, 0, 530_000_000)
+    assert len(blocks) <= 8
+    assert blocks[-1].first_sample == 480 * 52
+    assert sound is not None
+    np.testing.assert_array_equal(sound[1][:24_000, 0], ramp[:24_000])
+    np.testing.assert_array_equal(sound[1][480 * 52 :, 0], ramp[480 * 52 : 480 * 53])
+
+
 def test_flame_is_recorded_and_landmarks_are_not(tmp_path: Path, frames: Frames) -> None:
     from facewire.bridge.frame import FlameParameters
 
@@ -204,8 +229,13 @@ def test_takes_start_and_stop_by_command(tmp_path: Path, frames: Frames) -> None
     assert ask["record_stop"]({}) == {"file": "scene 1.mcap", "frames": 60, "refused": 0}
     assert ask["record_start"]({"name": "scene 1.mcap"}) == {"file": "scene 1-2.mcap"}
     assert takes.state()["recording"]["file"] == "scene 1-2.mcap"
+    takes.offer_frame(next(frames(1)))
     finish(takes, lines.append)
     assert lines == [f"recorded {tmp_path}/deep/takes/scene 1-2.mcap"]
+    ask["record_start"]({"name": "empty"})
+    finish(takes, lines.append)
+    assert len(lines) == 1
+    assert sorted(path.name for path in takes.folder.iterdir()) == ["scene 1-2.mcap", "scene 1.mcap"]  # type: ignore[union-attr]
     with open_session(tmp_path / "deep" / "takes" / "scene 1.mcap") as session:
         assert session.frame_count == 60
         assert session.metadata.hello["rate"] == 30.0

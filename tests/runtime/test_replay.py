@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.server import LiveServer
 from facewire.runtime.clock import now_ns
-from facewire.runtime.replay import LEAD_NS, Playhead, Replay, ReplayClock
+from facewire.runtime.replay import LEAD_NS, Playhead, Replay, ReplayClock, moved
 
 MakeTake = Callable[..., Path]
 
@@ -121,6 +122,14 @@ def test_speed_moves_the_stamps_and_keeps_the_latency(make_take: MakeTake) -> No
         assert np.abs(np.diff(stamps) - 1e9 / 240).max() < 2
         assert {frame.publish_ns - frame.capture_ns for frame in taker.frames} == {9_000_000}
     assert runs[0] == runs[1]
+
+
+def test_every_time_of_a_frame_moves_with_it(frames: Callable) -> None:
+    frame = dataclasses.replace(next(frames(1)), video_ns=4_980_000_000, audio_ns=None)
+    later = moved(frame, 9, frame.publish_ns + 5)
+    assert (later.seq, later.video_ns, later.audio_ns) == (9, 4_980_000_005, None)
+    assert later.publish_ns - later.capture_ns == 9_000_000
+    assert moved(frame, 0, 3).capture_ns == 0
 
 
 def test_loops_go_on_counting_and_never_step_back(make_take: MakeTake) -> None:

@@ -164,7 +164,7 @@ def test_record_of_nothing_leaves_nothing(tmp_path: Path) -> None:
     ]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
-    assert "no picture came" in result.stderr.splitlines()[-1]
+    assert "no picture and no speech came" in result.stderr.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 
