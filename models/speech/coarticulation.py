@@ -126,6 +126,9 @@ FADE_OUT_S = dict.fromkeys(MOVEMENTS, 0.05) | {
 }
 """Time constants of the dominance before and after a phone: lips round early and part quickly."""
 
+EARLY_S = 0.008
+"""How much sooner a mouth takes its shape than the sound says; what closes the lips is part of the sound and is not."""
+
 Phone = tuple[str, float, float]
 
 
@@ -181,6 +184,8 @@ def _dominance(times_s: NDArray[np.float64], name: str, start: float, end: float
     else:
         inner = 0.2 * (end - start)
         start, end = start + inner, end - inner
+    if movement not in ("close", "press", "tuck"):
+        start, end = start - EARLY_S, end - EARLY_S
     before, after = np.maximum(0.0, start - times_s), np.maximum(0.0, times_s - end)
     faded: NDArray[np.float64] = np.exp(-before / FADE_IN_S[movement] - after / FADE_OUT_S[movement])
     return faded
