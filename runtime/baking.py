@@ -1,4 +1,4 @@
-"""Turns a video into a take: the live pipeline, picture after picture, into a session or a CSV file."""
+"""Turns a video or a recording into a take: the live pipeline, frame after frame, into a session or a CSV file."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.runtime.media_sound import read_sound
+from facewire.runtime.speak_bake import watched_frames
 
 if TYPE_CHECKING:
     from facewire.runtime.capture.file import FileSource
@@ -39,78 +40,84 @@ class BakeResult:
 
     frames: int = 0
     seen: int = 0
-    """Frames in which a face was seen."""
+    """Frames in which a face was seen, or heard."""
     length_s: float = 0.0
     sound: bool = False
 
 
-def write_take(
-    source: FileSource, pipeline: FacePipeline, output: Path, *, force: bool, progress: Callable[[int], None]
-) -> BakeResult:
-    """Track every picture of an open source and write the take that ``output``'s suffix asks for, whole or not at all.
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What a take is made of."""
+
+    path: Path
+    rate: float
+    """Frames a second."""
+    frames: Iterator[tuple[FaceFrame, int]]
+    """Each with its time in the file in nanoseconds; the session's clock begins at ``START_NS``."""
+
+
+def watched(source: FileSource, pipeline: FacePipeline) -> Footage:
+    """An open video, picture after picture."""
+    return Footage(Path(source.name), source.rate, watched_frames(source, iter(()), pipeline, start_ns=START_NS))
+
+
+def write_take(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
+    """Make every frame and write the take that ``output``'s suffix asks for, whole or not at all.
 
     Raises:
-        FacewireError: no face was seen, or ``output`` cannot be written.
+        FacewireError: no face was seen, nothing was heard, or ``output`` cannot be written.
     """
     suffix = output.suffix.lower()
     if suffix == ".csv":
-        return _write_csv(source, pipeline, output, force=force, progress=progress)
+        return _write_csv(footage, output, force=force, progress=progress)
     if suffix == ".mcap":
-        return _write_session(source, pipeline, output, force=force, progress=progress)
+        return _write_session(footage, output, force=force, progress=progress)
     from facewire.runtime.head_mesh import load_head
 
     with tempfile.TemporaryDirectory(prefix="facewire-") as folder:
         session_path = Path(folder) / f"{output.stem}.mcap"
-        result = _write_session(source, pipeline, session_path, force=False, progress=progress)
+        result = _write_session(footage, session_path, force=False, progress=progress)
         with open_session(session_path) as session:
             export(session, output, ExportOptions(load_head=load_head), force=force)
     return result
 
 
-def track_all(source: FileSource, pipeline: FacePipeline, result: BakeResult) -> Iterator[tuple[FaceFrame, int]]:
-    """Yield each picture's frame with its time in the video in nanoseconds; count in ``result``.
+def counted(footage: Footage, result: BakeResult) -> Iterator[tuple[FaceFrame, int]]:
+    """Yield each frame with its time in the file in nanoseconds; count in ``result``.
 
     Raises:
-        FacewireError: no face was seen in any.
+        FacewireError: no face was seen in any, or there is none.
     """
-    image, time_ns = None, 0
-    while (captured := source.read(image)) is not None:
-        image, time_ns = captured.image, captured.capture_ns
-        place_ns = START_NS + time_ns
-        pipeline.track(image, place_ns)
-        frame = pipeline.finish(result.frames, place_ns, place_ns, lambda: place_ns)  # noqa: B023, called at once
+    time_ns = 0
+    for frame, time_ns in footage.frames:
         result.frames += 1
         result.seen += frame.sources != "held"
         yield frame, time_ns
-    result.length_s = time_ns * 1e-9 + 1 / source.rate
+    result.length_s = time_ns * 1e-9 + 1 / footage.rate
     if result.seen == 0:
-        raise FacewireError(f"no face was seen in {source.name}, so no take of it was written")
+        raise FacewireError(f"no face was seen in {footage.path}, so no take of it was written")
 
 
-def _write_csv(
-    source: FileSource, pipeline: FacePipeline, output: Path, *, force: bool, progress: Callable[[int], None]
-) -> BakeResult:
+def _write_csv(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
     result = BakeResult()
     with replacing(output, force=force) as file, io.TextIOWrapper(file, encoding="ascii", newline="") as text:
         writer = LiveLinkCsvWriter(text)
-        for frame, time_ns in track_all(source, pipeline, result):
+        for frame, time_ns in counted(footage, result):
             writer.write(frame, time_ns)
             progress(result.frames)
     return result
 
 
-def _write_session(
-    source: FileSource, pipeline: FacePipeline, output: Path, *, force: bool, progress: Callable[[int], None]
-) -> BakeResult:
+def _write_session(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
     result, encoder = BakeResult(), Encoder()
-    hello = Greeting(rate=source.rate).message(START_NS)
-    sound = _sound_of(Path(source.name))
+    hello = Greeting(rate=footage.rate).message(START_NS)
+    sound = _sound_of(footage.path)
     metadata = SessionMetadata(time.time_ns(), START_NS, hello, origin="bake")
     writer = SessionWriter(output, metadata, audio=None if sound is None else sound[0], force=force)
     blocks = iter(()) if sound is None else sound_blocks(*sound, START_NS)
     block = next(blocks, None)
     try:
-        for frame, _ in track_all(source, pipeline, result):
+        for frame, _ in counted(footage, result):
             while sound is not None and block is not None and block.log_ns <= frame.publish_ns:
                 writer.add_audio(block, sound[0])
                 block = next(blocks, None)

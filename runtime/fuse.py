@@ -22,6 +22,8 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 RATE_PER_S = 2.0
 """Fastest change of a weight: 0.067 of a shape's range in a frame at 30 frames a second."""
+ALONE_FASTER = 10.0
+"""How much faster speech comes in where there was no camera yet: there is no hand-over to soften."""
 LEAVE_CAMERA_S, LEAVE_SPEECH_S = 0.12, 0.40
 """So long the other source has to be the better one before the mouth follows it."""
 CAMERA_GONE, CAMERA_BACK = 0.35, 0.65
@@ -93,6 +95,7 @@ class Fusion:
         self.speech_trust = 0.0
         self._camera_share = 0.0 if mode == "microphone" else 1.0
         self._camera_leads = True
+        self._camera_seen = False
         self._challenged_s = 0.0
         self._last_ns: int | None = None
 
@@ -145,7 +148,12 @@ class Fusion:
         heard = self.mode != "camera" and speech is not None
         self.video_weight = _towards(self.video_weight, 1.0 if self._camera_leads and camera > 0.0 else 0.0, most)
         speech_leads = heard and not self._camera_leads
-        self.speech_weight = _towards(self.speech_weight, self.speech_trust if speech_leads else 0.0, most)
+        # Without a camera there is nothing to go back to, and speech eases by itself where nobody speaks: weighing it
+        # by trust would only swallow the beginning of each sentence.
+        self._camera_seen = self._camera_seen or camera > 0.0
+        alone = not self._camera_seen and speech is not None and speech.snr_db >= SNR_DB[0]
+        target = (1.0 if alone else self.speech_trust) if speech_leads else 0.0
+        self.speech_weight = _towards(self.speech_weight, target, most * ALONE_FASTER if alone else most)
         self.idle_weight = _towards(self.idle_weight, 1.0 if heard else 0.0, most)
 
     def _mix(self, camera: float, now_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""``facewire bake``: video files to takes, faster than real time."""
+"""``facewire bake``: videos and recordings to takes, faster than real time."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING
 
 from facewire.bridge.errors import FacewireError
 from facewire.runtime.cli.files import Progress, duration_text, progress_bar
+from facewire.runtime.cli.speech import add_speech_options, check_speech
 from facewire.runtime.cli.usage import Subparsers, UsageError, add_tracking_options, command_parser, say
 
 if TYPE_CHECKING:
-    from facewire.runtime.capture.file import FileSource
-    from facewire.runtime.pipeline import FacePipeline
+    from facewire.runtime.speak import SpeechPipeline
 
 SUFFIXES = (".csv", ".mcap", ".anim", ".glb", ".npz", ".jsonl", ".json")
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
 """What is taken out of a folder."""
+SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma")
+"""What has no picture: speech moves the whole face."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One video and where its take goes."""
+    """One video or recording and where its take goes."""
 
     video: Path
     output: Path
@@ -35,13 +37,15 @@ def add_parser(commands: Subparsers) -> None:
     parser = command_parser(
         commands,
         "bake",
-        "turn video files into takes",
+        "turn videos and recordings into takes",
         "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
         "Face would have written, .mcap is a session (with the video's sound where facewire[media] is installed),\n"
-        "and the others are what 'facewire export' makes of one. A folder stands for the videos in it.",
-        "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap",
+        "and the others are what 'facewire export' makes of one. A folder stands for the videos in it. The face of a\n"
+        "recording (.wav, .flac, .mp3, ...) is moved by its speech; so is a video's mouth with --mouth audio.",
+        "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap\n"
+        "facewire bake speech.wav -o speech.csv",
     )
-    parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video file, or a folder of them")
+    parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of videos")
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; of several, the folder for them"
     )
@@ -52,28 +56,33 @@ def add_parser(commands: Subparsers) -> None:
         type=lambda text: text.removeprefix("."),
     )
     parser.add_argument("--force", action="store_true", help="replace takes that exist")
+    parser.add_argument(
+        "--as-live",
+        action="store_true",
+        help="stamp what speech moves when a live listener could have had it (default: at the sound it belongs to)",
+    )
     add_tracking_options(parser)
+    add_speech_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Bakes each input; a take is written whole or not at all. Raises UsageError, FacewireError and ModelError."""
     jobs = plan(args.input, args.output, args.format, force=args.force)
-    from facewire.runtime.cli.networks import make_pipeline
-
+    check_speech(args)
     if len(jobs) == 1:
-        say(bake(jobs[0], lambda: make_pipeline(args), force=args.force))
+        say(bake(jobs[0], args))
         return 0
     args.output.mkdir(exist_ok=True)
-    done = sum([_bake_of_many(job, lambda: make_pipeline(args), force=args.force) for job in jobs])
+    done = sum([_bake_of_many(job, args) for job in jobs])
     say(f"{done} of {len(jobs)} takes are in {args.output}")
     return 0 if done == len(jobs) else 1
 
 
-def _bake_of_many(job: Job, make_pipeline: Callable[[], FacePipeline], *, force: bool) -> bool:
+def _bake_of_many(job: Job, args: argparse.Namespace) -> bool:
     """Bakes one of several: a bad video must not cost the night's batch."""
     try:
-        say(bake(job, make_pipeline, force=force))
+        say(bake(job, args))
     except FacewireError as error:
         say(f"error: {error}")
         return False
@@ -121,18 +130,29 @@ def check_output(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} exists: choose another name, or replace it with --force")
 
 
-def bake(job: Job, make_pipeline: Callable[[], FacePipeline], *, force: bool) -> str:
-    """Bakes one video and returns a line about it. Raises FacewireError and ModelError."""
-    from facewire.runtime.baking import write_take
+def bake(job: Job, args: argparse.Namespace) -> str:
+    """Bakes one input and returns a line about it. Raises FacewireError and ModelError."""
+    if job.video.suffix.lower() in SOUNDS:
+        return _bake_sound(job, args)
+    from facewire.runtime.baking import START_NS, Footage, watched, write_take
     from facewire.runtime.capture.file import FileSource
+    from facewire.runtime.cli.networks import make_pipeline
+    from facewire.runtime.fuse import Fusion
+    from facewire.runtime.speak_bake import speech_ticks, watched_frames
 
     source = FileSource(job.video, paced=False)
     source.open()
     try:
-        pipeline = make_pipeline()
+        if args.mouth == "audio":
+            pipeline, speech = make_pipeline(args, fusion=Fusion("mouth")), _make_speech(args, job.video)
+            ticks = speech_ticks(job.video, speech, as_live=args.as_live)
+            frames = watched_frames(source, ticks, pipeline, start_ns=START_NS)
+            footage = Footage(job.video, source.rate, frames)
+        else:
+            footage = watched(source, make_pipeline(args))
         started_s = time.perf_counter()
         with progress_bar(job.video.name) as progress:
-            result = write_take(source, pipeline, job.output, force=force, progress=_counted(source, progress))
+            result = write_take(footage, job.output, force=args.force, progress=_counted(source.frames, progress))
     finally:
         source.close()
     speed = result.length_s / max(time.perf_counter() - started_s, 1e-9)
@@ -142,7 +162,44 @@ def bake(job: Job, make_pipeline: Callable[[], FacePipeline], *, force: bool) ->
     return f"{job.output}: {result.frames} frames, {length}{sound}, a face in {seen:.0f} %, {speed:.1f} × real time"
 
 
-def _counted(source: FileSource, progress: Progress | None) -> Callable[[int], None]:
+def _bake_sound(job: Job, args: argparse.Namespace) -> str:
+    """Bakes a recording."""
+    from facewire.runtime.baking import START_NS, Footage, write_take
+    from facewire.runtime.cli.networks import make_pipeline
+    from facewire.runtime.fuse import Fusion
+    from facewire.runtime.speak import TICK_HZ
+    from facewire.runtime.speak_bake import speech_frames
+
+    speech = _make_speech(args, job.video)
+    pipeline = make_pipeline(args, fusion=Fusion("microphone"), camera=False)
+    started_s = time.perf_counter()
+    frames = speech_frames(job.video, speech, pipeline, as_live=args.as_live, start_ns=START_NS)
+    with progress_bar(job.video.name) as progress:
+        count = round(sound_length_s(job.video) * TICK_HZ)
+        footage = Footage(job.video, TICK_HZ, frames)
+        result = write_take(footage, job.output, force=args.force, progress=_counted(count, progress))
+    speed = result.length_s / max(time.perf_counter() - started_s, 1e-9)
+    return f"{job.output}: {result.frames} frames, {duration_text(result.length_s)}, {speed:.1f} × real time"
+
+
+def _make_speech(args: argparse.Namespace, path: Path) -> SpeechPipeline:
+    """The pipeline for speech, once the file is known to have sound. Raises CaptureError and ModelError."""
+    from facewire.runtime.cli.speech import make_speech
+
+    sound_length_s(path)
+    return make_speech(args)
+
+
+def sound_length_s(path: Path) -> float:
+    """How long a file says that it is, 0 where it does not. Raises CaptureError where it has no sound."""
+    from facewire.runtime.capture.sound_file import SoundReader
+
+    reader = SoundReader(path)
+    reader.close()
+    return reader.length_s
+
+
+def _counted(count: int, progress: Progress | None) -> Callable[[int], None]:
     if progress is None:
         return lambda _: None
-    return lambda done: progress(done, max(source.frames, done))
+    return lambda done: progress(done, max(count, done))

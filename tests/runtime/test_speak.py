@@ -224,7 +224,7 @@ def write_wav(path, samples, rate=16_000, channels=1):
     return path
 
 
-def encode(path, samples, rate, codec, layout="mono", form="s16", video=False):
+def encode(path, samples, rate, codec, layout="mono", video=False):
     import av
 
     with av.open(str(path), "w") as container:
