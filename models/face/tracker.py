@@ -10,6 +10,7 @@ import numpy as np
 
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
+from facewire.models.face.anchor import Anchor
 from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork, BlendshapeStage
 from facewire.models.face.correction import CorrectedBlendshapes
 from facewire.models.face.detector import CLOSER, TURNED, WHOLE, Detection, FaceDetector, View
@@ -74,6 +75,7 @@ class FaceTracker:
         self._detector = FaceDetector(device=device, threads=threads)
         self._mesh = create_mesh(mesh, device=device, threads=threads)
         self._shapes = blendshape_stage(self._mesh, device=device, threads=threads)
+        self._anchor = Anchor(device=device, threads=threads) if mesh == "attention" else None
         with np.load(asset_path("face_geometry")) as geometry:
             vertices = geometry["vertices"]
             self._pose = HeadPose(vertices, geometry["landmark_ids"], geometry["landmark_weights"])
@@ -97,6 +99,8 @@ class FaceTracker:
         self._found_ns = 0
         self._lost_ns: int | None = None
         self._view = 0
+        if self._anchor:
+            self._anchor.reset()
 
     @property
     def following(self) -> bool:
@@ -155,6 +159,8 @@ class FaceTracker:
         self._found_ns = now_ns
         if self._smoother:
             self._smoother.reset()
+        if self._anchor:
+            self._anchor.reset()
         return self._see(image, FIND_PROBABILITY)
 
     def _best(
@@ -182,6 +188,8 @@ class FaceTracker:
         self._pose.fit(found.landmarks, width, height, found.head)
         self._gaze.measure(found.landmarks, width, height, self._pose.matrix, found.gaze)
         self._shapes.infer(found.landmarks, found.head, found.blendshapes)
+        if self._anchor:
+            self._anchor.step(image, self._region, found.head, now_ns, found.blendshapes)
         return found
 
     def _warm(self) -> None:
