@@ -16,11 +16,11 @@ from facewire.bridge.recording.track import load_track
 
 WINDOW_S = 0.025
 """Long enough to tell vowels apart, short enough to show a plosive."""
-HOP_S = 0.005
+SHORTEST_HOP_S = 0.001
 MAX_HZ = 8000.0
 RANGE_DB = 70.0
 """Between the loudest and the darkest that a spectrogram shows."""
-MAX_COLUMNS = 4000
+MAX_COLUMNS = 3000
 PIECE_COLUMNS = 500
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -81,7 +81,7 @@ def picture_sound(session: Session, part_ns: tuple[int, int]) -> SoundPicture | 
     """Return the sound as it is drawn, at most ``MAX_COLUMNS`` wide; None where the part is too short for a column."""
     stream = SoundStream(session, *part_ns)
     rate, total = stream.audio.rate, sample_count(stream.audio, *part_ns)
-    hop = max(round(HOP_S * rate), -(-total // MAX_COLUMNS))
+    hop = max(1, round(SHORTEST_HOP_S * rate), -(-total // MAX_COLUMNS))
     columns = total // hop
     if columns == 0:
         return None

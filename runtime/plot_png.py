@@ -32,6 +32,8 @@ SOURCES: dict[str, Colour] = {
     "held": (200, 200, 200),
 }
 """OpenCV's order: blue, green, red."""
+FULL_SCALES = (0.1, 0.25, 0.5, 1.0)
+"""What the top of a row may stand for: a mouth that speaks softly must be seen too."""
 TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 
@@ -99,13 +101,13 @@ def _draw_curve(image: Image, data: PlotData, name: str, curve: Float32Array, to
     _text(image, name, (12, top + CURVE // 2 + 5), 0.48)
     base = top + CURVE - 1
     cv2.line(image, (LEFT, base), (WIDTH - RIGHT, base), GRID, 1)
-    x, low, high = envelope(_columns(data, data.times_s), curve)
+    full = next((one for one in FULL_SCALES if curve.max() <= one), 1.0)
+    x, low, high = envelope(_columns(data, data.times_s), curve * np.float32((CURVE - 4) / full))
     for column, least, most in zip(x, low, high, strict=True):  # A blink of one frame must be seen in an hour.
-        cv2.line(image, (column, base - int(least * (CURVE - 4))), (column, base - int(most * (CURVE - 4))), colour, 1)
-    middle = np.stack([x, base - np.round((low + high) / 2 * (CURVE - 4)).astype(int)], axis=1)
+        cv2.line(image, (column, base - int(least)), (column, base - int(most)), colour, 1)
+    middle = np.stack([x, base - np.round((low + high) / 2).astype(int)], axis=1)
     cv2.polylines(image, [middle.astype(np.int32)], False, colour, 1, cv2.LINE_AA)
-    most = float(curve.max())
-    _text(image, f"{most:.2f}", (LEFT - 38, top + 12), 0.36)
+    _text(image, f"{full:g}", (LEFT - 38, top + 12), 0.36)
 
 
 def envelope(
