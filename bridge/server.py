@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from facewire.bridge.access import AccessPolicy, is_loopback, is_wildcard
@@ -20,6 +21,7 @@ from facewire.bridge.hub import FanoutCounts
 from facewire.bridge.protocol import Greeting
 
 SPARE_FILES = 256
+TURN_S = 0.0005
 
 
 class LiveServer:
@@ -88,6 +90,16 @@ class LiveServer:
         if idle and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # The loop is closed: stopped meanwhile.
                 self._loop.call_soon_threadsafe(self._send_newest)
+
+    def publish_every(self, frame: FaceFrame, timeout_s: float = 1.0) -> None:
+        """Publish a frame once the one before it is on its way, from the only thread that publishes: none is overtaken.
+
+        For replays, whose frames can wait a moment. After ``timeout_s`` it hands over the newest as ``publish`` does.
+        """
+        give_up_s = time.monotonic() + timeout_s
+        while self._slot is not None and time.monotonic() < give_up_s:
+            time.sleep(TURN_S)
+        self.publish(frame)
 
     def wants(self, stream: str) -> bool:
         """Whether anybody is subscribed to ``stream`` now; cheap, from any thread."""

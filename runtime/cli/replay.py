@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
+    from facewire.bridge.codec import DEFAULT_STREAMS
     from facewire.bridge.protocol import Greeting
     from facewire.bridge.recording.cut import TimeRange
     from facewire.bridge.recording.reader import open_session
@@ -61,13 +62,17 @@ def _replay(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         session = stack.enter_context(open_session(args.input)).require_frames()
         part_ns = TimeRange(args.start, args.end).resolve_ns(session)
+        first = next(session.frames(part_ns[0]))[1]
+        streams = (*DEFAULT_STREAMS, "flame") if first.flame is not None else DEFAULT_STREAMS
         rate = float(session.metadata.hello.get("rate") or 0.0)
-        replay = Replay(session, lambda frame: server.publish(frame), part_ns=part_ns, speed=args.speed, loop=args.loop)
+        replay = Replay(
+            session, lambda frame: server.publish_every(frame), part_ns=part_ns, speed=args.speed, loop=args.loop
+        )
         stack.callback(replay.stop)
         server = LiveServer(
             server_config(args),
             clock_ns=replay.clock,
-            greeting=Greeting(rate=rate),
+            greeting=Greeting(rate=rate, streams=streams),
             commands=replay.commands,
             status=replay.status,
         )

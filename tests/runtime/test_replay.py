@@ -230,7 +230,7 @@ def test_a_damaged_file_ends_the_replay_with_its_reason(make_take: MakeTake) -> 
 
 
 def test_clients_get_a_replay_as_if_it_were_live(make_take: MakeTake) -> None:
-    replay = Replay(open_session(make_take(seconds=2)), lambda frame: server.publish(frame))
+    replay = Replay(open_session(make_take(seconds=2)), lambda frame: server.publish_every(frame))
     server = LiveServer(ServerConfig(port=0), clock_ns=replay.clock, commands=replay.commands, status=replay.status)
     with server, connect_blocking(server.url, buffer=256) as client:
         with pytest.raises(TimeoutError):
@@ -243,3 +243,20 @@ def test_clients_get_a_replay_as_if_it_were_live(make_take: MakeTake) -> None:
     replay.stop()
     assert all(frame is not None for frame in frames)
     assert [frame.seq for frame in frames if frame is not None] == list(range(100))
+
+
+def test_a_burst_overtakes_nothing(tmp_path: Path, frames: Callable) -> None:
+    """Frames that are due at once, as after a hiccup of the machine: every one reaches the subscriber."""
+    from facewire.bridge.recording.layout import SessionMetadata
+    from facewire.bridge.recording.writer import SessionWriter
+
+    writer = SessionWriter(tmp_path / "burst.mcap", SessionMetadata(0, 0))
+    for frame in frames(300):
+        writer.add_frame(Encoder().frame(frame), frame.seq, 10**9 + frame.seq // 50)
+    replay = Replay(open_session(writer.finish()), lambda frame: server.publish_every(frame))
+    server = LiveServer(ServerConfig(port=0), clock_ns=replay.clock)
+    with server:
+        replay.start()
+        assert replay.ended.wait(20)
+        assert (server.counts.published, server.counts.overtaken) == (300, 0)
+    replay.stop()
