@@ -11,6 +11,7 @@ CONTENT_TYPES = {
     "css": "text/css; charset=utf-8",
     "svg": "image/svg+xml",
     "json": "application/json",
+    "bin": "application/octet-stream",
 }
 
 HEADERS = {

@@ -25,6 +25,7 @@ from facewire.runtime.calibration import (
     derive_shapes,
     indices,
     map_ranges,
+    take_network,
 )
 from facewire.runtime.geometry import LID_LEFT, MEASURES, FaceMeasures
 from facewire.runtime.silent import SilentLearner
@@ -124,7 +125,7 @@ class Calibrator:
             if self.silent:
                 self._learner.step(self.raw, self._measures.values, own, now_ns)
         else:  # no geometry to go by: the network's word
-            self.raw[:] = face.blendshapes
+            take_network(face.blendshapes, self.raw)
             map_ranges(self.raw, own.neutral, own.spread, own.top, own.gain, found.blendshapes)
         np.subtract(face.gaze, own.gaze, out=found.gaze)
         return found
@@ -135,10 +136,11 @@ class Calibrator:
         landmarks = np.zeros((478, 3), np.float32)
         landmarks[263, 0] = 100.0
         face = CalibratedFace(0.0, landmarks, shapes, head, np.zeros(4, np.float32))
-        trial = Calibrator(silent=True)
-        for now_ns in (0, 10_000_000_000):
-            trial.step(face, now_ns)
-        trial.calibration.neutral_known = False
+        trial = Calibrator(Calibration(measures_known=True), silent=True)
+        for i in range(60):  # beyond the learner's time of grace
+            trial.step(face, i * 100_000_000)
+        trial.calibration.measures_known = False
+        trial.step(face, 6_000_000_000)
 
     def sample(self, face: Face) -> Sample | None:
         """Returns what a capture needs of a face; None where its landmarks are worth nothing."""
@@ -148,7 +150,10 @@ class Calibrator:
 
     def _apply(self, face: Face, own: Calibration) -> None:
         measures, shapes = self._measures.values, self._face.blendshapes
-        derive_shapes(face.blendshapes, measures, own.measures, self.raw)
+        if own.measures_known:
+            derive_shapes(face.blendshapes, measures, own.measures, self.raw)
+        else:
+            take_network(face.blendshapes, self.raw)
         map_ranges(self.raw, own.neutral, own.spread, own.top, own.gain, shapes)
         start = own.neutral[BLINK] + own.spread[BLINK]
         np.divide(self.raw[BLINK] - start, np.maximum(own.top[BLINK] - start, 0.1), out=self._blink)
@@ -183,7 +188,7 @@ def calibrate_neutral(samples: list[Sample], pictures: int, own: Calibration) ->
     new.neutral[BLINK] = np.minimum(new.neutral[BLINK], 0.35)
     new.top[BLINK] = np.maximum(new.top[BLINK], new.neutral[BLINK] + 0.3)
     new.gaze[:] = np.median([sample.gaze for sample in samples], axis=0)
-    new.neutral_known = True
+    new.measures_known = new.neutral_known = True
     return new
 
 

@@ -91,6 +91,8 @@ class Calibration:
     """[2], left and right: share of the neutral opening at which the eye is closed."""
     gaze: Float32Array = field(default_factory=lambda: np.zeros(4, np.float32))
     """[4], where the eyes seem to look, in radians, when they look straight on."""
+    measures_known: bool = False
+    """Whether ``measures`` are this person's; until then shapes that rest on them are the network's, nearly dead."""
     neutral_known: bool = False
     """Whether rest was shown; what is learned while streaming then only widens ranges."""
 
@@ -100,8 +102,9 @@ class Calibration:
 
     def copy(self) -> Calibration:
         """Returns one that shares nothing with this."""
-        arrays = {name: np.array(getattr(self, name)) for name in self.__slots__ if name != "neutral_known"}
-        copied = Calibration(**arrays, neutral_known=True)
+        flags = ("measures_known", "neutral_known")
+        arrays = {name: np.array(getattr(self, name)) for name in self.__slots__ if name not in flags}
+        copied = Calibration(**arrays, measures_known=self.measures_known, neutral_known=True)
         copied.neutral_known = self.neutral_known
         return copied
 
@@ -112,10 +115,21 @@ def clip01(value):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def derive_shapes(network, measures, rest, raw):  # type: ignore[no-untyped-def]
-    """Writes ``raw`` [52]: the network's values with the dead shapes from ``measures`` against ``rest`` (both [10])."""
+def math_finite(value):  # type: ignore[no-untyped-def]
+    return abs(value) < 1e6
+
+
+@_kernel
+def take_network(network, raw):  # type: ignore[no-untyped-def]
+    """Writes ``raw`` [52]: the network's values within 0..1, and 0 for what is no number."""
     for i in range(raw.shape[0]):
         raw[i] = clip01(network[i]) if math_finite(network[i]) else 0.0
+
+
+@_kernel
+def derive_shapes(network, measures, rest, raw):  # type: ignore[no-untyped-def]
+    """Writes ``raw`` [52]: the network's values with the dead shapes from ``measures`` against ``rest`` (both [10])."""
+    take_network(network, raw)
     for side in range(2):
         smile = raw[_SMILE_LEFT if side == 0 else _SMILE_RIGHT]
         wide = measures[LID_LEFT + side] / max(rest[LID_LEFT + side], 0.02) - 1.0
@@ -131,11 +145,6 @@ def derive_shapes(network, measures, rest, raw):  # type: ignore[no-untyped-def]
     moved = measures[JAW_SIDE] - rest[JAW_SIDE]
     raw[_JAW_LEFT] = max(raw[_JAW_LEFT], clip01((moved - _SIDE_DEAD) / _SIDE_FULL))
     raw[_JAW_RIGHT] = max(raw[_JAW_RIGHT], clip01((-moved - _SIDE_DEAD) / _SIDE_FULL))
-
-
-@_kernel
-def math_finite(value):  # type: ignore[no-untyped-def]
-    return abs(value) < 1e6
 
 
 @_kernel

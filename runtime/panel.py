@@ -283,7 +283,7 @@ class Panel:
         """Looks at the face for a moment: at rest, or in a pose."""
         only(args, "pose")
         pose = args.get("pose", "neutral")
-        if pose != "neutral" and pose not in POSES:
+        if not isinstance(pose, str) or (pose != "neutral" and pose not in POSES):
             raise CommandError(f"pose is one of neutral, {', '.join(POSES)}")
         sampling = Sampling(NEUTRAL_S if pose == "neutral" else POSE_S)
 

@@ -140,6 +140,7 @@ def compose(profile: Profile) -> dict[str, Any]:
         "name": profile.name,
         "camera": profile.camera,
         "neutral_known": own.neutral_known,
+        "measures_known": own.measures_known,
         "gaze_rad": [_number(value) for value in own.gaze],
         "lid_shut": {"left": _number(own.lid_shut[0]), "right": _number(own.lid_shut[1])},
         "smoothing": profile.smoothing,
@@ -159,7 +160,9 @@ def parse(data: Mapping[str, Any], name: str, camera: str) -> Profile:
         raise ValueError("it has no version")
     if version > VERSION:
         raise ValueError(f"a newer Facewire wrote it (version {version})")
-    own = Calibration(neutral_known=data.get("neutral_known") is True)
+    own = Calibration(
+        neutral_known=data.get("neutral_known") is True, measures_known=data.get("measures_known") is True
+    )
     for key, value in _table(data, "measures").items():
         if key in MEASURES:
             own.measures[MEASURES.index(key)] = _within(value, -2.0, 2.0, key)

@@ -23,6 +23,8 @@ FORGET_S = (40.0, 900.0)
 """Time constants with which an extreme is forgotten: at first, and once a face has been seen for long."""
 GRACE_S = 3.0
 """So long after the first sight of a face nothing is learned: it may still be coming into view."""
+MEASURED_S = 15.0
+"""After so long the geometry of rest is known well enough to tell a sneer from a nose."""
 LEAST_RANGE = 0.35
 """No range shrinks below this share of ``PRIOR_TOP`` above rest, however still a face keeps."""
 MOST_REST = 0.6
@@ -73,7 +75,7 @@ class SilentLearner:
     def __init__(self) -> None:
         self._recent = np.zeros((HISTORY, len(BLENDSHAPES)), np.float32)
         self._recent_measures = np.zeros((HISTORY, len(MEASURES)), np.float32)
-        self._next, self._seen_s = 0, 0.0
+        self._next, self._seen_s, self._first = 0, 0.0, True
         self._last_ns: int | None = None
         self._median = np.zeros(len(BLENDSHAPES), np.float32)
         self._median_measures = np.zeros(len(MEASURES), np.float32)
@@ -91,10 +93,16 @@ class SilentLearner:
         self._last_ns, self._seen_s = now_ns, self._seen_s + passed_s
         if self._seen_s > GRACE_S:
             self._learn(own, passed_s)
+        if self._seen_s > MEASURED_S:
+            own.measures_known = True
 
     def _learn(self, own: Calibration, passed_s: float) -> None:
         middle(self._recent, self._median)
         middle(self._recent_measures, self._median_measures)
+        if not own.measures_known and self._first:
+            self._first = False
+            others = np.arange(len(MEASURES)) > LID_RIGHT  # lids may be in a blink, and people differ little there
+            own.measures[others] = self._median_measures[others]
         lids = own.neutral[BLINK], own.top[BLINK]
         if not own.neutral_known:
             _walk(self._median, _QUANTILE, own.neutral, REST_STEP_PER_S * passed_s)

@@ -17,6 +17,9 @@ from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.writer import SessionWriter
 
+pytest_plugins = ["browser"]
+"""``tests/browser.py``."""
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:

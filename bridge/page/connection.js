@@ -15,7 +15,7 @@ export function liveAddress(location) {
   return `${scheme}//${location.host}/v1/live${token ? `?token=${encodeURIComponent(token)}` : ""}`;
 }
 
-/** Calls `on.frame`, `on.hello`, `on.status`, `on.error` with messages and `on.state` with "connecting", "live" or "gone". */
+/** Calls `on.frame`, `on.hello`, `on.status`, `on.preview`, `on.error` with messages and `on.state` with "connecting", "live" or "gone". */
 export class Connection {
   #attempts = 0;
   #samples = [];
@@ -23,6 +23,7 @@ export class Connection {
   #lastSeq = null;
   #nextCommand = 1;
   #results = new Map();
+  #wanted = null;
 
   constructor(address, on) {
     this.address = address;
@@ -43,6 +44,13 @@ export class Connection {
     });
   }
 
+  /** Ask for these streams from now on, over reconnections too. */
+  subscribe(streams, maxRate = null) {
+    this.#wanted = { type: "subscribe", streams, ...(maxRate && { max_rate: maxRate }) };
+    this.#lastSeq = null;
+    this.#send(this.#wanted);
+  }
+
   #open() {
     this.on.state("connecting");
     const socket = (this.socket = new WebSocket(this.address, "facewire.v1"));
@@ -50,6 +58,7 @@ export class Connection {
     this.#heard = performance.now();
     socket.onopen = () => {
       this.#samples = [];
+      if (this.#wanted) this.#send(this.#wanted);
       for (const ms of [0, 100, 200, 300]) setTimeout(() => this.#ping(), ms);
     };
     socket.onmessage = (event) => {
@@ -99,6 +108,8 @@ export class Connection {
         return this.#pong(message);
       case "status":
         return this.on.status(message);
+      case "preview":
+        return this.on.preview?.(message);
       case "result":
         return this.#settle(message);
       case "error":

@@ -1,41 +1,47 @@
-// The page: it draws the newest frame at the screen's pace and its figures twice a second.
+// The page: it draws the newest frame at the screen's pace, its figures twice a second, and sends what a person chooses.
 
+import { makeAvatar } from "./avatar.js";
+import { CalibrationPart } from "./calibration.js";
+import { CameraView } from "./camera.js";
 import { Connection, liveAddress } from "./connection.js";
-import { angles, drawHead } from "./head.js";
+import { Controls } from "./controls.js";
+import { angles } from "./head.js";
 import { floats } from "./msgpack.js";
+import { Plots } from "./plots.js";
+import { Shapes } from "./shapes.js";
+import { TakesPart } from "./takes.js";
+import { copyAddress, element, fitCanvas, show, showLevel, showProblems } from "./widgets.js";
 
 const STATES = { connecting: "connecting", live: "connected", gone: "no connection: trying again" };
-const element = (id) => document.getElementById(id);
-const show = (id, value) => (element(id).textContent = value);
+const SOURCES = { video: "camera", audio: "microphone", both: "both", held: "nothing: at rest" };
+const BASE = ["blendshapes", "head", "gaze", "raw"];
+const PICTURE = [...BASE, "landmarks", "preview"];
+const options = new URLSearchParams(location.search);
+const avatarOnly = options.get("view") === "avatar";
 
-let names = [];
-let bars = [];
 let newest = null;
 let drawn = null;
+let avatar = null;
+let looking = false;
+let names = [];
 const arrivals = [];
+const flip = (avatarOnly ? options.get("mirror") === "1" : true) ? -1 : 1;
 
-function makeBars() {
-  const items = names.map((name) => {
-    const item = document.createElement("li");
-    const [label, track, bar, value] = ["span", "div", "div", "output"].map((tag) => document.createElement(tag));
-    label.textContent = name;
-    track.className = "track";
-    bar.className = "bar";
-    track.append(bar);
-    item.append(label, track, value);
-    return { item, bar, value };
-  });
-  bars = items;
-  element("shapes").replaceChildren(...items.map(({ item }) => item));
+function subscribe() {
+  if (avatarOnly) return connection.subscribe(["blendshapes", "head"]);
+  if (document.hidden) return connection.subscribe([], 1);
+  connection.subscribe(looking ? PICTURE : BASE);
 }
 
 function draw() {
   requestAnimationFrame(draw);
-  if (newest === null || newest === drawn) return;
+  const resized = fitCanvas(element("head"));
+  if (newest === null || (newest === drawn && !resized)) return;
   drawn = newest;
-  const shapes = drawn.blendshapes && floats(drawn.blendshapes);
-  shapes?.forEach((value, i) => (bars[i].bar.style.transform = `scaleX(${Math.min(1, Math.max(0, value))})`));
-  if (drawn.head && drawn.gaze) drawHead(element("head"), floats(drawn.head), floats(drawn.gaze));
+  if (!drawn.blendshapes) return;
+  const values = floats(drawn.blendshapes);
+  if (!avatarOnly) shapes.draw(values, drawn.raw && floats(drawn.raw));
+  if (avatar && drawn.head) avatar.draw(values, floats(drawn.head), flip);
 }
 
 function showFigures() {
@@ -46,9 +52,9 @@ function showFigures() {
   show("missed", connection.missed);
   show("latency", connection.latencyMs === null ? "–" : `${connection.latencyMs.toFixed(1)} ms`);
   if (newest === null) return;
-  show("sources", newest.sources);
+  show("sources", SOURCES[newest.sources] ?? newest.sources);
   show("confidence", newest.confidence.toFixed(2));
-  if (newest.blendshapes) floats(newest.blendshapes).forEach((value, i) => (bars[i].value.textContent = value.toFixed(2)));
+  if (newest.blendshapes) shapes.write(floats(newest.blendshapes));
   if (newest.head) showPose(floats(newest.head));
 }
 
@@ -56,42 +62,86 @@ function showPose(head) {
   const { yaw, pitch, roll } = angles(head);
   // Turning about +x looks down; people count looking up as positive, as the gaze does.
   for (const [id, value] of Object.entries({ yaw, pitch: -pitch, roll })) show(id, `${value.toFixed(0)}°`);
-  show("x", `${(head[4] * 100).toFixed(1)} cm`);
-  show("y", `${(head[5] * 100).toFixed(1)} cm`);
   show("z", `${(-head[6] * 100).toFixed(1)} cm`);
 }
 
-function showProblem(text) {
-  element("problem").hidden = !text;
-  show("problem", text ?? "");
+async function startAvatar() {
+  if (avatar) return;
+  try {
+    avatar = await makeAvatar(element("head"), names);
+  } catch (error) {
+    console.info(`no 3D head: ${error.message}`);
+    element("no-webgl").hidden = avatarOnly;
+    element("head").hidden = true;
+  }
 }
+
+const camera = new CameraView(element("camera"));
+const plots = new Plots(element("plots"));
 
 const connection = new Connection(liveAddress(location), {
   state(state) {
     element("state").dataset.state = state;
     show("state", STATES[state]);
-    if (state === "gone") showProblem("The server is gone or refuses this page. Is it running, and is the token in the address right?");
-    if (state === "live") showProblem(null);
+    if (state === "gone") showProblems(["The server is gone or refuses this page. Is it running, and is the token in the address right?"]);
+    if (state === "live") {
+      showProblems([]);
+      controls.refresh();
+      takes.refresh();
+    }
   },
   hello(message) {
     names = message.blendshapes;
-    makeBars();
+    shapes.make(names);
     show("server", `${message.server}, session ${message.session}`);
+    startAvatar();
   },
   frame(message) {
     newest = message;
     arrivals.push(performance.now());
+    if (looking) camera.frame(message);
   },
+  preview: (message) => looking && camera.preview(message),
   status(message) {
     show("subscribers", message.subscribers);
-    const broken = Object.values(message.devices ?? {}).filter((device) => device?.error);
-    showProblem(broken.map((device) => device.error).join(" ") || null);
+    plots.add(message);
+    controls.status(message);
+    takes.status(message);
+    showLevel(message.devices?.audio);
+    showProblems(message.problems ?? Object.values(message.devices ?? {}).flatMap((device) => device?.error ?? []));
   },
-  error(message) {
-    showProblem(message.message);
-  },
+  error: (message) => showProblems([message.message]),
 });
 
+const controls = new Controls(connection, (state) => {
+  shapes.showGains(state.gains);
+  calibration.show(state);
+});
+const shapes = new Shapes(element("shapes"), (name, factor) => controls.set({ gain: { [name]: factor } }));
+const calibration = new CalibrationPart(connection, controls);
+const takes = new TakesPart(connection);
+
+function look(on) {
+  looking = on;
+  element("look").setAttribute("aria-pressed", on);
+  show("look", on ? "Hide the picture" : "Show the picture");
+  element("camera-hint").hidden = on;
+  camera.on = on;
+  if (!on) camera.clear();
+  localStorage.setItem("facewire-look", on ? "1" : "");
+  subscribe();
+}
+
+element("look").addEventListener("click", () => look(!looking));
+element("copy").addEventListener("click", () => copyAddress(connection));
+document.addEventListener("visibilitychange", subscribe);
+document.body.classList.toggle("avatar", avatarOnly);
+if (options.get("background") === "transparent") document.documentElement.classList.add("transparent");
 show("address", connection.address.split("?")[0]); // Not the token: this page may be on a stream.
-setInterval(showFigures, 500);
+show("obs", `${location.origin}/?view=avatar&background=transparent`);
+if (avatarOnly) subscribe();
+else {
+  look(localStorage.getItem("facewire-look") === "1");
+  setInterval(showFigures, 500);
+}
 requestAnimationFrame(draw);

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from facewire.bridge.codec import DEFAULT_STREAMS
 from facewire.runtime.cli.networks import tracker_factory
 from facewire.runtime.cli.speech import make_source
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from facewire.runtime.panel import Panel
 
 
-PANEL_STREAMS = (*DEFAULT_STREAMS, "landmarks", "raw", "preview")
+PANEL_STREAMS = ("blendshapes", "head", "gaze", "landmarks", "raw", "preview")
 """Streams that a run with a panel gives."""
 
 

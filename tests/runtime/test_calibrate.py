@@ -319,3 +319,14 @@ def test_a_step_keeps_nothing(make):
     held = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert held < 2000
+
+
+def test_before_a_face_is_known_no_shape_comes_from_its_geometry(make):
+    """Noses and cheeks differ more between people than a sneer moves them."""
+    other = [(i, [0, 0.5, 0]) for side in WINGS for i in side]
+    calibrator = Calibrator(silent=True)
+    shapes = stream(calibrator, [make(moved=other)] * 1200)  # forty seconds of a short nose
+    assert shapes[:, BLENDSHAPE_INDEX["noseSneerLeft"]].max() < 0.05
+    assert calibrator.calibration.measures_known
+    sneer = [(i, [0, 0.9, 0]) for side in WINGS for i in side]
+    assert stream(calibrator, [make(moved=sneer)] * 5, 1200)[-1, BLENDSHAPE_INDEX["noseSneerLeft"]] > 0.4

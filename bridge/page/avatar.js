@@ -1,0 +1,152 @@
+// The open head in WebGL, moved by 52 shapes. The mesh is `head.bin` (models/head/export_page.py writes it).
+
+import { matrix } from "./head.js";
+
+const VERTEX = `
+  attribute vec3 position, normal, colour;
+  attribute float shine;
+  uniform mat3 turn; uniform vec3 place; uniform vec2 zoom; uniform float flip;
+  varying vec3 n, c, at; varying float s;
+  void main() {
+    at = turn * position + place;
+    n = turn * normal; c = colour; s = shine;
+    float depth = ${(1.15).toFixed(2)} - at.z;
+    gl_Position = vec4(flip * at.x * zoom.x, at.y * zoom.y, (depth - 0.5) * 0.5 * depth, depth);
+  }`;
+const FRAGMENT = `
+  precision mediump float;
+  varying vec3 n, c, at; varying float s;
+  void main() {
+    vec3 normal = normalize(n), eye = normalize(vec3(0.0, 0.0, 1.15) - at);
+    vec3 key = normalize(vec3(0.5, 0.7, 0.8)), fill = normalize(vec3(-0.8, 0.1, 0.5));
+    float lit = 0.75 * max((dot(normal, key) + 0.25) / 1.25, 0.0) + 0.25 * max(dot(normal, fill), 0.0);
+    float sky = 0.22 + 0.10 * normal.y;
+    float rim = 0.18 * pow(1.0 - max(dot(normal, eye), 0.0), 3.0);
+    float spark = s * pow(max(dot(normal, normalize(key + eye)), 0.0), 40.0);
+    gl_FragColor = vec4(pow(c * (lit + sky) + rim * vec3(0.8, 0.9, 1.0) * 0.3 + spark, vec3(0.4545)), 1.0);
+  }`;
+
+/** Fetch and unpack the head: positions, triangles, colours, and each shape's vertices and moves. */
+export async function loadHead(url = "head.bin") {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`the head is not there: ${answer.status}`);
+  const bytes = await answer.arrayBuffer();
+  const length = new DataView(bytes).getUint32(0, true);
+  const about = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
+  const part = (Type, [start, count]) => new Type(bytes, 4 + length + start, count);
+  const positions = Float32Array.from(part(Int16Array, about.positions), (v) => v * about.unit_m);
+  const shapes = about.shapes.map(({ name, step_m, vertices, moves }) => ({
+    name, step: step_m, vertices: part(Uint16Array, vertices), moves: part(Int8Array, moves),
+  }));
+  return { positions, triangles: part(Uint16Array, about.triangles), materials: about.materials, shapes };
+}
+
+/** Draws the head on `canvas`. `makeAvatar` throws where there is no WebGL. */
+class Avatar {
+  constructor(gl, head, names) {
+    this.gl = gl;
+    this.head = head;
+    this.order = head.shapes.map(({ name }) => names.indexOf(name));
+    this.positions = head.positions.slice();
+    this.normals = new Float32Array(head.positions.length);
+    this.program = makeProgram(gl);
+    gl.useProgram(this.program);
+    this.attribute("colour", 3, colours(head, (material) => material.colour));
+    this.attribute("shine", 1, colours(head, (material) => [material.shine]));
+    this.moving = { position: this.attribute("position", 3, this.positions), normal: this.attribute("normal", 3, this.normals) };
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, head.triangles, gl.STATIC_DRAW);
+    gl.enable(gl.DEPTH_TEST);
+    gl.clearColor(0, 0, 0, 0);
+  }
+
+  attribute(name, size, data) {
+    const { gl } = this;
+    const buffer = gl.createBuffer();
+    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);
+    const place = gl.getAttribLocation(this.program, name);
+    gl.enableVertexAttribArray(place);
+    gl.vertexAttribPointer(place, size, gl.FLOAT, false, 0, 0);
+    return buffer;
+  }
+
+  /** Move the head to 52 `weights` and the pose `head` [7]; mirrored where `flip` is -1. */
+  draw(weights, head, flip) {
+    const { gl, positions } = this;
+    positions.set(this.head.positions);
+    this.head.shapes.forEach((shape, i) => addShape(positions, shape, weights[this.order[i]] ?? 0));
+    findNormals(positions, this.head.triangles, this.normals);
+    for (const [name, data] of [["position", positions], ["normal", this.normals]]) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.moving[name]);
+      gl.bufferSubData(gl.ARRAY_BUFFER, 0, data);
+    }
+    const { width, height } = gl.canvas;
+    gl.viewport(0, 0, width, height);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    const zoom = 7.6 * Math.min(1, width / height);
+    const uniform = (name) => gl.getUniformLocation(this.program, name);
+    gl.uniformMatrix3fv(uniform("turn"), false, matrix(head.slice(0, 4)));
+    gl.uniform3f(uniform("place"), 0, -0.018, -0.03);
+    gl.uniform2f(uniform("zoom"), (zoom * height) / width, zoom);
+    gl.uniform1f(uniform("flip"), flip);
+    gl.drawElements(gl.TRIANGLES, this.head.triangles.length, gl.UNSIGNED_SHORT, 0);
+  }
+}
+
+/** Return an avatar on `canvas` whose shapes come in the order of `names`. */
+export async function makeAvatar(canvas, names) {
+  const gl = canvas.getContext("webgl", { alpha: true, antialias: true, premultipliedAlpha: true });
+  if (!gl) throw new Error("no WebGL");
+  return new Avatar(gl, await loadHead(), names);
+}
+
+function makeProgram(gl) {
+  const program = gl.createProgram();
+  for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+    const shader = gl.createShader(type);
+    gl.shaderSource(shader, source);
+    gl.compileShader(shader);
+    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
+    gl.attachShader(program, shader);
+  }
+  gl.linkProgram(program);
+  return program;
+}
+
+function addShape(positions, { step, vertices, moves }, weight) {
+  if (weight < 0.002) return;
+  const scale = step * Math.min(weight, 1);
+  for (let i = 0; i < vertices.length; i++) {
+    const to = 3 * vertices[i];
+    positions[to] += scale * moves[3 * i];
+    positions[to + 1] += scale * moves[3 * i + 1];
+    positions[to + 2] += scale * moves[3 * i + 2];
+  }
+}
+
+/** Write each vertex's normal: the sum of its triangles', each as long as the triangle is large. */
+function findNormals(p, triangles, normals) {
+  normals.fill(0);
+  for (let t = 0; t < triangles.length; t += 3) {
+    const [a, b, c] = [3 * triangles[t], 3 * triangles[t + 1], 3 * triangles[t + 2]];
+    const ux = p[b] - p[a], uy = p[b + 1] - p[a + 1], uz = p[b + 2] - p[a + 2];
+    const vx = p[c] - p[a], vy = p[c + 1] - p[a + 1], vz = p[c + 2] - p[a + 2];
+    const x = uy * vz - uz * vy, y = uz * vx - ux * vz, z = ux * vy - uy * vx;
+    for (const i of [a, b, c]) {
+      normals[i] += x;
+      normals[i + 1] += y;
+      normals[i + 2] += z;
+    }
+  }
+}
+
+function colours(head, value) {
+  const size = value(head.materials[0]).length;
+  const result = new Float32Array((head.positions.length / 3) * size);
+  for (const material of head.materials) {
+    const [first, count] = material.triangles;
+    for (const vertex of head.triangles.subarray(3 * first, 3 * (first + count))) result.set(value(material), size * vertex);
+  }
+  return result;
+}

@@ -1,0 +1,82 @@
+// Devices, mirror, mode and smoothing: what the server says is shown, what a person chooses is sent as a command.
+
+import { busy, element, fillSelect } from "./widgets.js";
+
+const MODES = { auto: "whoever can be trusted", camera: "the camera only", microphone: "the microphone only", mouth: "camera, mouth by microphone" };
+const REGION_NAMES = { head_turn: "head's turn", head_move: "head's place" };
+
+/** Keeps the server's settings; `onState` is called with each new one. */
+export class Controls {
+  constructor(connection, onState) {
+    this.connection = connection;
+    this.onState = onState;
+    this.revision = null;
+    this.state = null;
+    this.#listen();
+  }
+
+  /** Ask the server what holds. A server without settings (a replay) hides what needs them. */
+  async refresh() {
+    try {
+      this.#show(await this.connection.command("state"), await this.connection.command("devices"));
+    } catch (error) {
+      document.body.classList.toggle("no-panel", /unknown command/.test(error.message));
+      if (/being loaded/.test(error.message)) setTimeout(() => this.refresh(), 500);
+    }
+  }
+
+  /** Refresh where the status says that somebody has changed something. */
+  status(message) {
+    if (message.revision !== undefined && message.revision !== this.revision) this.refresh();
+  }
+
+  /** Send settings; what went wrong is shown, and the page goes back to what holds. */
+  set(args) {
+    return this.#send(() => this.connection.command("set", args));
+  }
+
+  #send(work) {
+    const button = document.createElement("button"); // Nothing to disable: a choice may be changed at once.
+    return busy(button, element("drive-result"), work).then(() => this.refresh());
+  }
+
+  #listen() {
+    const on = (id, act) => element(id).addEventListener("change", (event) => act(event.target));
+    const choose = (name) => (select) => this.#send(async () => void (await this.connection.command("choose", { [name]: select.value })));
+    for (const name of ["video", "audio", "mesh"]) on(name, choose(name));
+    for (const name of ["mirror", "sync", "silent"]) on(name, (box) => this.set({ [name]: box.checked }));
+    on("mode", (select) => this.set({ mode: select.value }));
+  }
+
+  #show(state, devices) {
+    document.body.classList.remove("no-panel");
+    this.state = state;
+    this.revision = state.revision;
+    fillSelect(element("video"), devices.video, state.video);
+    const silence = state.audio === null ? [{ id: "", name: devices.audio.length ? "none" : "none found" }] : [];
+    const heard = devices.audio.find(({ name }) => state.audio?.includes(name));
+    fillSelect(element("audio"), [...silence, ...devices.audio], heard ? heard.id : (state.audio ?? ""));
+    element("audio").disabled = devices.audio.length === 0;
+    fillSelect(element("mesh"), state.meshes.map((id) => ({ id, name: id })), state.mesh);
+    fillSelect(element("mode"), state.modes.map((id) => ({ id, name: MODES[id] ?? id })), state.mode);
+    for (const name of ["mirror", "sync", "silent"]) element(name).checked = state[name];
+    this.#showRegions(state);
+    this.onState(state);
+  }
+
+  #showRegions({ regions, levels }) {
+    const box = element("regions");
+    for (const [region, level] of Object.entries(regions)) {
+      let select = box.querySelector(`[data-region="${region}"]`);
+      if (!select) {
+        select = document.createElement("select");
+        select.dataset.region = region;
+        select.addEventListener("change", () => this.set({ smoothing: { [region]: select.value } }));
+        const label = document.createElement("label");
+        label.append(`${REGION_NAMES[region] ?? region} `, select);
+        box.append(label);
+      }
+      fillSelect(select, levels.map((id) => ({ id, name: id })), level);
+    }
+  }
+}
