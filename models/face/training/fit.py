@@ -23,7 +23,7 @@ class FitConfig:
     """Everything that decides a fit."""
 
     seed: int = 0
-    hidden: int = 160
+    hidden: int = 64
     dropout: float = 0.2
     passes: float = 14.0
     people: int = 16
