@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import wave
 
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
+from facewire.bridge.frame import BLENDSHAPE_INDEX
 from facewire.runtime.capture.sound import SoundBlock, SoundRing, SoundSource
 from facewire.runtime.capture.sound_file import SoundFile, SoundReader, in_blocks
 from facewire.runtime.capture.source import CaptureError
 from facewire.runtime.clock import now_ns
+from facewire.runtime.fuse import Fusion
 from facewire.runtime.gain import LEAST_GAIN, MOST_GAIN, TARGET, Gain
-from facewire.runtime.mouth import BLEND_NS, LATE_NS, MOUTH, SpeechFace, SpeechMouth
-from facewire.runtime.speak import SPEECH_S, TICK_HZ, Gate, SpeechPipeline, SpeechTick
+from facewire.runtime.live import Live
+from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.speak import SPEECH_S, TICK_HZ, Gate, SpeechPipeline
+from facewire.runtime.speak_bake import speech_frames, speech_ticks
 from facewire.runtime.speak_live import Speak, merged
 
-JAW, BLINK = BLENDSHAPE_INDEX["jawOpen"], BLENDSHAPE_INDEX["eyeBlinkLeft"]
+JAW = BLENDSHAPE_INDEX["jawOpen"]
 
 
 class LoudnessDriver:
@@ -47,6 +49,21 @@ class LoudnessDriver:
         shapes = np.full(52, 0.1, np.float32)
         shapes[JAW] = min(1.0, 3 * np.sqrt(np.mean(own**2)))
         return shapes
+
+
+class DelayedDriver(LoudnessDriver):
+    """Shows what it heard 40 ms ago."""
+
+    def reset(self):
+        super().reset()
+        self.past = [np.zeros(52, np.float32)] * 2
+
+    def step(self):
+        shapes = super().step()
+        if shapes is None:
+            return None
+        self.past.append(shapes)
+        return self.past.pop(0)
 
 
 class Voice:
@@ -289,6 +306,46 @@ def test_a_file_that_is_no_audio_is_one_line(tmp_path, content):
         SoundReader(tmp_path / "no.wav")
 
 
+# Baking
+
+
+def sound_with_a_gap(path):
+    samples = np.zeros(48_000, np.float32)
+    samples[16_000:32_000] = tone(1.0, 16_000)
+    return write_wav(path, samples)
+
+
+@pytest.mark.parametrize(("as_live", "shift_s"), [(False, 0.0), (True, 0.04)])
+def test_baked_values_lie_on_their_sound_or_where_a_listener_had_them(tmp_path, as_live, shift_s):
+    path = sound_with_a_gap(tmp_path / "a.wav")
+    ticks = list(speech_ticks(path, SpeechPipeline(DelayedDriver(), Voice()), as_live=as_live))
+    times = [baked.time_ns for baked in ticks]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert times[-1] == pytest.approx(3e9 + shift_s * 1e9, abs=25e6)
+    loud = [baked.time_ns * 1e-9 for baked in ticks if baked.tick.blendshapes[JAW] > 0.1]
+    assert loud[0] == pytest.approx(1.0 + shift_s, abs=0.03)
+    assert loud[-1] == pytest.approx(2.0 + shift_s, abs=0.03)
+
+
+def test_baking_speech_makes_frames_and_is_the_same_each_time(tmp_path):
+    path = sound_with_a_gap(tmp_path / "a.wav")
+
+    def bake():
+        speech, face = SpeechPipeline(DelayedDriver(), Voice()), FacePipeline(None, fusion=Fusion("microphone"))
+        return list(speech_frames(path, speech, face, as_live=False, start_ns=10**9))
+
+    frames, again = bake(), bake()
+    assert [frame.seq for frame, _ in frames] == list(range(len(frames)))
+    assert 178 <= len(frames) <= 181
+    for (frame, time_ns), (other, _) in zip(frames, again, strict=True):
+        assert frame.publish_ns == 10**9 + time_ns
+        np.testing.assert_array_equal(frame.blendshapes, other.blendshapes)
+    jaw = np.array([frame.blendshapes[JAW] for frame, _ in frames])
+    assert jaw[75:110].min() > 0.1
+    assert jaw[:55].max() < 0.05
+
+
 # The live stage
 
 
@@ -324,17 +381,37 @@ class Script(SoundSource):
         pass
 
 
-class Run:
-    """A live stage that keeps what it published and said."""
+class Taken:
+    """Ticks as a live stage hands them on, with what drives them and when."""
 
-    def __init__(self, *steps, returns=False, driver=None, publish=None):
-        self.frames: list[FaceFrame] = []
+    def __init__(self):
+        self.ticks, self.sources, self.published_ns = [], [], []
+
+    def take(self, tick, sources):
+        self.ticks.append(tick)
+        self.sources.append(sources)
+        self.published_ns.append(now_ns())
+        return self.published_ns[-1]
+
+    @property
+    def late_ns(self):
+        return [then - tick.capture_ns for then, tick in zip(self.published_ns, self.ticks, strict=True)]
+
+    @property
+    def jaw(self):
+        return [float(tick.blendshapes[JAW]) for tick in self.ticks]
+
+
+class Run:
+    """A live stage that keeps what it handed on and said."""
+
+    def __init__(self, *steps, returns=False, driver=None):
+        self.taken = Taken()
         self.reports: list[str] = []
         self.tapped = []
-        face = SpeechFace(publish or self.frames.append, now_ns)
         self.speak = Speak(
             Script(*steps, returns=returns),
-            face.take,
+            self.taken.take,
             tap=lambda *tapped: self.tapped.append(tapped),
             report=self.reports.append,
         )
@@ -343,7 +420,7 @@ class Run:
     def wait(self, timeout_s=20):
         assert self.speak.ended.wait(timeout_s)
         self.speak.stop()
-        return self.frames
+        return self.taken
 
 
 def wait_for(condition, timeout_s=15.0):
@@ -353,17 +430,13 @@ def wait_for(condition, timeout_s=15.0):
         time.sleep(0.005)
 
 
-def test_speech_becomes_frames_with_honest_times_and_a_head_at_rest():
+def test_speech_is_handed_on_in_time_and_tapped_as_it_came():
     run = Run(tone(1.0, 16_000))
-    frames = run.wait()
-    assert len(frames) == 60
-    assert [frame.seq for frame in frames] == list(range(60))
-    assert {frame.sources for frame in frames} == {"audio"}
-    assert frames[30].blendshapes[JAW] > 0.3
-    assert frames[30].head.tolist() == pytest.approx([0, 0, 0, 1, 0, 0, -0.5])
-    for frame in frames[5:]:
-        assert 0 < frame.publish_ns - frame.capture_ns < 0.5e9
-    assert frames[0].blendshapes is not frames[1].blendshapes
+    taken = run.wait()
+    assert taken.sources == ["audio"] * 60
+    assert taken.jaw[30] > 0.3
+    assert all(0 < late < 0.5e9 for late in taken.late_ns[5:])
+    assert taken.ticks[0].blendshapes is not taken.ticks[1].blendshapes
     data = b"".join(block.samples for block, _ in run.tapped)
     np.testing.assert_allclose(np.frombuffer(data, "<i2") / 32767, tone(1.0, 16_000), atol=1e-4)
     assert [block.first_sample for block, _ in run.tapped] == list(range(0, 16_000, 160))
@@ -372,27 +445,42 @@ def test_speech_becomes_frames_with_honest_times_and_a_head_at_rest():
     assert status["drops"] == {"sound": 0, "bad_blocks": 0}
 
 
+def test_speech_alone_makes_frames():
+    frames = []
+    live = Live(None, frames.append)
+    live.start(lambda: FacePipeline(None, fusion=Fusion("microphone")))
+    speak = Speak(
+        Script(np.concatenate([np.zeros(3200, np.float32), tone(0.8, 16_000)])), live.hear, report=lambda _: None
+    )
+    speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
+    assert speak.ended.wait(20)
+    speak.stop()
+    live.stop()
+    assert [frame.seq for frame in frames] == list(range(60))
+    assert {frame.sources for frame in frames[10:]} == {"audio"}
+    assert frames[40].blendshapes[JAW] > 0.3
+
+
 def test_a_stall_shuts_the_mouth_and_does_not_stall_the_stream():
     run = Run(tone(0.5, 16_000), 1.5, tone(0.3, 16_000))
-    wait_for(lambda: any(frame.sources == "held" for frame in run.frames))
-    frames = run.wait()
-    held = [frame for frame in frames if frame.sources == "held"]
-    jaw = [frame.blendshapes[JAW] for frame in held]
+    wait_for(lambda: "held" in run.taken.sources)
+    taken = run.wait()
+    held = [i for i, sources in enumerate(taken.sources) if sources == "held"]
+    jaw = [taken.jaw[i] for i in held]
     assert len(held) > 10
     assert jaw == sorted(jaw, reverse=True)
     assert jaw[-1] == 0.0
-    assert held[-1].confidence == 0.0
-    assert frames[-1].sources == "audio"
-    assert [frame.seq for frame in frames] == list(range(len(frames)))
+    assert taken.ticks[held[-1]].confidence == 0.0
+    assert taken.sources[-1] == "audio"
 
 
 def test_a_microphone_that_vanishes_is_reported_once_and_comes_back():
     lost = CaptureError("the microphone gives no sound")
     run = Run(tone(0.2, 16_000), lost, lost, tone(0.2, 16_000), returns=True)
-    frames = run.wait()
+    taken = run.wait()
     assert run.reports == ["the microphone gives no sound; it is tried again until it works", "script is back"]
     assert run.speak.capture.losses == 1
-    assert sum(frame.sources == "audio" for frame in frames) >= 22
+    assert taken.sources.count("audio") >= 22
     numbers = [block.first_sample for block, _ in run.tapped]
     assert numbers == sorted(numbers)
 
@@ -407,16 +495,15 @@ def test_a_file_that_fails_ends_the_run_and_keeps_the_reason(tmp_path):
 
 
 def test_a_file_is_paced_as_live(tmp_path):
-    path, frames = write_wav(tmp_path / "a.wav", tone(0.6, 16_000)), []
+    path, taken = write_wav(tmp_path / "a.wav", tone(0.6, 16_000)), Taken()
     started_ns = now_ns()
-    speak = Speak(SoundFile(path), SpeechFace(frames.append, now_ns).take, report=lambda _: None)
+    speak = Speak(SoundFile(path), taken.take, report=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
     assert speak.ended.wait(20)
     speak.stop()
-    assert len(frames) == 36
-    assert frames[-1].publish_ns - started_ns >= 0.59e9
-    late_ms = np.median([frame.publish_ns - frame.capture_ns for frame in frames]) * 1e-6
-    assert 0 <= late_ms < 200
+    assert len(taken.ticks) == 36
+    assert taken.published_ns[-1] - started_ns >= 0.59e9
+    assert 0 <= np.median(taken.late_ns) < 200e6
 
 
 def test_a_driver_that_fails_is_said_once_and_does_not_end_the_stream():
@@ -428,28 +515,25 @@ def test_a_driver_that_fails_is_said_once_and_does_not_end_the_stream():
             return shapes
 
     run = Run(tone(0.5, 16_000), driver=Failing())
-    frames = run.wait()
-    assert len(frames) > 5
+    taken = run.wait()
+    assert len(taken.ticks) > 5
     assert run.reports == ["some sound could not be used (ValueError: a bad); the stream goes on"]
     assert run.speak.status()["drops"]["bad_blocks"] > 2
 
 
 def test_what_was_said_while_the_networks_loaded_is_dropped():
-    ready, frames = threading.Event(), []
-    source = Script(tone(1.0, 16_000), tone(0.3, 16_000), returns=True)
-    speak = Speak(source, SpeechFace(frames.append, now_ns).take, report=lambda _: None)
+    taken = Taken()
+    speak = Speak(Script(tone(1.3, 16_000), returns=True), taken.take, report=lambda _: None)
 
     def slow():
-        ready.wait(5)
         time.sleep(0.9)
         return SpeechPipeline(LoudnessDriver(), Voice())
 
-    ready.set()
     speak.start(slow)
     assert speak.ended.wait(10)
     speak.stop()
-    assert len(frames) < 60
-    assert frames[0].publish_ns - frames[0].capture_ns < 0.5e9
+    assert 0 < len(taken.ticks) < 60
+    assert taken.late_ns[0] < 0.5e9
 
 
 def test_without_a_driver_the_sound_is_only_tapped():
@@ -459,59 +543,6 @@ def test_without_a_driver_the_sound_is_only_tapped():
     assert speak.ended.wait(5)
     speak.stop()
     assert len(tapped) == 20
-
-
-# Mouth and face together
-
-
-def face_frame(seq, capture_ns, jaw=0.0, blink=0.0):
-    shapes = np.zeros(52, np.float32)
-    shapes[JAW], shapes[BLINK] = jaw, blink
-    head = np.array([0, 0.1, 0, 1, 0, 0, -0.6], np.float32)
-    return FaceFrame(seq, capture_ns, capture_ns, "video", 0.8, shapes, head, np.zeros(4, np.float32))
-
-
-def tick(capture_ns, jaw):
-    shapes = np.full(52, 0.3, np.float32)
-    shapes[JAW] = jaw
-    return SpeechTick(shapes, 0.9, capture_ns, capture_ns)
-
-
-def test_speech_has_the_mouth_and_the_camera_the_rest():
-    clock, frames = [10**9], []
-    mouth = SpeechMouth(frames.append, lambda: clock[0])
-    mouth.see(face_frame(0, 10**9, jaw=0.1, blink=0.7))
-    assert frames[-1].blendshapes[JAW] == pytest.approx(0.1)  # no sound yet: all of it is the camera's
-    mouth.take(tick(10**9 + 5, 0.9), "audio")
-    frame = frames[-1]
-    assert frame.sources == "both"
-    assert frame.blendshapes[JAW] == pytest.approx(0.9)
-    assert frame.blendshapes[BLINK] == pytest.approx(0.7)
-    assert frame.head[1] == pytest.approx(0.1)
-    assert frame.capture_ns == 10**9 + 5
-    assert frame.blendshapes.dtype == np.float32
-    count = len(frames)
-    mouth.see(face_frame(1, 10**9 + 6, jaw=0.2))
-    assert len(frames) == count  # sound paces the frames
-    clock[0] += LATE_NS + 1
-    jaws = []
-    for i in range(20):
-        mouth.see(face_frame(2 + i, clock[0], jaw=0.2))
-        jaws.append(frames[-1].blendshapes[JAW])
-        clock[0] += BLEND_NS // 15
-    assert jaws[0] == pytest.approx(0.9, abs=0.05)
-    assert jaws == sorted(jaws, reverse=True)
-    assert jaws[-1] == pytest.approx(0.2)
-    assert frames[-1].sources == "video"
-    assert [frame.seq for frame in frames] == list(range(len(frames)))
-
-
-def test_the_mouths_shapes_are_those_around_the_mouth():
-    from facewire.bridge.frame import BLENDSHAPES
-
-    assert {name for name, one in zip(BLENDSHAPES, MOUTH, strict=True) if not one and "Squint" not in name} == {
-        name for name in BLENDSHAPES if name.startswith(("eye", "brow", "nose")) and "Squint" not in name
-    }
 
 
 def test_two_statuses_become_one():
