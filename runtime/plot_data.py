@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from facewire.bridge.frame import BLENDSHAPES, Float32Array
 from facewire.bridge.recording.info import MAIN_SHAPES, SourceSpan, shape_curve, source_spans
-from facewire.bridge.recording.reader import Session
+from facewire.bridge.recording.reader import Progress, Session
 from facewire.bridge.recording.sound import SoundStream, sample_count
 from facewire.bridge.recording.track import load_track
 
@@ -58,13 +58,13 @@ class PlotData:
     names: tuple[str, ...] = BLENDSHAPES
 
 
-def collect(session: Session, part_ns: tuple[int, int]) -> PlotData:
+def collect(session: Session, part_ns: tuple[int, int], progress: Progress | None = None) -> PlotData:
     """Return what a plot of ``part_ns`` shows.
 
     Raises:
         SessionError: the part has no frames, or the file is damaged.
     """
-    track = load_track(session, *part_ns)
+    track = load_track(session, *part_ns, progress)
     return PlotData(
         title=session.path.name,
         duration_s=max((part_ns[1] - part_ns[0]) / 1e9, 1e-3),

@@ -17,7 +17,7 @@ from facewire.bridge.export.wav import write_wav
 from facewire.bridge.recording.cut import TimeRange
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import SessionMetadata
-from facewire.bridge.recording.reader import Session
+from facewire.bridge.recording.reader import Progress, Session
 from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.recording.track import load_track
 
@@ -69,7 +69,12 @@ def format_of(path: Path) -> str:
 
 
 def export(
-    session: Session, output: Path, options: ExportOptions | None = None, *, force: bool = False
+    session: Session,
+    output: Path,
+    options: ExportOptions | None = None,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> ExportReport:
     """Write ``session`` to ``output``, whole or not at all.
 
@@ -85,7 +90,7 @@ def export(
         with replacing(output, force=force) as file:
             write_wav(session, start_ns, end_ns, file)
         return ExportReport(0, 0.0, (end_ns - start_ns) / 1e9)
-    clip = make_clip(output.stem, load_track(session, start_ns, end_ns), options.clip)
+    clip = make_clip(output.stem, load_track(session, start_ns, end_ns, progress), options.clip)
     with replacing(output, force=force) as file:
         _write(suffix, session, clip, (start_ns, end_ns), options, file)
     return ExportReport(len(clip), clip.rate, float(clip.times_s[-1]))

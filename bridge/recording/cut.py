@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from heapq import merge
@@ -11,15 +11,12 @@ from pathlib import Path
 from facewire.bridge.recording.chunks import Stored
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AUDIO_TOPIC, FRAME_TOPIC, STATUS_TOPIC, AudioBlock, AudioFormat
-from facewire.bridge.recording.reader import Session, open_session
+from facewire.bridge.recording.reader import PROGRESS_EVERY, Progress, Session, open_session
 from facewire.bridge.recording.writer import SessionWriter
 
 NS_PER_S = 1_000_000_000
 JOIN_GAP_NS = NS_PER_S // 60
 """Between the last frame of one part and the first of the next where their rates are not known."""
-
-Progress = Callable[[int, int], None]
-"""Called with messages done and messages in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ def _copy_all(
             if topic == FRAME_TOPIC:
                 report.frames += 1
                 last_ns = log_ns
-                if progress is not None:
+                if progress is not None and report.frames % PROGRESS_EVERY == 0:
                     progress(report.frames, total)
         report.duration_ns = last_ns - first_ns
         place_ns = last_ns + _frame_interval_ns(session)

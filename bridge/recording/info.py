@@ -9,7 +9,7 @@ import numpy as np
 
 from facewire.bridge.frame import BLENDSHAPE_INDEX, SOURCES
 from facewire.bridge.recording.layout import AUDIO_TOPIC, STATUS_TOPIC
-from facewire.bridge.recording.reader import Session
+from facewire.bridge.recording.reader import Progress, Session
 from facewire.bridge.recording.track import Track, load_track
 
 MAIN_SHAPES: dict[str, tuple[str, ...]] = {
@@ -67,13 +67,13 @@ class SessionInfo:
         return asdict(self)
 
 
-def describe(session: Session) -> tuple[SessionInfo, Track | None]:
+def describe(session: Session, progress: Progress | None = None) -> tuple[SessionInfo, Track | None]:
     """Return a session's figures, and its frames for whoever wants to draw them (None where it is empty).
 
     Raises:
         SessionError: the file is damaged.
     """
-    track = load_track(session) if session.frame_count else None
+    track = load_track(session, progress=progress) if session.frame_count else None
     duration_s = session.duration_ns / 1e9
     size = session.path.stat().st_size
     info = SessionInfo(

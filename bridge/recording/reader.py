@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -160,6 +160,11 @@ class Session:
         first = [stored.log_ns for stored in chunk_messages(self._chunk(table, 0)) if stored.channel_id == channel.id]
         last = [stored.log_ns for stored in chunk_messages(self._chunk(table, -1)) if stored.channel_id == channel.id]
         return (min(first), max(last)) if first and last else (0, 0)
+
+
+Progress = Callable[[int, int], None]
+"""Called now and then with how much is done and how much there is."""
+PROGRESS_EVERY = 256
 
 
 def open_session(path: Path) -> Session:

@@ -28,7 +28,7 @@ from facewire.bridge.recording.layout import (
     SessionMetadata,
 )
 from facewire.bridge.recording.partfile import reason
-from facewire.bridge.recording.reader import Session
+from facewire.bridge.recording.reader import Progress, Session
 from facewire.bridge.recording.writer import SessionWriter
 
 
@@ -53,7 +53,7 @@ class RepairReport:
         return 0.0 if self.first_ns is None or self.last_ns is None else (self.last_ns - self.first_ns) / 1e9
 
 
-def repair(source: Path, output: Path, *, force: bool = False) -> RepairReport:
+def repair(source: Path, output: Path, *, force: bool = False, progress: Progress | None = None) -> RepairReport:
     """Write a whole session ``output`` with all that can be read in ``source``, which stays as it is.
 
     Raises:
@@ -65,7 +65,7 @@ def repair(source: Path, output: Path, *, force: bool = False) -> RepairReport:
         with source.open("rb") as file:
             if output.exists() and output.samefile(source):
                 raise SessionError("it is read and written at once: name another output")
-            salvage = _Salvage(file, report)
+            salvage = _Salvage(file, report, progress)
             _write(salvage, output, report, force)
     except OSError as error:
         raise SessionError(f"cannot read {source}: {reason(error)}") from None
@@ -77,8 +77,9 @@ def repair(source: Path, output: Path, *, force: bool = False) -> RepairReport:
 class _Salvage:
     """Walks the records of a file from its beginning as long as they make sense."""
 
-    def __init__(self, file: BinaryIO, report: RepairReport) -> None:
+    def __init__(self, file: BinaryIO, report: RepairReport, progress: Progress | None) -> None:
         self._file = file
+        self._progress = progress
         self._report = report
         self.topics: dict[int, str] = {}
         self.audio: AudioFormat | None = None
@@ -117,6 +118,8 @@ class _Salvage:
             if len(body) < length:
                 break
             self._end = self._file.tell()
+            if self._progress is not None:
+                self._progress(self._end, self._size)
             yield opcode, body
         else:
             return

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.frame import SOURCES, FaceFrame, FlameParameters, Float32Array
 from facewire.bridge.recording.errors import SessionError
-from facewire.bridge.recording.reader import FOREVER_NS, Session
+from facewire.bridge.recording.reader import FOREVER_NS, PROGRESS_EVERY, Progress, Session
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -56,13 +58,15 @@ class Track:
         return int(np.sum(steps[steps > 1] - 1))
 
 
-def load_track(session: Session, start_ns: int = 0, end_ns: int = FOREVER_NS) -> Track:
+def load_track(
+    session: Session, start_ns: int = 0, end_ns: int = FOREVER_NS, progress: Progress | None = None
+) -> Track:
     """Return the frames from ``start_ns`` to ``end_ns`` (included) as arrays, sorted by their places.
 
     Raises:
         SessionError: there is none, or the file is damaged.
     """
-    found = sorted(session.frames(start_ns, end_ns), key=lambda item: item[0])
+    found = sorted(_counted(session.frames(start_ns, end_ns), session.frame_count, progress), key=itemgetter(0))
     if not found:
         raise SessionError(f"{session.path}: there are no frames in that part of the session")
     frames = [frame for _, frame in found]
@@ -77,6 +81,15 @@ def load_track(session: Session, start_ns: int = 0, end_ns: int = FOREVER_NS) ->
         gaze=np.stack([frame.gaze for frame in frames]),
         flame=_flame(frames),
     )
+
+
+def _counted(
+    frames: Iterator[tuple[int, FaceFrame]], total: int, progress: Progress | None
+) -> Iterator[tuple[int, FaceFrame]]:
+    for number, item in enumerate(frames):
+        if progress is not None and number % PROGRESS_EVERY == 0:
+            progress(number, total)
+        yield item
 
 
 def _flame(frames: list[FaceFrame]) -> list[FlameParameters] | None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.runtime.cli.files import add_output_options, add_range_options, duration_text
+from facewire.runtime.cli.files import add_output_options, add_range_options, duration_text, progress_bar
 from facewire.runtime.cli.usage import Subparsers, command_parser, positive, say
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
     format_of(args.output)
     check_output(args.output, force=args.force)
-    with open_session(args.input) as session:
-        report = export(session, args.output, _options(args), force=args.force)
+    with open_session(args.input) as session, progress_bar(f"reading {args.input.name}") as progress:
+        report = export(session, args.output, _options(args), force=args.force, progress=progress)
     frames = f"{report.frames} frames at {report.rate:.4g} a second, " if report.frames else ""
     say(f"{args.output}: {frames}{duration_text(report.duration_s)}")
     return 0

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.runtime.cli.files import duration_text, size_text
+from facewire.runtime.cli.files import duration_text, progress_bar, size_text
 from facewire.runtime.cli.usage import Subparsers, command_parser
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
     from facewire.bridge.recording.reader import open_session
 
     for number, path in enumerate(args.input):
-        with open_session(path) as session:
-            info, track = describe(session)
+        with open_session(path) as session, progress_bar(f"reading {path.name}") as progress:
+            info, track = describe(session, progress)
         if args.json:
             print(json.dumps(info.as_dict()))
         else:

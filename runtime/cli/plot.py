@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from facewire.runtime.cli.files import add_output_options, add_range_options, require_suffix, size_text
+from facewire.runtime.cli.files import add_output_options, add_range_options, progress_bar, require_suffix, size_text
 from facewire.runtime.cli.usage import Subparsers, command_parser, say
 
 
@@ -39,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output, force=args.force)
     with open_session(args.input) as session:
         part_ns = TimeRange(args.start, args.end).resolve_ns(session.require_frames())
-        data = collect(session, part_ns)
+        with progress_bar(f"reading {args.input.name}") as progress:
+            data = collect(session, part_ns, progress)
         png = args.output.suffix.lower() == ".png"
         content = render_png(data) if png else render_html(data, session, part_ns)
     with replacing(args.output, force=args.force) as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from facewire.runtime.cli.files import duration_text, require_suffix
+from facewire.runtime.cli.files import duration_text, progress_bar, require_suffix
 from facewire.runtime.cli.usage import Subparsers, command_parser, say
 
 
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     output = args.output or mended_path(args.input)
     require_suffix(output, SUFFIX)
-    report = repair(args.input, output, force=args.force)
+    with progress_bar(f"mending {args.input.name}") as progress:
+        report = repair(args.input, output, force=args.force, progress=progress)
     if report.frames == 0 and report.audio_blocks == 0:
         output.unlink()
         raise SessionError(f"{args.input}: nothing had been saved when it was cut: no frame is in it")
