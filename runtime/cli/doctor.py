@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def findings() -> Iterator[Finding]:
     """Every check in turn; one that fails itself is a finding too."""
-    for check in (_system, _libraries, _networks, _processor, _gpu, _cameras, _kernel_cache, _port):
+    for check in (_system, _libraries, _networks, _processor, _gpu, _cameras, _microphones, _kernel_cache, _port):
         yield from _guarded(check)
 
 
@@ -159,6 +159,23 @@ def _cameras() -> Iterator[Finding]:
         yield Finding("note", "camera", "none found", advice)
     elif not cameras:
         yield Finding("ok", "camera", "this system does not list them; try: facewire serve --video 0")
+
+
+def _microphones() -> Iterator[Finding]:
+    from facewire.runtime.capture.microphone import list_microphones
+    from facewire.runtime.capture.source import CaptureError
+
+    try:
+        microphones = list_microphones()
+    except CaptureError as error:
+        yield Finding("note", "microphone", "PyAudio is not installed", str(error))
+        return
+    if not microphones:
+        advice = "plug one in, or go on with the camera; on Linux, is PulseAudio or PipeWire running?"
+        yield Finding("note", "microphone", "none found", advice)
+    for microphone in microphones:
+        default = ", the default" if microphone.is_default else ""
+        yield Finding("ok", "microphone", f"{microphone.index}: {microphone.name}, {microphone.rate} Hz{default}")
 
 
 def _kernel_cache() -> Iterator[Finding]:

@@ -1,10 +1,12 @@
-"""``facewire models``: which networks there are, where they come from, and fetching them."""
+"""``facewire models``: which networks there are, where they come from, fetching them, and exporting an encoder."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from facewire.runtime.cli.usage import Subparsers, command_parser
+from facewire.bridge.errors import FacewireError
+from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, positive
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -35,6 +37,21 @@ def add_parser(commands: Subparsers) -> None:
     pull.add_argument("--quiet", action="store_true", help="show nothing but errors")
     pull.add_argument("--for-tests", action="store_true", help="also what only tests and benchmarks use")
     pull.set_defaults(run=run_pull)
+    encoder = command_parser(
+        actions,
+        "encoder",
+        "export a wav2vec 2.0 for runs without torch",
+        "Exports a wav2vec 2.0 for `serve --speech faceformer:...` to ONNX. Needs torch and transformers, once.",
+        "facewire models encoder facebook/wav2vec2-base-960h -o encoder.onnx",
+    )
+    encoder.add_argument("where", metavar="WHERE", help="a folder, a hub name, or a FaceFormer checkpoint with its own")
+    encoder.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="the .onnx to write")
+    encoder.add_argument(
+        "--rate", type=int, choices=(30, 50), default=30, help="features a second: 30 for VOCASET's, 50 for BIWI's"
+    )
+    encoder.add_argument("--look-ahead", metavar="MS", type=positive, default=200.0, help="(default: 200)")
+    encoder.add_argument("--left-context", metavar="S", type=positive, default=2.0, help="(default: 2)")
+    encoder.set_defaults(run=run_encoder)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -58,4 +75,28 @@ def run_pull(args: argparse.Namespace) -> int:
     for name, path in zip(names, fetch(names, quiet=args.quiet), strict=True):
         if not args.quiet:
             print(f"{name}: {path}")
+    return 0
+
+
+def run_encoder(args: argparse.Namespace) -> int:
+    """Exports one encoder. Raises UsageError, FacewireError and ModelError."""
+    if args.output.suffix != ".onnx":
+        raise UsageError(f"{args.output} would be a {args.output.suffix or 'file without a suffix'}: name it .onnx")
+    from facewire.models.speech.published import NO_TORCH, load_checkpoint
+    from facewire.models.speech.wav2vec import Window
+
+    try:
+        from facewire.models.speech.encoder import export_onnx, load_encoder
+    except ImportError:
+        raise FacewireError(NO_TORCH) from None
+    window = Window.of_seconds(args.rate, args.left_context, args.look_ahead / 1000.0)
+    is_checkpoint = Path(args.where).is_file()
+    network = load_checkpoint(Path(args.where)).audio_encoder if is_checkpoint else load_encoder(args.where)
+    if network is None:
+        raise FacewireError(f"{args.where} has no audio encoder: name the wav2vec 2.0 that it was trained with")
+    try:
+        export_onnx(network, window, args.output)
+    except OSError as error:
+        raise FacewireError(f"cannot write {args.output}: {error.strerror or error}") from error
+    print(f"{args.output}: {args.rate} features a second, {window.delay_ms:.0f} ms behind the sound")
     return 0
