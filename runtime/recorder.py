@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections import deque
@@ -65,6 +66,7 @@ class Recorder:
         *,
         force: bool = False,
         status: Callable[[], Mapping[str, Any]] | None = None,
+        profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
         report: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
@@ -72,6 +74,7 @@ class Recorder:
 
         Args:
             status: returns the keys of a status message, recorded once a second.
+            profile: returns the calibration at the end, where there is one.
             report: gets one line when the recording has to stop.
 
         Raises:
@@ -83,7 +86,7 @@ class Recorder:
         self.error: FacewireError | None = None
         self._writer = SessionWriter(path, metadata, force=force)
         self._encoder = Encoder()
-        self._status, self._report, self._clock = status, report, clock
+        self._status, self._profile, self._report, self._clock = status, profile, report, clock
         self._frames: deque[FaceFrame] = deque()
         self._audio: deque[tuple[AudioBlock, AudioFormat]] = deque()
         self._sound: list[AudioBlock] = []
@@ -211,9 +214,11 @@ class Recorder:
 
     def _end(self) -> dict[str, str]:
         counts = self.counts
-        return {
+        end = {
             "frames": str(counts.frames),
             "refused_frames": str(counts.refused_frames),
             "refused_audio": str(counts.refused_audio),
             "bad_frames": str(counts.bad_frames),
         }
+        profile = self._profile()
+        return end if profile is None else {**end, "profile": json.dumps(profile)}

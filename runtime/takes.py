@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facewire.bridge.codec import Message
 from facewire.bridge.errors import CommandError, FacewireError
@@ -17,6 +20,9 @@ from facewire.bridge.recording.layout import SUFFIX, AudioBlock, AudioFormat, Se
 from facewire.bridge.recording.partfile import part_path, reason
 from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.recorder import Recorder
+
+if TYPE_CHECKING:
+    from facewire.runtime.live import Live
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 """What a client may call a take: nothing that leaves the folder."""
@@ -36,6 +42,7 @@ class Takes:
         *,
         status: StatusCall = dict,
         hello: Callable[[], Message] = dict,
+        profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
         keep_device_names: bool = False,
         report: Callable[[str], None] = print,
         clock: Clock = now_ns,
@@ -52,7 +59,7 @@ class Takes:
         except OSError as error:
             raise RecordingError(f"cannot make the folder {folder}: {reason(error)}") from None
         self.folder = folder
-        self._status, self._hello, self._keep_names = status, hello, keep_device_names
+        self._status, self._hello, self._profile, self._keep_names = status, hello, profile, keep_device_names
         self._report, self._clock, self._wall_clock_ns = report, clock, wall_clock_ns
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
@@ -84,15 +91,19 @@ class Takes:
                 raise CommandError("this server does not record: start it with --record and a folder")
             if self._recorder is not None and self._recorder.active:
                 raise CommandError(f"a take is running already: {self._recorder.path.name}; stop it first")
-            metadata = SessionMetadata(
+            about = SessionMetadata(
                 started_unix_ns=self._wall_clock_ns(),
                 started_clock_ns=self._clock(),
                 hello=self._hello(),
+                profile=self._profile(),
+                versions=versions(),
                 devices=self._devices(),
             )
             path = free_path(self.folder, name or time.strftime("take-%Y%m%d-%H%M%S"))
             status = recorded_status(self._status, keep_device_names=self._keep_names)
-            recorder = Recorder(path, metadata, status=status, report=self._report, clock=self._clock)
+            recorder = Recorder(
+                path, about, status=status, profile=self._profile, report=self._report, clock=self._clock
+            )
             recorder.start()
             self._recorder = recorder
             return path
@@ -144,6 +155,26 @@ class Takes:
 
     def _devices(self) -> dict[str, Any] | None:
         return dict(self._status().get("devices") or {}) if self._keep_names else None
+
+
+def versions() -> dict[str, str]:
+    """Return what a take is recorded with: Python, the system, and the libraries whose versions change results."""
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    for name in ("onnxruntime-gpu", "onnxruntime", "opencv-python", "numpy", "numba", "mcap"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def recorded_profile(live: Live) -> dict[str, Any] | None:
+    """Return the calibration of a live run as a profile holds it, without the camera's name; None before it starts."""
+    from facewire.runtime.profiles import Profile, compose
+
+    try:
+        calibration = live.pipeline.calibrator.calibration
+    except CommandError:
+        return None
+    return compose(Profile("recorded", "", calibration))
 
 
 def free_path(folder: Path, stem: str) -> Path:

@@ -81,7 +81,9 @@ class SessionMetadata:
     """How it came to be: live, bake, import, cut, join, repair."""
     program: str = field(default_factory=lambda: f"facewire/{version()}")
     profile: Mapping[str, Any] | None = None
-    """The user's calibration, where there was one."""
+    """The user's calibration at the start, where it was known by then; the end record has the last one."""
+    versions: Mapping[str, Any] | None = None
+    """Of what it was recorded with: Python, the system, the libraries that matter."""
     devices: Mapping[str, Any] | None = None
     """Names of the devices; only where the user agreed."""
 
@@ -96,7 +98,7 @@ class SessionMetadata:
             "started_clock_ns": str(self.started_clock_ns),
             "hello": json.dumps(self.hello),
         }
-        for key in ("profile", "devices"):
+        for key in ("profile", "versions", "devices"):
             if (value := getattr(self, key)) is not None:
                 record[key] = json.dumps(value)
         return record
@@ -119,6 +121,7 @@ class SessionMetadata:
             origin=record.get("origin", "live"),
             program=record.get("program", ""),
             profile=_json_map(record, "profile"),
+            versions=_json_map(record, "versions"),
             devices=_json_map(record, "devices"),
         )
 

@@ -114,13 +114,21 @@ def _make_recorder(args: argparse.Namespace, live: Live) -> Recorder:
     from facewire.bridge.recording.layout import SessionMetadata
     from facewire.runtime.clock import now_ns
     from facewire.runtime.recorder import Recorder
-    from facewire.runtime.takes import recorded_status
+    from facewire.runtime.takes import recorded_profile, recorded_status, versions
 
     metadata = SessionMetadata(
         started_unix_ns=time.time_ns(),
         started_clock_ns=now_ns(),
+        versions=versions(),
         hello=Greeting(rate=args.rate).message(now_ns()),
         devices=dict(live.status()["devices"]) if args.keep_device_names else None,
     )
     status = recorded_status(live.status, keep_device_names=args.keep_device_names)
-    return Recorder(args.output, metadata, force=args.force, status=status, report=say)
+    return Recorder(
+        args.output,
+        metadata,
+        force=args.force,
+        status=status,
+        profile=lambda: recorded_profile(live),
+        report=say,
+    )

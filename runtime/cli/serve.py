@@ -155,9 +155,16 @@ def _serve(args: argparse.Namespace) -> int:
 
 def make_takes(args: argparse.Namespace, live: Live, hello: Callable[[], Message]) -> Takes:
     """What records beside the stream. Raises RecordingError where the folder cannot be made."""
-    from facewire.runtime.takes import Takes
+    from facewire.runtime.takes import Takes, recorded_profile
 
-    return Takes(args.record, status=live.status, hello=hello, keep_device_names=args.keep_device_names, report=say)
+    return Takes(
+        args.record,
+        status=live.status,
+        hello=hello,
+        profile=lambda: recorded_profile(live),
+        keep_device_names=args.keep_device_names,
+        report=say,
+    )
 
 
 def _wait(live: Live | Speak) -> int:

@@ -62,7 +62,9 @@ def test_a_range_is_the_frames_in_it_whatever_the_chunks(make_take: Callable[...
 
 
 def test_metadata_is_kept(tmp_path: Path) -> None:
-    metadata = SessionMetadata(11, 22, {"rate": 30.0}, "abc", "bake", "facewire/9", {"smile": 0.5}, {"camera": "C920"})
+    metadata = SessionMetadata(
+        11, 22, {"rate": 30.0}, "abc", "bake", "facewire/9", {"smile": 0.5}, {"python": "3.12"}, {"camera": "C920"}
+    )
     SessionWriter(tmp_path / "a.mcap", metadata).finish({"dropped_frames": "3"})
     with open_session(tmp_path / "a.mcap") as session:
         assert session.metadata == metadata

@@ -147,6 +147,11 @@ def test_record_without_a_server(tmp_path: Path) -> None:
         assert session.frame_count > 10
         assert f"{session.frame_count} frames" in result.stderr
         assert len(list(session.statuses())) >= 1
+        assert session.metadata.versions is not None
+        assert session.metadata.versions["python"]
+        profile = json.loads(session.end["profile"])
+        assert "neutral" in profile["shapes"]["jawOpen"]
+        assert profile["camera"] == ""
     assert [one.name for one in tmp_path.iterdir()] == ["take.mcap"]
 
 
