@@ -1,9 +1,10 @@
 """How near Attention Mesh's blendshapes come to FaceLandmarker's, on people that the correction was not fitted on.
 
-For each clip: the plain blendshape network, the correction (a fit without that person's face and motion), both also as
-streamed (through the runtime's filters), and, as what could be hoped for, FaceMesh V2 itself looking at a region that
-lies two hundredths aside. A shape counts as active where FaceLandmarker's varies by more than a threshold (standard
-deviation); the figure is the median of the active shapes' correlations.
+For each clip: the plain blendshape network and the correction (a fit without that person's face and motion), each
+without and with the anchor (see models/face/anchor.py), the last also as streamed (through the runtime's filters), and,
+as what could be hoped for, FaceMesh V2 itself looking at a region that lies two hundredths aside. A shape counts as
+active where FaceLandmarker's varies by more than a threshold (standard deviation); the figure is the median of the
+active shapes' correlations.
 
     python -m facewire.models.face.training unpack ARCHIVES MEDIA
     python -m facewire.models.face.training make MEDIA SAMPLES
@@ -26,6 +27,7 @@ from tracking import mediapipe_python
 
 from facewire.models.assets import asset_path, cache_folder
 from facewire.models.face import FaceTracker
+from facewire.models.face.anchor import Anchor
 from facewire.models.face.blendshapes import BlendshapeNetwork
 from facewire.models.face.correction import CorrectedBlendshapes
 from facewire.models.face.meshes import AttentionMesh, FaceMeshV2
@@ -36,7 +38,7 @@ from facewire.runtime.filters import FaceFilter
 
 THRESHOLDS = (0.02, 0.03, 0.05)
 ASIDE = 0.02
-COLUMNS = ("plain", "corrected", "plain, streamed", "corrected, streamed", "V2 aside")
+COLUMNS = ("plain", "corrected", "plain, anchored", "anchored", "streamed", "V2 aside")
 FRAME_NS = 33_333_333
 
 
@@ -44,22 +46,24 @@ def watch(clip: Clip, weights: Path, most: int) -> dict[str, np.ndarray]:
     """Return blendshapes [n, 51] by column; NaN without a face."""
     tracker, plain, v2 = FaceTracker("attention", "cpu"), BlendshapeNetwork(device="cpu"), FaceMeshV2(device="cpu")
     assert isinstance(tracker._mesh, AttentionMesh)
-    tracker._shapes = CorrectedBlendshapes(plain, tracker._mesh.codes, weights)
-    filters = {"plain": FaceFilter(), "corrected": FaceFilter()}
-    shapes, aside, rows = np.zeros(52, np.float32), np.zeros((478, 3), np.float32), []
+    corrected = tracker._shapes = CorrectedBlendshapes(plain, tracker._mesh.codes, weights)
+    anchor, face_filter, shapes = Anchor(device="cpu"), FaceFilter(), np.zeros(52, np.float32)
+    aside, rows = np.zeros((478, 3), np.float32), []
     for index, image in enumerate(clip.frames()):
         if index == most:
             break
-        seen = tracker.step(image, index * FRAME_NS)
+        now_ns = index * FRAME_NS
+        seen = tracker.step(image, now_ns)
         row = {column: np.full(51, np.nan, np.float32) for column in COLUMNS}
         if seen is not None:
-            row["corrected"] = seen.blendshapes[:51].copy()
+            row["anchored"] = seen.blendshapes[:51].copy()
+            row["streamed"] = face_filter.step(seen.blendshapes, seen.head, seen.gaze, now_ns)[0][:51].copy()
+            corrected.infer(seen.landmarks, seen.head, shapes)
+            row["corrected"] = shapes[:51].copy()
             plain.infer(seen.landmarks, seen.head, shapes)
             row["plain"] = shapes[:51].copy()
-            for name, face_filter in filters.items():
-                given = seen.blendshapes if name == "corrected" else shapes
-                streamed, _, _ = face_filter.step(given, seen.head, seen.gaze, index * FRAME_NS)
-                row[f"{name}, streamed"] = streamed[:51].copy()
+            anchor.step(image, tracker._region, seen.head, now_ns, shapes)
+            row["plain, anchored"] = shapes[:51].copy()
             region = tracker._region.copy()
             region[:2] += ASIDE * region[2]
             v2.infer(image, region, aside)
@@ -90,6 +94,7 @@ def main() -> None:
     parser.add_argument("media", type=Path)
     parser.add_argument("samples", type=Path)
     parser.add_argument("--clips", nargs="*", help="by name (default: all of which the whole image is used)")
+    parser.add_argument("--weights", type=Path, help="a folder to keep the fits in, for the next time")
     parser.add_argument("--frames", type=int, default=1500, help="of a clip at most")
     parser.add_argument("--mediapipe", type=Path, help="a Python that has MediaPipe")
     options = parser.parse_args()
@@ -100,7 +105,8 @@ def main() -> None:
     if options.clips:
         chosen = [clip for clip in chosen if clip.name in options.clips]
     everybody, results = read(options.samples), {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.weights or scratch
         for number, held in enumerate(FOLDS):
             weights = Path(folder) / f"{number}.npz"
             for clip in (clip for clip in chosen if clip.person in held):
@@ -108,10 +114,10 @@ def main() -> None:
                     save(fit(everybody.without(held), FitConfig()), weights)
                 theirs = record(options.mediapipe or mediapipe_python(), clip.path, task)["video_blendshapes"]
                 results[clip.name] = compare(watch(clip, weights, options.frames), theirs)
-                print(f"{clip.name:18}{'active':>8}" + "".join(f"{column:>22}" for column in COLUMNS))
+                print(f"{clip.name:18}{'active':>8}" + "".join(f"{column:>16}" for column in COLUMNS))
                 for name, row in results[clip.name].items():
                     count = f"{row['active']:8.0f}" if "active" in row else " " * 8
-                    print(f"{name:18}{count}" + "".join(f"{row[column]:22.4f}" for column in COLUMNS), flush=True)
+                    print(f"{name:18}{count}" + "".join(f"{row[column]:16.4f}" for column in COLUMNS), flush=True)
     print(json.dumps({"benchmark": "attention_blendshapes", "clips": results}))
 
 
