@@ -46,7 +46,7 @@ class Resampler:
         self.taps = self.table.shape[1]
         self.delay_s = (self.taps // 2) / rate_in
         self._history = np.zeros(self.taps - 1 + MAX_BLOCK, np.float32)
-        self.out = np.zeros(MAX_BLOCK * self.up // self.down + 2, np.float32)
+        self.out: Float32Array = np.zeros(MAX_BLOCK * self.up // self.down + 2, np.float32)
         self._place = np.zeros(2, np.int64)
         self.reset()
 
@@ -61,8 +61,8 @@ class Resampler:
         if len(samples) > MAX_BLOCK:
             raise FacewireError(f"{len(samples)} samples are more than a block of {MAX_BLOCK}")
         count = int(convert(samples, self._history, self.table, self._place, self.up, self.down, self.out))
-        whole: Float32Array = self.out[:count]
-        return whole
+        complete: Float32Array = self.out[:count]
+        return complete
 
 
 def filter_table(up: int, down: int) -> Float32Array:

@@ -112,7 +112,6 @@ def test_sixty_steps_a_second_of_sound_whatever_the_blocks():
     assert np.isfinite(steps).all()
     assert not steps[: int(driver.delay_ms / 1000 * 60) - 1].any()
     assert steps[40:].std(axis=0).max() > 0.01
-    assert np.abs(np.diff(steps, axis=0)).max() < 0.9
 
 
 @pytest.mark.parametrize("per_frame", [1, 2])
