@@ -2,7 +2,8 @@
 
 A step is all from a BGR image to a packed message: landmarks, blendshapes, head pose, gaze, filters, encoding.
 MediaPipe's FaceMesh (refined landmarks) gives landmarks only; its FaceLandmarker (video mode) blendshapes and a pose
-too. Blocks of frames alternate between ours and theirs, so that whatever else the machine does falls on all alike.
+too. FaceMesh V2 joins every eighth of our Attention Mesh's steps (see anchor.py), which the mean shows and the median
+hides. Blocks of frames alternate between ours and theirs, so that whatever else the machine does falls on all alike.
 MediaPipe needs numpy<2: it runs in an environment of its own, made in the user's cache at the first run (--mediapipe
 names a Python that has it).
 
@@ -28,7 +29,7 @@ from facewire.bridge.frame import FaceFrame
 from facewire.models.assets import asset_path, cache_folder
 from facewire.models.face import FaceTracker
 from facewire.models.face.region import crop
-from facewire.models.face.tracker import FaceObservation
+from facewire.models.face.tracker import THREADS, FaceObservation
 from facewire.runtime.filters import FaceFilter
 
 Block = tuple[list[float], float]
@@ -164,7 +165,7 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help="a video with a face throughout (default: the talking face)")
     parser.add_argument("--task", type=Path, help="face_landmarker.task (default: the one in the cache)")
     parser.add_argument("--mediapipe", type=Path, help="a Python that has MediaPipe")
-    parser.add_argument("--threads", type=int, default=1, help="of each of our networks (default 1)")
+    parser.add_argument("--threads", type=int, default=THREADS, help=f"of each of our networks (default {THREADS})")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--block", type=int, default=25)
@@ -190,17 +191,18 @@ def report(
     times: dict[str, list[float]], cpu_ms: dict[str, float], stages: dict[str, dict[str, float]], threads: int
 ) -> None:
     medians = {name: float(np.median(values)) for name, values in times.items()}
-    columns = ("median ms", "p95 ms", "CPU ms", "× FaceMesh", "× FaceLandmarker")
-    print(f"{'whole step':34}" + "".join(f"{column:>18}" for column in columns))
+    means = {name: float(np.mean(values)) for name, values in times.items()}
+    columns = ("median ms", "mean ms", "p95 ms", "CPU ms", "× FaceMesh", "× FaceLandmarker")
+    print(f"{'whole step':34}" + "".join(f"{column:>17}" for column in columns))
     for name, values in times.items():
         ratios = [medians[name] / medians[peer] for peer in ("MediaPipe FaceMesh", "MediaPipe FaceLandmarker")]
-        row = (medians[name], float(np.percentile(values, 95)), cpu_ms[name], *ratios)
-        print(f"{name:34}" + "".join(f"{value:18.2f}" for value in row))
+        row = (medians[name], means[name], float(np.percentile(values, 95)), cpu_ms[name], *ratios)
+        print(f"{name:34}" + "".join(f"{value:17.2f}" for value in row))
     print(f"\n{'stage alone, median ms':34}{'attention':>12}{'v2':>10}")
     for stage in stages["v2"]:
         print(f"{stage:34}{stages['attention'][stage]:12.3f}{stages['v2'][stage]:10.3f}")
-    result = {"benchmark": "tracking", "threads": threads, "step_ms": medians, "cpu_ms": cpu_ms, "stages_ms": stages}
-    print(json.dumps(result))
+    steps = {"step_ms": medians, "mean_ms": means, "cpu_ms": cpu_ms}
+    print(json.dumps({"benchmark": "tracking", "threads": threads, **steps, "stages_ms": stages}))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from facewire.models.face.network import Device
 from facewire.models.face.region import Float32Array, Float64Array, Image
 
 INTERVAL_NS = 250_000_000
-"""How often V2 looks. It costs about two steps of Attention Mesh's each time: at 30 images a second a quarter more."""
+"""How often V2 looks: at 30 images a second every eighth time. Each costs about two steps of Attention Mesh's."""
 GAIN = 0.7
 """How much of what has changed between the two is believed at once; less than all, as V2's shapes are noisy too."""
 LEAST_PROBABILITY = 0.5

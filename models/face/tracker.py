@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ STEADY_NS = 1_000_000_000
 """Loyalty is for a face that was followed at least so long."""
 OTHER_VIEWS = tuple(view for pair in zip(TURNED, CLOSER, strict=True) for view in pair)
 """Where to look, one an image, while the whole image upright shows no face: a camera on its side, a face far away."""
+THREADS = min(2, os.cpu_count() or 1)
+"""More than two gain nothing for networks this small."""
 MIN_SIDE_PX = 16
 """An image with a shorter side holds no face that the detector could find."""
 
@@ -64,11 +67,11 @@ class FaceTracker:
     """
 
     def __init__(
-        self, mesh: MeshName = "v2", device: Device = "auto", threads: int = 1, *, smoothing: bool = False
+        self, mesh: MeshName = "v2", device: Device = "auto", threads: int = THREADS, *, smoothing: bool = False
     ) -> None:
         """Load and warm up the networks. Raises ModelError where one cannot be fetched or started.
 
-        ``threads`` of each network: one is the steadiest beside other busy programs, two are quicker on idle cores.
+        ``threads`` of each network: two are quicker where cores are idle, one takes less of a busy processor.
         ``smoothing`` steadies the landmarks as FaceLandmarker does, before anything is derived from them: for those
         who use the observations as they are. A live run filters what is derived, and both would only add delay.
         """

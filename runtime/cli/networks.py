@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from facewire.runtime.pipeline import FacePipeline, TrackerFactory
 
 SLOW_S = 3.0
-MESH_ASSETS = {"v2": "face_mesh_v2", "attention": "attention_mesh"}
+MESH_ASSETS = {"v2": ("face_mesh_v2",), "attention": ("attention_mesh", "face_mesh_v2")}  # V2 anchors the other
 
 
 def tracking_assets(mesh: str) -> list[str]:
     """What a tracker with this mesh loads."""
-    return [MESH_ASSETS[mesh], "face_detector", "face_blendshapes", "face_geometry"]
+    return [*MESH_ASSETS[mesh], "face_detector", "face_blendshapes", "face_geometry"]
 
 
 def fetch(names: Iterable[str], *, quiet: bool = False) -> list[Path]:
