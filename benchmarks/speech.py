@@ -171,6 +171,9 @@ def main() -> None:
         "40 ms": judged(driven(driver), recordings),
         "40, 10 dB": judged(driven(driver), with_noise(recordings, 10.0)),
     }
+    plain = SpeechDriver(weights=args.weights, feedback=False)
+    columns["plain head"] = judged(driven(plain), recordings)
+    columns["plain, 10 dB"] = judged(driven(plain), with_noise(recordings, 10.0))
     if not args.brief:
         for look_ahead_ms in sorted(set(LOOK_AHEADS_MS) - {40}):
             columns[f"{look_ahead_ms} ms"] = judged(

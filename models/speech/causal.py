@@ -71,14 +71,24 @@ class SpeechDriver:
     """
 
     def __init__(
-        self, look_ahead_ms: int = 40, style: int = 0, expressiveness: float = 1.0, *, weights: Path | None = None
+        self,
+        look_ahead_ms: int = 40,
+        style: int = 0,
+        expressiveness: float = 1.0,
+        *,
+        weights: Path | None = None,
+        feedback: bool = True,
     ) -> None:
         """Load the shipped weights, or those in a file of ``facewire train speech``.
 
-        ``style`` is an index of ``styles``; ``expressiveness`` 0..2 scales all that does not close the lips.
+        ``style`` is an index of ``styles``; ``expressiveness`` 0..2 scales all that does not close the lips. Without
+        ``feedback`` the decoder adds nothing: the plain head, for comparison.
         Raises ModelError where one of them is none of these, or the file is no such model.
         """
         self._weights, self.styles = load_weights(look_ahead_ms, style, weights)
+        if not feedback:
+            self._weights.out.fill(0)
+            self._weights.out_bias.fill(0)
         self._look_ahead_ms = look_ahead_ms
         self._state = State.of(self._weights)
         self._scratch = np.zeros(8192, np.float32)

@@ -16,6 +16,8 @@ from facewire.models.speech.training.corpus import SAMPLE_RATE, TARGET_HZ, Corpu
 
 Float32Array = NDArray[np.float32]
 LOOK_AHEADS_MS = (0, 20, 40, 80)
+LEAD_MS = 7
+"""How much sooner than its look-ahead allows a head must say a shape: what a network says late is late on screen."""
 WARPS = tuple(np.round(np.linspace(0.88, 1.13, 12), 3))
 _FILTERS = {warp: features.mel_filters(warp) for warp in (1.0, *WARPS)}
 
@@ -157,7 +159,7 @@ class Clips:
         ticks = np.arange(1, self._ticks + 1) / features.TICK_HZ
         moved, speaking, named = [], [], []
         for look_ahead_ms in LOOK_AHEADS_MS:
-            at = np.clip((ticks - look_ahead_ms / 1000.0) * speed * TARGET_HZ, 0, len(motion) - 1.001)
+            at = np.clip((ticks - (look_ahead_ms - LEAD_MS) / 1000.0) * speed * TARGET_HZ, 0, len(motion) - 1.001)
             low = at.astype(np.int64)
             part = (at - low).astype(np.float32)[:, None]
             now = motion[low] * (1 - part) + motion[low + 1] * part

@@ -16,9 +16,9 @@ FIRST_TICK = 12
 KNEE = 0.08
 WEIGHTS = {"jawOpen": 3.0, "mouthClose": 10.0, "mouthPucker": 4.0, "mouthFunnel": 3.0, "mouthRollLower": 5.0}
 CLOSED, TUCKED = ARKIT_NAMES.index("mouthRollUpper"), ARKIT_NAMES.index("mouthRollLower")
-CLOSED_WEIGHT, TUCKED_WEIGHT = 5.0, 2.0
-"""How much more ticks count in which the lips are shut (the targets' mouthRollUpper is then 0.22) or tucked: they are few
-and short, and a mouth that misses them looks wrong, while one that closes once too often does not."""
+CLOSED_WEIGHT, TUCKED_WEIGHT = 10.0, 2.0
+"""How much more ticks count in which lips are shut (the targets' mouthRollUpper is then 0.22) or tucked: they are few
+and short."""
 JAW, CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
 
 
@@ -71,10 +71,15 @@ class Objective(nn.Module):
         return {
             "shapes": ((_distance(motion, truth) * self.weight).sum(-1) * rare).mean(),
             "gap": 10.0 * (_distance(gap, true_gap) * rare).mean(),
-            "speed": 2.0 * (_distance(motion.diff(dim=1), truth.diff(dim=1)) * self.weight).sum(-1).mean(),
+            "speed": 4.0 * self._change(motion, truth, 1),
+            "tremble": 12.0 * self._change(motion, truth, 2),
             "pauses": 1.0 * (motion.sum(-1) * quiet).sum() / quiet.sum().clamp(min=1.0) * quiet.mean(),
             "speaking": 0.2 * functional.binary_cross_entropy_with_logits(logit, speaking),
         }
+
+    def _change(self, motion: Tensor, truth: Tensor, order: int) -> Tensor:
+        """How far the differences of an order from tick to tick are from the true ones."""
+        return (_distance(motion.diff(order, dim=1), truth.diff(order, dim=1)) * self.weight).sum(-1).mean()
 
     def roll_out_loss(self, batch: Batch, number: int, warm: bool) -> tuple[Tensor, dict[str, float]]:
         """The decoder free-running on look-ahead ``number``; without ``warm``, only from the clip's middle on."""
