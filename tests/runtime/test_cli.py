@@ -26,7 +26,10 @@ from facewire.runtime.cli.listening import listen_address
 from facewire.runtime.cli.tail import Screen, live_url
 from facewire.runtime.cli.usage import UsageError
 
-COMMANDS = ("serve", "bake", "tail", "models", "doctor", "bench")
+COMMANDS = (
+    "serve", "bake", "tail", "record", "replay", "info", "plot", "cut", "repair", "export", "import", "models",
+    "doctor", "bench",
+)  # fmt: skip
 FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 
 
