@@ -23,22 +23,35 @@ class OneEuro:
     """Hz of cutoff per unit of speed; the unit is the signal's own per second (1/s, rad/s or m/s)."""
     speed_cutoff_hz: float
     """Cutoff of the low-pass that the speed itself goes through."""
+    quiet: float = 0.0
+    """Speed that counts as none, so that noise at rest does not open the filter."""
+    noise: float = 0.0
+    """And so many times the noise's own speed, which is learned from what comes in. Shapes only, as ``pull``."""
+    pull_hz: float = 0.0
+    """Cutoff that an output too far from its input by 0.1 gains; it grows with the fourth power of the distance."""
 
     def scaled(self, factor: float) -> OneEuro:
         """The same filter with both cutoffs times ``factor``: below one is smoother and later."""
-        return replace(self, min_cutoff_hz=self.min_cutoff_hz * factor, beta=self.beta * factor)
+        return replace(
+            self,
+            min_cutoff_hz=self.min_cutoff_hz * factor,
+            beta=self.beta * factor,
+            quiet=self.quiet / factor,
+            noise=self.noise / factor,
+            pull_hz=self.pull_hz * factor,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class FilterConfig:
     """One filter per part of the face; benchmarks/filters.py prints the delay and calm that these values give."""
 
-    eyes: OneEuro = OneEuro(1.2, 8.0, 6.0)
+    eyes: OneEuro = OneEuro(0.16, 297.0, 0.87, quiet=0.06, noise=3.0, pull_hz=7.2)
     """Lids and eye direction shapes: a blink lasts a tenth of a second and must not be shaved off."""
-    brows: OneEuro = OneEuro(0.5, 2.0, 2.0)
-    cheeks: OneEuro = OneEuro(0.5, 2.0, 2.0)
+    brows: OneEuro = OneEuro(0.10, 87.0, 0.50, quiet=0.2, noise=1.0, pull_hz=4.4)
+    cheeks: OneEuro = OneEuro(0.10, 87.0, 0.50, quiet=0.2, noise=1.0, pull_hz=4.4)
     """Cheeks and nose."""
-    mouth: OneEuro = OneEuro(1.0, 6.0, 4.0)
+    mouth: OneEuro = OneEuro(0.14, 300.0, 0.68, quiet=0.10, noise=3.2, pull_hz=4.0)
     """Jaw, lips and tongue."""
     head_turn: OneEuro = OneEuro(1.0, 8.0, 2.0)
     """Speeds in radians a second."""

@@ -3,6 +3,8 @@
 One-Euro is a first-order low-pass whose cutoff grows with speed (Casiez, Roussel and Vogel, CHI 2012). It is causal:
 it carries over the last output, the last smoothed speed and the time of both, and its delay is that of the low-pass
 at the cutoff of the moment. Input that is not a number, or is beyond reason, leaves its part of the state as it was.
+Shapes have two things more, as noise alone makes a plain One-Euro's speed large enough to let it pass: speeds up to the
+noise's own count as none, and an output that strays far from its input is pulled after it.
 """
 
 from __future__ import annotations
@@ -26,6 +28,11 @@ MAX_DISTANCE_M = 100.0
 MAX_GAZE_RAD = 1.5
 """No eye turns farther."""
 
+NOISE_RATE_PER_S = 2.4
+"""How fast the noise's speed is learned; it falls four times as fast as it rises: motion is not taken for it."""
+FIRST_NOISE, LEAST_NOISE, MOST_NOISE = 0.15, 0.002, 1.5
+"""Speeds, in a shape's range per second."""
+
 _JAW_OPEN = BLENDSHAPE_INDEX["jawOpen"]
 _MOUTH_CLOSE = BLENDSHAPE_INDEX["mouthClose"]
 
@@ -39,19 +46,27 @@ def low_pass_weight(cutoff_hz, step_s):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def smooth_lines(raw, step_s, parameters, value, speed):  # type: ignore[no-untyped-def]
+def smooth_lines(raw, step_s, parameters, value, speed, noise, last):  # type: ignore[no-untyped-def]
     """One-Euro on each element of ``raw``, clamped to 0..1 first.
 
-    ``parameters`` is [n, 3], ``value`` and ``speed`` [n] are the state.
+    ``parameters`` is [n, 6]; ``value``, ``speed``, ``noise`` (a low quantile of the input's own speed) and ``last``
+    (its last value) [n] are the state.
     """
     for i in range(raw.shape[0]):
         target = float(raw[i])
         if not math.isfinite(target):
             continue
         target = min(max(target, 0.0), 1.0)
-        speed[i] += low_pass_weight(parameters[i, 2], step_s) * ((target - value[i]) / step_s - speed[i])
-        cutoff_hz = parameters[i, 0] + parameters[i, 1] * abs(speed[i])
-        value[i] += low_pass_weight(cutoff_hz, step_s) * (target - value[i])
+        error = target - value[i]
+        faster = abs(target - last[i]) / step_s > noise[i]
+        # Up by a quarter of the way down: it settles where a fifth of the speeds are below it.
+        noise[i] *= 1.0 + NOISE_RATE_PER_S * min(step_s, 0.1) * (0.25 if faster else -1.0)
+        noise[i] = min(max(noise[i], LEAST_NOISE), MOST_NOISE)
+        last[i] = target
+        speed[i] += low_pass_weight(parameters[i, 2], step_s) * (error / step_s - speed[i])
+        moving = max(abs(speed[i]) - parameters[i, 3] - parameters[i, 4] * noise[i], 0.0)
+        cutoff_hz = parameters[i, 0] + parameters[i, 1] * moving + parameters[i, 5] * (error / 0.1) ** 4
+        value[i] += low_pass_weight(cutoff_hz, step_s) * error
 
 
 @_kernel
@@ -143,12 +158,12 @@ def smooth_direction(yaw, pitch, step_s, parameters, value, speed):  # type: ign
 
 
 @_kernel
-def smooth_face(shapes, head, gaze, step_s, parameters, value, speed, out):  # type: ignore[no-untyped-def]
+def smooth_face(shapes, head, gaze, step_s, parameters, value, speed, noise, last, out):  # type: ignore[no-untyped-def]
     """One step of every filter.
 
     ``out`` float32[63] takes 52 shapes, the head [7] and the gaze [4]; the layout of the state is FaceFilter's.
     """
-    smooth_lines(shapes, step_s, parameters[:52], value[:52], speed[:52])
+    smooth_lines(shapes, step_s, parameters[:52], value[:52], speed[:52], noise, last)
     smooth_rotation(head[:4], step_s, parameters[52], value[52:56], speed[52:55])
     smooth_position(head[4:], step_s, parameters[53], value[56:59], speed[55:58])
     smooth_direction(gaze[0], gaze[1], step_s, parameters[54], value[59:62], speed[58:61])
@@ -167,16 +182,17 @@ def smooth_face(shapes, head, gaze, step_s, parameters, value, speed, out):  # t
 class FaceFilter:
     """The filters of one face, with their state.
 
-    State: ``value`` float64[65] (52 shapes, head quaternion [4] and position [3], a unit vector for each eye [3]) and
-    ``speed`` float64[64] (their speeds, angular velocities for rotations). ``step`` takes 4 to 6 µs
-    (benchmarks/filters.py) and makes one array of 63 floats.
+    State: ``value`` float64[65] (52 shapes, head quaternion [4] and position [3], a unit vector for each eye [3]),
+    ``speed`` float64[64] (their speeds, angular velocities for rotations), ``noise`` and ``last`` float64[52].
+    ``step`` takes 4 to 6 µs (benchmarks/filters.py) and makes one array of 63 floats.
     """
 
     def __init__(self, config: FilterConfig | None = None) -> None:
-        self._parameters = np.empty((55, 3))
+        self._parameters = np.empty((55, 6))
         self._value = np.zeros(65)
         self._speed = np.zeros(64)
-        self._pass_through = np.tile([math.inf, 0.0, math.inf], (55, 1))
+        self._noise, self._last = np.zeros(52), np.zeros(52)
+        self._pass_through = np.tile([math.inf, 0.0, math.inf, 0.0, 0.0, 0.0], (55, 1))
         self._last_ns: int | None = None
         self.configure(config or FilterConfig())
         self.reset()
@@ -184,13 +200,16 @@ class FaceFilter:
     def configure(self, config: FilterConfig) -> None:
         """Takes other settings from the next step on; the state stays, so nothing jumps."""
         rows = [*(_region(config, name) for name in BLENDSHAPES), config.head_turn, config.head_move, config.gaze]
-        self._parameters[:] = [(row.min_cutoff_hz, row.beta, row.speed_cutoff_hz) for row in rows]
+        self._parameters[:] = [
+            (row.min_cutoff_hz, row.beta, row.speed_cutoff_hz, row.quiet, row.noise, row.pull_hz) for row in rows
+        ]
 
     def reset(self) -> None:
         """Forgets the past: the next step's output is its input."""
         self._value[:] = 0.0
         self._value[[55, 61, 64]] = 1.0  # no turn, both eyes straight ahead
         self._speed[:] = 0.0
+        self._noise[:] = FIRST_NOISE
         self._last_ns = None
 
     def warm_up(self) -> None:
@@ -211,9 +230,10 @@ class FaceFilter:
             step_s, parameters = 1.0, self._pass_through
         else:
             step_s, parameters = max((now_ns - self._last_ns) * 1e-9, MIN_STEP_S), self._parameters
-        smooth_face(blendshapes, head, gaze, step_s, parameters, self._value, self._speed, out)
+        smooth_face(blendshapes, head, gaze, step_s, parameters, self._value, self._speed, self._noise, self._last, out)
         if self._last_ns is None:
             self._speed[:] = 0.0
+            self._noise[:] = FIRST_NOISE
         self._last_ns = now_ns
         return out[:52], out[52:59], out[59:]
 

@@ -219,7 +219,7 @@ def test_a_take_is_recorded_listed_and_replayed_in_place(panel: Tab, script: Scr
     assert len(list(Path(server["takes"]).glob("*.mcap"))) == 1
     panel.wait_for("document.getElementById('record').textContent === 'Record'")
     panel.run("document.querySelector('#takes button').click()")
-    panel.wait_for("document.querySelector('#takes .playing')")
+    panel.wait_for("document.querySelector('#takes .playing') !== null")
     assert script.read("status")["replay"]["file"].endswith(".mcap")
     panel.wait_for("!document.getElementById('stop-take').hidden")
     click(panel, "stop-take")

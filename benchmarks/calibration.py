@@ -1,0 +1,255 @@
+"""What calibration, filters and fusion do to a face: jitter, delay, range, blinks, and the hand-over to speech.
+
+Jitter is measured on a still photograph with sensor noise, beside MediaPipe's own smoothing (FaceLandmarker's video
+mode: One-Euro on the landmarks, the same networks after it). Its delay and ours are those against the unsmoothed shapes
+of a talking face. Ranges are measured on clips: rest and poses come from the even stretches of two seconds, figures
+from the odd ones, which calibration does not see.
+
+Prints tables and one JSON line. Run: python benchmarks/calibration.py [--clip VIDEO …] [--noise LEVELS]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.models.assets import asset_path
+from facewire.models.face import FaceTracker
+from facewire.runtime.calibrate import LEAST_VISIBLE, REACH, CalibrationError, Calibrator, calibrate_neutral
+from facewire.runtime.calibration import BLINK, Calibration
+from facewire.runtime.filters import FaceFilter
+from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.speak import SpeechTick
+
+Array = np.ndarray[Any, Any]
+
+JAW, LID = BLENDSHAPE_INDEX["jawOpen"], BLENDSHAPE_INDEX["eyeBlinkLeft"]
+STRETCH_S = 2.0
+MOUTH_NAMES = ("jawOpen", "mouthSmileLeft", "mouthUpperUpLeft", "mouthPucker")
+
+
+def pictures(path: Path, most: int) -> tuple[list[Array], float]:
+    """A clip's pictures and its rate."""
+    capture, images = cv2.VideoCapture(str(path)), []
+    rate = capture.get(cv2.CAP_PROP_FPS) or 30.0
+    while len(images) < most:
+        done, image = capture.read()
+        if not done:
+            break
+        images.append(image)
+    return images, rate
+
+
+def observe(images: Iterable[Array], rate: float, *, smoothing: bool) -> list[Any]:
+    """The faces in pictures, with their times; ``smoothing`` is MediaPipe's."""
+    tracker, faces = FaceTracker("v2", device="cpu", smoothing=smoothing), []
+    for i, image in enumerate(images):
+        now_ns = round(i * 1e9 / rate)
+        face = tracker.step(image, now_ns)
+        if face is not None:
+            names = ("landmarks", "blendshapes", "head", "gaze")
+            copies = {name: getattr(face, name).copy() for name in names}
+            faces.append(SimpleNamespace(confidence=face.confidence, now_ns=now_ns, **copies))
+    return faces
+
+
+def filtered(faces: Sequence[Any], calibrator: Calibrator | None = None) -> Array:
+    """Shapes [n, 52] after our filters, and after calibration where there is one."""
+    filters, out = FaceFilter(), []
+    for face in faces:
+        seen = face if calibrator is None else calibrator.step(face, face.now_ns)
+        out.append(filters.step(seen.blendshapes, seen.head, seen.gaze, face.now_ns)[0])
+    return np.array(out)
+
+
+def shapes_of(faces: Sequence[Any]) -> Array:
+    return np.array([face.blendshapes for face in faces])
+
+
+def jitter(rate: float, noise: float, frames: int = 240) -> dict[str, float]:
+    """Mean standard deviation over the shapes that live, on a still picture with noise."""
+    photo, rng = cv2.imread(str(asset_path("demo_face"))), np.random.default_rng(3)
+    still = [np.clip(photo + rng.normal(0, noise, photo.shape), 0, 255).astype(np.uint8) for _ in range(frames)]
+    raw, theirs = observe(still, rate, smoothing=False), observe(still, rate, smoothing=True)
+    rows = {
+        "unsmoothed": shapes_of(raw),
+        "mediapipe": shapes_of(theirs),
+        "filters": filtered(raw),
+        "streamed": filtered(raw, Calibrator()),
+    }
+    settled = round(2 * rate)
+    live = shapes_of(raw)[settled:].std(axis=0) > 2e-4
+    return {name: float(values[settled:, live].std(axis=0).mean()) for name, values in rows.items()}
+
+
+def lag_ms(reference: Array, late: Array, rate: float) -> float:
+    """By how much ``late`` [n] follows ``reference`` [n]: the peak of their correlation, between samples."""
+    a, b = reference - reference.mean(), late - late.mean()
+    lags = np.arange(-1, 8)
+    scores = np.array([np.corrcoef(a[: len(a) - max(k, 0)], np.roll(b, -k)[: len(b) - max(k, 0)])[0, 1] for k in lags])
+    i = int(np.clip(scores.argmax(), 1, len(lags) - 2))
+    left, middle, right = scores[i - 1 : i + 2]
+    return float((lags[i] + 0.5 * (left - right) / (left - 2 * middle + right)) / rate * 1e3)
+
+
+def delays(images: list[Array], rate: float) -> dict[str, dict[str, float]]:
+    """Lag of jaw and lid behind the unsmoothed shapes on a talking face, MediaPipe's smoothing and our filters."""
+    raw, theirs = observe(images, rate, smoothing=False), observe(images, rate, smoothing=True)
+    reference = shapes_of(raw)
+    rows = {"mediapipe": shapes_of(theirs), "filters": filtered(raw)}
+    return {
+        name: {
+            shape: round(lag_ms(reference[:, i], values[:, i], rate), 1) for shape, i in (("jaw", JAW), ("lid", LID))
+        }
+        for name, values in rows.items()
+    }
+
+
+def find_rest(faces: Sequence[Any], rate: float) -> tuple[int, Calibration] | None:
+    """The calmest half second of the first half that calibration accepts."""
+    length, best = max(round(rate / 2), 6), None
+    calibrator = Calibrator()
+    for start in range(5, len(faces) // 2, max(length // 3, 1)):
+        part = faces[start : start + length]
+        samples = [sample for face in part if (sample := calibrator.sample(face)) is not None]
+        try:
+            own = calibrate_neutral(samples, len(part), Calibration())
+        except CalibrationError:
+            continue
+        mouth = [BLENDSHAPE_INDEX[name] for name in MOUTH_NAMES]
+        lid = np.mean([sample.measures[:2] for sample in samples])  # open eyes: a face at rest does not squint
+        score = float(np.median(shapes_of(part)[:, mouth], axis=0).sum()) - 20 * float(lid)
+        if best is None or score < best[0]:
+            best = (score, start, own)
+    return None if best is None else best[1:]
+
+
+def raw_shapes(faces: Sequence[Any], own: Calibration) -> Array:
+    calibrator, out = Calibrator(own), []
+    for face in faces:
+        calibrator.step(face, face.now_ns)
+        out.append(calibrator.raw.copy())
+    return np.array(out)
+
+
+def steady(values: Array) -> Array:
+    """Medians of three neighbours in time."""
+    padded = np.concatenate([values[:1], values, values[-1:]])
+    return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
+
+
+def ranges(faces: Sequence[Any], rate: float) -> dict[str, Any] | None:
+    """Reach at the person's own extreme and what is left at rest, in stretches that calibration did not see."""
+    found = find_rest(faces, rate)
+    if found is None:
+        return None
+    start, own = found
+    raw = steady(raw_shapes(faces, own))
+    odd = (np.arange(len(faces)) // max(round(STRETCH_S * rate), 1)) % 2 == 1
+    new, visible = own.copy(), []
+    for i in set(range(len(BLENDSHAPES))) - set(BLINK.tolist()):
+        begin = own.neutral[i] + own.spread[i]
+        extremes = [float(np.sort(raw[part, i])[-4:].min()) for part in (~odd, odd)]  # held for four pictures
+        if min(extremes) - begin >= max(2 * LEAST_VISIBLE, 4 * own.spread[i]):
+            new.top[i] = begin + REACH * (extremes[0] - begin)
+            visible.append((i, extremes))
+    out = np.array([Calibrator(new).step(face, face.now_ns).blendshapes.copy() for face in faces])
+    at_rest = odd & (np.abs(raw - own.neutral) <= np.maximum(2 * own.spread, 0.1)).all(axis=1)
+    reach = {
+        BLENDSHAPES[i]: float(np.max(out[odd & (raw[:, i] >= 0.98 * extremes[0]), i], initial=0.0))
+        for i, extremes in visible
+        if extremes[1] >= 0.98 * extremes[0]  # the extreme is shown again in what calibration did not see
+    }
+    left = np.median(out[at_rest], axis=0) if at_rest.sum() > 5 else None
+    return {
+        "rest_at": start,
+        "visible": len(visible),
+        "shown_again": len(reach),
+        "least_reach": round(min(reach.values(), default=1.0), 3),
+        "rest_frames": int(at_rest.sum()),
+        "most_left_at_rest": None if left is None else round(float(left.max()), 3),
+    }
+
+
+def nods(faces: Sequence[Any]) -> dict[str, float]:
+    """Correlation of open lids with the head's pitch: the network's blink and ours."""
+    heads = np.array([face.head for face in faces])
+    x, y, z, w = heads[:, :4].T
+    pitch = np.arcsin(np.clip(2 * (w * x - y * z), -1, 1))
+    network = shapes_of(faces)[:, LID]
+    calibrator = Calibrator(silent=True)
+    ours = np.array([calibrator.step(face, face.now_ns).blendshapes[LID] for face in faces])
+    open_eyes = (network < 0.5) & (ours < 0.5)
+    pair = [np.corrcoef(values[open_eyes], pitch[open_eyes])[0, 1] for values in (network, ours + 1e-9 * pitch)]
+    return {"network": round(float(pair[0]), 2), "ours": round(float(pair[1]), 2)}
+
+
+def hand_over(images: list[Array], rate: float) -> dict[str, float]:
+    """Largest step beyond the sources' own when a drawn patch hides the mouth for three seconds and goes again."""
+    pipeline = FacePipeline(lambda _: FaceTracker("v2", device="cpu"))
+    landmarks, weights, gaps = None, [], []
+    first, last = round(2 * rate), round(5 * rate)
+    for i, image in enumerate(images):
+        now_ns = round(i * 1e9 / rate)
+        covered = first <= i < last and landmarks is not None
+        picture = patched(image, landmarks) if covered and landmarks is not None else image
+        spoken = np.zeros(len(BLENDSHAPES), np.float32)
+        pipeline.hear(SpeechTick(spoken, 1.0, now_ns, now_ns, 30.0))
+        pipeline.track(picture, now_ns)
+        frame = pipeline.finish(i, now_ns, now_ns, lambda: 0)
+        if not covered:
+            landmarks = frame.landmarks
+        weights.append(pipeline.fusion.speech_weight)
+        gaps.append(float(np.abs(pipeline.fusion.aligner.video[:52] - spoken).max()))
+    moved = np.abs(np.diff(weights))
+    return {"largest_step": float((moved * np.array(gaps)[1:]).max()), "speech_had": float(max(weights))}
+
+
+def patched(image: Array, landmarks: Array) -> Array:
+    middle = landmarks[[61, 291, 13, 14], :2].mean(axis=0)
+    size = float(np.linalg.norm(landmarks[263, :2] - landmarks[33, :2]))
+    axes = (int(0.42 * size), int(0.36 * size))
+    return cv2.ellipse(image.copy(), (int(middle[0]), int(middle[1])), axes, 0, 0, 360, (90, 90, 90), -1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clip", type=Path, nargs="*", default=[], help="more clips for the ranges")
+    parser.add_argument("--noise", type=float, default=5.0, help="standard deviation of the sensor noise, of 255")
+    args = parser.parse_args()
+    figures: dict[str, Any] = {"benchmark": "calibration", "noise": args.noise}
+    figures["jitter"] = {}
+    print(
+        f"{'jitter, 1e-4 of a range':28}{'unsmoothed':>12}{'mediapipe':>12}{'filters':>12}{'streamed':>12}{'ratio':>8}"
+    )
+    for rate in (30.0, 60.0):
+        row = jitter(rate, args.noise)
+        ratio = row["filters"] / row["mediapipe"]
+        figures["jitter"][f"{rate:g}"] = {**{k: round(v, 6) for k, v in row.items()}, "ratio": round(ratio, 3)}
+        cells = "".join(f"{1e4 * row[name]:12.1f}" for name in ("unsmoothed", "mediapipe", "filters", "streamed"))
+        print(f"  at {rate:g} a second{'':11}{cells}{ratio:8.2f}")
+    talking, rate = pictures(asset_path("talking_face"), 300)
+    figures["lag_ms"] = delays(talking, rate)
+    for name, row in figures["lag_ms"].items():
+        print(f"lag on a talking face, {name}: jaw {row['jaw']} ms, lid {row['lid']} ms")
+    figures["hand_over"] = hand_over(talking, rate)
+    print(f"hand-over: largest step {figures['hand_over']['largest_step']:.3f} in a frame at {rate:g} a second")
+    figures["clips"] = {}
+    for path in [asset_path("talking_face"), *args.clip]:
+        images, rate = pictures(path, 900)
+        faces = observe(images, rate, smoothing=False)
+        figures["clips"][path.stem] = row = {"range": ranges(faces, rate), "pitch": nods(faces)}
+        print(f"{path.stem}: {row['range']}; open lids follow pitch: {row['pitch']}")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
