@@ -75,7 +75,8 @@ def filter_table(up: int, down: int) -> Float32Array:
     window = np.i0(BETA * np.sqrt(inside)) / np.i0(BETA) * (inside > 0.0)
     table = np.sinc(at * scale * PASSBAND) * window
     # Constant input stays what it is under every shift, so that none of them can be heard.
-    return (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+    whole: Float32Array = (table / table.sum(axis=1, keepdims=True)).astype(np.float32)
+    return whole
 
 
 @_kernel
