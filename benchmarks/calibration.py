@@ -162,7 +162,7 @@ def ranges(faces: Sequence[Any], rate: float) -> dict[str, Any] | None:
             new.top[i] = begin + REACH * (extremes[0] - begin)
             visible.append((i, extremes))
     out = np.array([Calibrator(new).step(face, face.now_ns).blendshapes.copy() for face in faces])
-    at_rest = odd & (np.abs(raw - own.neutral) <= np.maximum(2 * own.spread, 0.1)).all(axis=1)
+    at_rest = odd & (np.abs(raw - own.neutral) <= np.maximum(2 * own.spread, 0.06)).all(axis=1)
     reach = {
         BLENDSHAPES[i]: float(np.max(out[odd & (raw[:, i] >= 0.98 * extremes[0]), i], initial=0.0))
         for i, extremes in visible

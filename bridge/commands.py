@@ -37,7 +37,7 @@ class CommandRunner:
         """Run one command and return its result message. Raises nothing."""
         handler = self._handlers.get(command.name)
         if handler is None:
-            return result_message(command.id, error=f"unknown command {command.name!r}")
+            return self._refuse(command, "unknown", f"unknown command {command.name!r}")
         if self._waiting >= MAX_WAITING:
             return result_message(command.id, error="busy: too many commands are waiting")
         self._waiting += 1
@@ -45,12 +45,17 @@ class CommandRunner:
             async with self._turn:
                 return result_message(command.id, value=await call_in_thread(lambda: handler(command.args)))
         except FacewireError as error:
-            return result_message(command.id, error=str(error))
+            return self._refuse(command, command.name, str(error))
         except Exception as error:
             self._log.warning(f"command {command.name}", f"the command {command.name!r} failed: {error!r}")
             return result_message(command.id, error=f"the command {command.name!r} failed in the server; see its log")
         finally:
             self._waiting -= 1
+
+    def _refuse(self, command: Command, kind: str, why: str) -> Message:
+        """Say why in the result, and once of each kind in the log."""
+        self._log.warning(f"refused {kind}", f"a command was refused: {why}")
+        return result_message(command.id, error=why)
 
 
 async def call_in_thread(function: Callable[[], T]) -> T:
