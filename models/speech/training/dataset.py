@@ -43,7 +43,7 @@ class Augmentation:
     curve: float = 0.8
     warp: float = 0.85
     speed: float = 0.8
-    quiet_clip: float = 0.07
+    quiet_clip: float = 0.1
     styled: float = 0.5
 
 

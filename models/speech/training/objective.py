@@ -14,9 +14,9 @@ from facewire.models.speech.training.network import Head, SpeechNetwork
 FIRST_TICK = 12
 """Ticks (0.2 s) at a clip's start that do not count: the network has heard nothing yet, as it rarely has live."""
 KNEE = 0.08
-WEIGHTS = {"jawOpen": 3.0, "mouthClose": 10.0, "mouthPucker": 4.0, "mouthFunnel": 3.0, "mouthRollLower": 5.0}
+WEIGHTS = {"jawOpen": 3.0, "mouthClose": 10.0, "mouthPucker": 6.0, "mouthFunnel": 5.0, "mouthRollLower": 8.0}
 CLOSED, TUCKED = ARKIT_NAMES.index("mouthRollUpper"), ARKIT_NAMES.index("mouthRollLower")
-CLOSED_WEIGHT, TUCKED_WEIGHT = 10.0, 2.0
+CLOSED_WEIGHT, TUCKED_WEIGHT = 12.0, 4.0
 """How much more ticks count in which lips are shut (the targets' mouthRollUpper is then 0.22) or tucked: they are few
 and short."""
 JAW, CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
@@ -72,9 +72,9 @@ class Objective(nn.Module):
             "shapes": ((_distance(motion, truth) * self.weight).sum(-1) * rare).mean(),
             "gap": 10.0 * (_distance(gap, true_gap) * rare).mean(),
             "speed": 4.0 * self._change(motion, truth, 1),
-            "tremble": 12.0 * self._change(motion, truth, 2),
-            "pauses": 1.0 * (motion.sum(-1) * quiet).sum() / quiet.sum().clamp(min=1.0) * quiet.mean(),
-            "speaking": 0.2 * functional.binary_cross_entropy_with_logits(logit, speaking),
+            "tremble": 16.0 * self._change(motion, truth, 2),
+            "pauses": 8.0 * (motion.sum(-1) * quiet).sum() / quiet.sum().clamp(min=1.0) * quiet.mean(),
+            "speaking": 1.0 * functional.binary_cross_entropy_with_logits(logit, speaking),
         }
 
     def _change(self, motion: Tensor, truth: Tensor, order: int) -> Tensor:
