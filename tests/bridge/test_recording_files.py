@@ -254,3 +254,18 @@ def test_a_moved_folder_keeps_the_take(tmp_path: Path, frames: Callable) -> None
         writer.finish()
     with open_session(tmp_path / "elsewhere" / "a.mcap.part") as session:
         assert session.frame_count == 10
+
+
+def test_a_track_is_in_the_order_of_places_whatever_the_file_s(tmp_path: Path, frames: Callable) -> None:
+    from facewire.bridge.recording.track import load_track
+
+    writer, everything = SessionWriter(tmp_path / "a.mcap", METADATA), list(frames(40))
+    for frame in [*everything[10:], *everything[:10]]:
+        writer.add_frame(Encoder().frame(frame), frame.seq, frame.publish_ns)
+    with open_session(writer.finish()) as session:
+        calls: list[tuple[int, int]] = []
+        track = load_track(session, progress=lambda done, total: calls.append((done, total)))
+    assert track.seq.tolist() == list(range(40))
+    np.testing.assert_array_equal(track.blendshapes, np.stack([frame.blendshapes for frame in everything]))
+    np.testing.assert_array_equal(track.head, np.stack([frame.head for frame in everything]))
+    assert calls == [(0, 40)]
