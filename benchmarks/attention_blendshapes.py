@@ -1,8 +1,8 @@
-"""How near Attention Mesh's blendshapes come to FaceLandmarker's, on people that the correction was not fitted on.
+"""How near Attention Mesh's blendshapes come to FaceLandmarker's, on people that it was not fitted on.
 
-For each clip: the plain blendshape network and the correction (a fit without that person's face and motion), each
-without and with the anchor (see models/face/anchor.py), the last also as streamed (through the runtime's filters), and,
-as what could be hoped for, FaceMesh V2 itself looking at a region that lies two hundredths aside. A shape counts as
+For each clip: the plain blendshape network on Attention Mesh's landmarks and our own on its codes (a fit without that
+person's face and motion), each without and with the anchor (see models/face/anchor.py), the last also as streamed
+(through the runtime's filters), and, as what could be hoped for, FaceMesh V2 itself looking at a region that lies two hundredths aside. A shape counts as
 active where FaceLandmarker's varies by more than a threshold (standard deviation); the figure is the median of the
 active shapes' correlations.
 
@@ -28,8 +28,8 @@ from tracking import mediapipe_python
 from facewire.models.assets import asset_path, cache_folder
 from facewire.models.face import FaceTracker
 from facewire.models.face.anchor import Anchor
+from facewire.models.face.attention_shapes import AttentionBlendshapes
 from facewire.models.face.blendshapes import BlendshapeNetwork
-from facewire.models.face.correction import CorrectedBlendshapes
 from facewire.models.face.meshes import AttentionMesh, FaceMeshV2
 from facewire.models.face.training.fit import FitConfig, fit, save
 from facewire.models.face.training.judge import FOLDS, read
@@ -38,7 +38,7 @@ from facewire.runtime.filters import FaceFilter
 
 THRESHOLDS = (0.02, 0.03, 0.05)
 ASIDE = 0.02
-COLUMNS = ("plain", "corrected", "plain, anchored", "anchored", "streamed", "V2 aside")
+COLUMNS = ("plain", "ours", "plain, anchored", "ours, anchored", "streamed", "V2 aside")
 FRAME_NS = 33_333_333
 
 
@@ -46,7 +46,7 @@ def watch(clip: Clip, weights: Path, most: int) -> dict[str, np.ndarray]:
     """Return blendshapes [n, 51] by column; NaN without a face."""
     tracker, plain, v2 = FaceTracker("attention", "cpu"), BlendshapeNetwork(device="cpu"), FaceMeshV2(device="cpu")
     assert isinstance(tracker._mesh, AttentionMesh)
-    corrected = tracker._shapes = CorrectedBlendshapes(plain, tracker._mesh.codes, weights)
+    ours = tracker._shapes = AttentionBlendshapes(tracker._mesh.codes, weights)
     anchor, face_filter, shapes = Anchor(device="cpu"), FaceFilter(), np.zeros(52, np.float32)
     aside, rows = np.zeros((478, 3), np.float32), []
     for index, image in enumerate(clip.frames()):
@@ -56,10 +56,10 @@ def watch(clip: Clip, weights: Path, most: int) -> dict[str, np.ndarray]:
         seen = tracker.step(image, now_ns)
         row = {column: np.full(51, np.nan, np.float32) for column in COLUMNS}
         if seen is not None:
-            row["anchored"] = seen.blendshapes[:51].copy()
+            row["ours, anchored"] = seen.blendshapes[:51].copy()
             row["streamed"] = face_filter.step(seen.blendshapes, seen.head, seen.gaze, now_ns)[0][:51].copy()
-            corrected.infer(seen.landmarks, seen.head, shapes)
-            row["corrected"] = shapes[:51].copy()
+            ours.infer(seen.landmarks, seen.head, shapes)
+            row["ours"] = shapes[:51].copy()
             plain.infer(seen.landmarks, seen.head, shapes)
             row["plain"] = shapes[:51].copy()
             anchor.step(image, tracker._region, seen.head, now_ns, shapes)

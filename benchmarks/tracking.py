@@ -2,7 +2,7 @@
 
 A step is all from a BGR image to a packed message: landmarks, blendshapes, head pose, gaze, filters, encoding.
 MediaPipe's FaceMesh (refined landmarks) gives landmarks only; its FaceLandmarker (video mode) blendshapes and a pose
-too. FaceMesh V2 joins every eighth of our Attention Mesh's steps (see anchor.py), which the mean shows and the median
+too. FaceMesh V2 joins every fifth of our Attention Mesh's steps (see anchor.py), which the mean shows and the median
 hides. Blocks of frames alternate between ours and theirs, so that whatever else the machine does falls on all alike.
 MediaPipe needs numpy<2: it runs in an environment of its own, made in the user's cache at the first run (--mediapipe
 names a Python that has it).

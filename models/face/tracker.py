@@ -12,8 +12,8 @@ import numpy as np
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.anchor import Anchor
+from facewire.models.face.attention_shapes import AttentionBlendshapes
 from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork, BlendshapeStage
-from facewire.models.face.correction import CorrectedBlendshapes
 from facewire.models.face.detector import CLOSER, TURNED, WHOLE, Detection, FaceDetector, View
 from facewire.models.face.gaze import Gaze
 from facewire.models.face.landmarks import LANDMARK_COUNT
@@ -218,5 +218,6 @@ def candidates(faces: list[Detection], lost_at: Float64Array | None) -> list[Det
 
 def blendshape_stage(mesh: Mesh, *, device: Device = "auto", threads: int = 1) -> BlendshapeStage:
     """Return what turns that mesh's landmarks into blendshapes."""
-    plain = BlendshapeNetwork(device=device, threads=threads)
-    return CorrectedBlendshapes(plain, mesh.codes) if isinstance(mesh, AttentionMesh) else plain
+    if isinstance(mesh, AttentionMesh):
+        return AttentionBlendshapes(mesh.codes)
+    return BlendshapeNetwork(device=device, threads=threads)

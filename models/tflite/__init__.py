@@ -50,7 +50,7 @@ NETWORKS: dict[str, NetworkSpec] = {
         ("mesh", (1, 468, 3)), ("lips", (1, 80, 2)), ("left_eye", (1, 71, 2)), ("right_eye", (1, 71, 2)),
         ("left_iris", (1, 5, 2)), ("right_iris", (1, 5, 2)), ("face_flag", (1, 1)),
     ), inner=(
-        # From these the last layers make the landmarks; the blendshapes' correction reads them.
+        # From these the last layers make the landmarks; the blendshapes are read from them too.
         ("face_code", 183), ("lips_code", 673), ("left_eye_code", 675), ("left_iris_code", 677),
         ("right_eye_code", 679), ("right_iris_code", 681),
     )),

@@ -10,7 +10,7 @@ import cv2
 import torch
 
 from facewire.models.errors import ModelError
-from facewire.models.face.correction import WEIGHTS
+from facewire.models.face.attention_shapes import WEIGHTS
 from facewire.models.face.training.fit import FitConfig, fit, save
 from facewire.models.face.training.judge import judge, read
 from facewire.models.face.training.make import make

@@ -1,4 +1,4 @@
-"""Fits the correction: a direct linear path and one hidden layer that move the logits of the plain blendshapes.
+"""Fits Attention Mesh's blendshapes: a direct linear path and one hidden layer from the codes to the shapes' logits.
 
 What matters to a viewer, and what correlation measures, is how a face moves, while part of the error is an offset of
 each person's own that no picture of a stranger tells. So batches are made of groups of one person's pictures, and the
@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facewire.models.face.correction import LEAST
 from facewire.models.face.training.samples import Array, Samples
 
 
@@ -23,7 +22,7 @@ class FitConfig:
     """Everything that decides a fit."""
 
     seed: int = 0
-    hidden: int = 64
+    hidden: int = 128
     dropout: float = 0.2
     passes: float = 14.0
     people: int = 16
@@ -37,18 +36,20 @@ class FitConfig:
     mean_weight: float = 0.25
 
 
-class Correction(nn.Module):
-    """Inputs (logits of the plain shapes, codes) to what is added to the logits."""
+class CodesToShapes(nn.Module):
+    """Codes (scaled) to the shapes' logits."""
 
-    def __init__(self, inputs: int, shapes: int, config: FitConfig) -> None:
+    def __init__(self, inputs: int, target: Tensor, config: FitConfig) -> None:
         super().__init__()
         self.dropout = nn.Dropout(config.dropout)
-        self.direct = nn.Linear(inputs, shapes)
+        self.direct = nn.Linear(inputs, target.shape[1])
         self.first = nn.Linear(inputs, config.hidden)
-        self.second = nn.Linear(config.hidden, shapes)
-        for layer in (self.direct, self.second):  # At first nothing is corrected.
+        self.second = nn.Linear(config.hidden, target.shape[1])
+        for layer in (self.direct, self.second):  # At first everybody has the mean face.
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.direct.bias += torch.logit(target.mean(dim=0), eps=1e-4)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[n, inputs] to [n, shapes]."""
@@ -58,32 +59,20 @@ class Correction(nn.Module):
         return result
 
 
-def logit(values: Array) -> Array:
-    """The logit, kept off the ends."""
-    kept = np.clip(values, LEAST, 1 - LEAST)
-    result: Array = np.log(kept / (1 - kept))
-    return result
-
-
-def inputs_of(samples: Samples) -> Array:
-    """[n, 51 + 928]: the network's inputs before they are scaled."""
-    return np.hstack([logit(samples.plain), samples.codes])
-
-
 def fit(samples: Samples, config: FitConfig) -> dict[str, Array]:
-    """Train on these samples and return the matrices of ``correction``: the last row of each is the bias."""
+    """Train on these samples and return the matrices of ``attention_shapes``: the last row of each is the bias."""
     torch.manual_seed(config.seed)
     random = np.random.default_rng(config.seed)
-    raw = inputs_of(samples)
+    raw = samples.codes
     mean, scale = raw.mean(axis=0), raw.std(axis=0) + 0.05 * raw.std() + 1e-4
-    inputs, base, target = map(torch.from_numpy, ((raw - mean) / scale, logit(samples.plain), samples.target))
+    inputs, target = torch.from_numpy((raw - mean) / scale), torch.from_numpy(samples.target)
     weight = 1 / (target.std(dim=0, correction=0) + 0.03)
     weight /= weight.mean()
     groups = [np.flatnonzero(samples.person == person) for person in np.unique(samples.person)]
     groups = [group for group in groups if len(group) >= config.pictures]
     chances = np.array([min(len(group), config.most_pictures) ** 0.7 for group in groups])
     chances /= chances.sum()
-    net = Correction(inputs.shape[1], target.shape[1], config)
+    net = CodesToShapes(inputs.shape[1], target, config)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = int(config.passes * len(raw) / (config.people * config.pictures))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -94,7 +83,7 @@ def fit(samples: Samples, config: FitConfig) -> dict[str, Array]:
         chosen = random.choice(len(groups), config.people, p=chances)
         rows = np.concatenate([random.choice(groups[k], config.pictures, replace=False) for k in chosen])
         batch = torch.from_numpy(rows)
-        error = (torch.sigmoid(base[batch] + net(inputs[batch])) - target[batch]) * weight
+        error = (torch.sigmoid(net(inputs[batch])) - target[batch]) * weight
         error = error.view(config.people, config.pictures, -1)
         motion = error - error.mean(dim=1, keepdim=True)
         loss = (motion**2).mean() + config.mean_weight * (error**2).mean()
@@ -106,7 +95,7 @@ def fit(samples: Samples, config: FitConfig) -> dict[str, Array]:
 
 
 @torch.no_grad()
-def matrices(net: Correction, mean: Array, scale: Array) -> dict[str, Array]:
+def matrices(net: CodesToShapes, mean: Array, scale: Array) -> dict[str, Array]:
     """The layers as [inputs + 1, outputs], with the inputs' scaling folded in."""
     result = {}
     for name, layer in (("direct", net.direct), ("first", net.first), ("second", net.second)):
@@ -119,17 +108,16 @@ def matrices(net: Correction, mean: Array, scale: Array) -> dict[str, Array]:
 
 
 def apply(weights: dict[str, Array], samples: Samples) -> Array:
-    """[n, 51]: the corrected shapes, as ``correction`` computes them, many at once."""
-    inputs = inputs_of(samples)
-    hidden = inputs @ weights["first"][:-1] + weights["first"][-1]
+    """[n, 51]: the shapes, as ``attention_shapes`` computes them, many at once."""
+    hidden = samples.codes @ weights["first"][:-1] + weights["first"][-1]
     hidden = nn.functional.gelu(torch.from_numpy(hidden)).numpy()
-    moved = inputs @ weights["direct"][:-1] + weights["direct"][-1]
-    logits = inputs[:, : moved.shape[1]] + moved + hidden @ weights["second"][:-1] + weights["second"][-1]
+    logits = samples.codes @ weights["direct"][:-1] + weights["direct"][-1]
+    logits += hidden @ weights["second"][:-1] + weights["second"][-1]
     result: Array = 1 / (1 + np.exp(-logits))
     return result
 
 
 def save(weights: dict[str, Array], path: Path) -> None:
-    """Write the file that ``correction`` loads."""
+    """Write the file that ``attention_shapes`` loads."""
     direct, first, second = (weights[name].astype(np.float16) for name in ("direct", "first", "second"))
     np.savez_compressed(path, direct=direct, first=first, second=second)

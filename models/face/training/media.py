@@ -1,4 +1,4 @@
-"""The pictures and videos that the correction learns from. They lie in packages that anyone can fetch; none is ours.
+"""The pictures and videos to learn from. They lie in packages that anyone can fetch; none is ours.
 
 ``media.json`` names the packages with the SHA-256 of their archives, the clips with the part of the image in which one
 person is seen, and which stills show somebody who is in a clip too. Licences differ from file to file and several allow

@@ -1,4 +1,4 @@
-"""Looks at pictures with both meshes: Attention Mesh gives what the correction reads, FaceMesh V2 what it shall say."""
+"""Looks at pictures with both meshes: Attention Mesh gives what we read, FaceMesh V2 what shall be read from it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Blendshapes for Attention Mesh: MediaPipe's blendshape network, corrected by what the mesh network saw.
+"""Blendshapes for Attention Mesh, straight from what the mesh network saw.
 
-The blendshape network was trained on FaceMesh V2's landmarks and reads Attention Mesh's with an error of its own for
-each face. A small network that we trained takes away a part of that: it reads the codes of which Attention Mesh makes
-the landmarks and the shapes that the blendshape network makes of these, and moves each shape's logit.
+MediaPipe's blendshape network was trained on FaceMesh V2's landmarks and reads Attention Mesh's with an error of its
+own for each face, at a third of Attention Mesh's own cost. A small network that we trained takes its place: it reads
+the codes of which Attention Mesh makes its landmarks, and gives what the blendshape network would make of V2's.
 docs/attention-blendshapes.md says how it was trained and what it reaches.
 """
 
@@ -16,40 +16,37 @@ from zipfile import BadZipFile
 import numpy as np
 
 from facewire.models.errors import ModelError
-from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork
+from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.face.jit import kernel
 from facewire.models.face.region import Float32Array
 
 WEIGHTS = Path(__file__).with_name("attention_blendshapes.npz")
 SHAPES = len(ARKIT_NAMES) - 1
 """All but tongueOut, which no network here knows."""
-LEAST = 1e-4
-"""Shapes are kept this far from 0 and 1 before their logit is taken."""
 
 
-class CorrectedBlendshapes:
+class AttentionBlendshapes:
     """A ``BlendshapeStage`` for Attention Mesh. Carries nothing over; no delay."""
 
-    def __init__(self, plain: BlendshapeNetwork, codes: Sequence[Float32Array], weights: Path = WEIGHTS) -> None:
-        """Correct ``plain`` by the codes: arrays that the mesh network fills before each ``infer``.
+    def __init__(self, codes: Sequence[Float32Array], weights: Path = WEIGHTS) -> None:
+        """Read the codes: arrays that the mesh network fills before each ``infer``.
 
         Raises ModelError where the weights cannot be read or do not fit the codes.
         """
-        self._plain = plain
         self._codes = tuple(code.reshape(-1) for code in codes)
-        inputs = SHAPES + sum(code.size for code in self._codes)
-        self._first, self._second = _read(weights, inputs)
-        self._inputs = np.ones(inputs + 1, np.float32)
+        self._places, start = [], 0
+        for code in self._codes:
+            self._places.append(slice(start, start + code.size))
+            start += code.size
+        self._first, self._second = _read(weights, start)
+        self._inputs = np.ones(start + 1, np.float32)
         self._outputs = np.zeros(self._first.shape[1], np.float32)
 
-    def infer(self, landmarks: Float32Array, head: Float32Array, blendshapes: Float32Array) -> None:
-        """See ``BlendshapeStage``."""
-        self._plain.infer(landmarks, head, blendshapes)
-        start = SHAPES
-        for code in self._codes:
-            self._inputs[start : start + code.size] = code
-            start += code.size
-        correct(self._inputs, self._first, self._second, self._outputs, blendshapes)
+    def infer(self, landmarks: Float32Array, head: Float32Array, blendshapes: Float32Array) -> None:  # noqa: ARG002
+        """See ``BlendshapeStage``; the landmarks are not looked at."""
+        for place, code in zip(self._places, self._codes, strict=True):
+            self._inputs[place] = code
+        shapes_of(self._inputs, self._first, self._second, self._outputs, blendshapes)
 
 
 def _read(path: Path, inputs: int) -> tuple[Float32Array, Float32Array]:
@@ -66,18 +63,14 @@ def _read(path: Path, inputs: int) -> tuple[Float32Array, Float32Array]:
 
 
 @kernel
-def correct(
+def shapes_of(
     inputs: Float32Array, first: Float32Array, second: Float32Array, outputs: Float32Array, blendshapes: Float32Array
 ) -> None:
-    """Correct blendshapes [52] in place.
+    """Write blendshapes [52] from the codes and a one behind them; tongueOut is 0.
 
-    ``inputs`` has room for their logits, then the codes, then a one; ``outputs`` has room for what the first matrix
-    gives: what is added to the logits directly, then the hidden layer.
+    ``outputs`` has room for what the first matrix gives: the logits' direct part, then the hidden layer.
     """
     shapes = second.shape[1]
-    for j in range(shapes):
-        value = min(max(blendshapes[j], np.float32(LEAST)), np.float32(1.0 - LEAST))
-        inputs[j] = math.log(value / (np.float32(1) - value))
     outputs[:] = 0
     multiply(inputs, first, outputs)
     hidden = outputs[shapes:]
@@ -85,8 +78,9 @@ def correct(
         hidden[j] *= np.float32(0.5) * (np.float32(1) + math.erf(hidden[j] * np.float32(math.sqrt(0.5))))  # GELU
     multiply(hidden, second, outputs[:shapes])
     for j in range(shapes):
-        logit = inputs[j] + outputs[j] + second[hidden.shape[0], j]
+        logit = outputs[j] + second[hidden.shape[0], j]
         blendshapes[j] = np.float32(1) / (np.float32(1) + math.exp(-min(max(logit, np.float32(-60)), np.float32(60))))
+    blendshapes[shapes:] = 0
 
 
 @kernel
