@@ -6,19 +6,20 @@ from pathlib import Path
 
 from facewire.runtime.capture.microphone import Microphone, find_microphone, list_microphones
 from facewire.runtime.capture.sound import SoundSource
-from facewire.runtime.capture.sound_file import SoundFile
+from facewire.runtime.capture.sound_file import SoundFile, SoundReader
 from facewire.runtime.capture.source import CaptureError
 
 
 def choose_sound(what: str, *, loop: bool) -> SoundSource | None:
     """The live source that ``what`` names; None for ``none``, and for ``auto`` where there is no microphone.
 
-    Raises CaptureError when no microphone or file has that name, or PyAudio is needed and not installed.
+    Raises CaptureError when no microphone or file has that name, the file is no sound, or a library is not installed.
     """
     if what == "none":
         return None
     path = Path(what)
     if not what.isdigit() and what != "auto" and (path.exists() or path.suffix or len(path.parts) > 1):
+        SoundReader(path).close()  # What is no sound is said now, and not when the networks have been loaded.
         return SoundFile(path, loop=loop)
     try:
         find_microphone(what, list_microphones())

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import wave
 from types import SimpleNamespace
 
 import numpy as np
@@ -194,7 +195,12 @@ def test_without_pyaudio_it_is_one_line(monkeypatch):
 
 
 def test_a_name_that_looks_like_a_file_is_one(tmp_path):
-    assert isinstance(choose_sound(str(tmp_path / "no.wav"), loop=False), SoundFile)
+    with pytest.raises(CaptureError, match=r"no\.wav is not there"):
+        choose_sound(str(tmp_path / "no.wav"), loop=False)
+    with wave.open(str(tmp_path / "yes.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
+        file.writeframes(bytes(3200))
+    assert isinstance(choose_sound(str(tmp_path / "yes.wav"), loop=False), SoundFile)
 
 
 def wait_for(condition, timeout_s=15.0):
@@ -261,7 +267,7 @@ microphone.close()
 samples = np.concatenate(samples)
 spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
 print("peak", np.argmax(spectrum) * microphone.rate / len(samples), "rms", np.sqrt(np.mean(samples**2)))
-print("seconds", len(samples) / microphone.rate, "age", np.median(ages), "overruns", ring.overruns)
+print("seconds", len(samples) / microphone.rate, "age", np.min(ages), "overruns", ring.overruns)
 """
 
 
