@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import subprocess
+import wave
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -12,11 +16,14 @@ import pytest
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
+from facewire.models.speech.causal import SpeechDriver
+from facewire.models.speech.voice import VoiceDetector
+from facewire.runtime.capture.sound import SoundBlock
 from facewire.runtime.fuse import MODES, MOUTH, Fusion
 from facewire.runtime.idle import IdleEyes
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.presence import Presence
-from facewire.runtime.speak import SpeechTick
+from facewire.runtime.speak import SpeechPipeline, SpeechTick
 from facewire.runtime.sync import Aligner, DelayLine
 
 MS = 1_000_000
@@ -293,3 +300,62 @@ def test_a_talking_face_without_speech_is_left_alone(clip, tracker):
         frame = pipeline.finish(i, 0, round(i * 1e9 / 30), lambda: 0)
         assert frame.sources == "video"
         assert frame.audio_ns is None
+
+
+# Real sound: generated speech, and noise, through the shipped network.
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    """Seconds of generated speech, float32 at 16 kHz, with a quiet room around it."""
+    flite = shutil.which("flite")
+    if flite is None:
+        pytest.skip("needs flite: install it to test fusion with speech")
+    path = tmp_path_factory.mktemp("speech") / "speech.wav"
+    text = "Papa bought five pumpkins and a bottle of warm milk. Maybe Mum will make a pie before four."
+    subprocess.run([flite, "-voice", "slt", "-t", text, "-o", str(path)], check=True)
+    with wave.open(str(path)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
+    return samples + np.random.default_rng(1).normal(0, 3e-4, len(samples)).astype(np.float32)
+
+
+def ticks_of(samples):
+    """What the shipped network makes of sound that begins at 0."""
+    pipeline, ticks, block = SpeechPipeline(SpeechDriver(), VoiceDetector()), [], 160
+    for first in range(0, len(samples) - block, block):
+        pipeline.feed(SoundBlock(samples[first : first + block], 16_000, first, first * 1_000_000_000 // 16_000, 1))
+        while (tick := pipeline.step()) is not None:
+            ticks.append(tick)
+    return ticks
+
+
+def played(scene, ticks, seen=None, trust=1.0):
+    """Has ``scene`` hear the ticks at their times, from its own now on."""
+    start_ns = round(scene.frame * 1e9 / scene.rate)
+
+    def heard(now_ns):
+        known = [tick for tick in ticks if tick.capture_ns <= now_ns - start_ns]
+        return None if not known else replace(known[-1], capture_ns=known[-1].capture_ns + start_ns)
+
+    return scene.run(len(ticks) / 60, seen, trust=trust, heard=heard)
+
+
+@pytest.mark.models
+def test_real_speech_drives_a_covered_mouth_and_a_face_that_is_gone(speech):
+    ticks = ticks_of(speech)
+    spoken_jaw = max(float(tick.blendshapes[JAW]) for tick in ticks)
+    assert spoken_jaw > 0.3
+    covered = played(Scene(), ticks, face(mouth=0.0), trust=0.0)
+    alone = played(Scene(), ticks)
+    for scene in (covered, alone):
+        assert max(frame[JAW] for frame in scene.out) > 0.7 * spoken_jaw
+    assert covered.names[-30] == "both"
+    assert alone.names[-30] == "audio"
+    assert covered.last(BROW) == pytest.approx(0.4)
+
+
+@pytest.mark.models
+def test_real_noise_over_silence_does_not_move_the_mouth():
+    noise = np.random.default_rng(2).normal(0, 0.05, 16_000 * 4).astype(np.float32)
+    scene = played(Scene(), ticks_of(noise), face(mouth=0.0), trust=0.0)
+    assert np.array(scene.out)[:, MOUTH].max() < 0.05
