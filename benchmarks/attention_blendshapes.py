@@ -2,9 +2,9 @@
 
 For each clip: the plain blendshape network on Attention Mesh's landmarks and our own on its codes (a fit without that
 person's face and motion), each without and with the anchor (see models/face/anchor.py), the last also as streamed
-(through the runtime's filters), and, as what could be hoped for, FaceMesh V2 itself looking at a region that lies two hundredths aside. A shape counts as
-active where FaceLandmarker's varies by more than a threshold (standard deviation); the figure is the median of the
-active shapes' correlations.
+(through the runtime's filters), and, as what could be hoped for, FaceMesh V2 itself looking at a region that lies two
+hundredths aside. A shape counts as active where FaceLandmarker's varies by more than a threshold (standard deviation);
+the figure is the median of the active shapes' correlations.
 
     python -m facewire.models.face.training unpack ARCHIVES MEDIA
     python -m facewire.models.face.training make MEDIA SAMPLES
