@@ -4,10 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A version pinned exactly lets pip take a CPU wheel from a local index or folder where one is on offer.
+TORCH ?= torch==2.13.0
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format typing setup models wheel wheel-test clean
+.PHONY: help run test lint format typing setup models toolchain wheel wheel-test clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,7 +29,7 @@ format: setup  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-setup: $(VENV)/.dev models
+setup: $(VENV)/.dev models toolchain
 
 # What a user's live run needs: the package with the microphone where PortAudio can be built, without it elsewhere.
 $(VENV)/.run: pyproject.toml .ci/system-packages
@@ -41,11 +43,15 @@ $(VENV)/.run: pyproject.toml .ci/system-packages
 
 $(VENV)/.dev: $(VENV)/.run pyproject.toml
 	.ci/system-packages test
-	$(PIP) install --quiet --group dev
+	$(PIP) install --quiet '$(TORCH)'
+	$(PIP) install --quiet --editable '.[media,train]' --group dev
 	@touch $@
 
 models: $(VENV)/.run
 	$(BIN)/facewire models pull --quiet --for-tests
+
+toolchain: $(VENV)/.dev  # what compiles and tests the Unity client
+	$(BIN)/python tests/unity_client/toolchain.py
 
 # Type checkers do not see setuptools' mapping of folders to packages: links show it to them.
 typing:
