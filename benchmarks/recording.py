@@ -191,6 +191,24 @@ def _live_round(
     return statistics.median(step_ms), float(high - low)
 
 
+def recorder_cost(folder: Path, seconds: float) -> dict[str, Any]:
+    """Processor time of an offer, in the live thread, and of the recorder's own thread: what a busy machine cannot
+    blur."""
+    frames = list(moving_face(RATE * 2))
+    recorder = Recorder(folder / "cost.mcap", SessionMetadata(0, 0))
+    recorder.start()
+    clock = time.pthread_getcpuclockid(recorder._thread.ident or 0)
+    began, offering = time.clock_gettime(clock), 0
+    for number in range(round(seconds * RATE)):
+        time.sleep(1 / RATE)
+        start = time.thread_time_ns()
+        recorder.offer_frame(frames[number % len(frames)])
+        offering += time.thread_time_ns() - start
+    share = (time.clock_gettime(clock) - began) / seconds
+    recorder.stop()
+    return {"offer_us": offering / 1e3 / (seconds * RATE), "thread_core_share": share}
+
+
 def replay_timing(folder: Path, seconds: float) -> dict[str, Any]:
     """How far each frame's publication is from its time; beside it, in turns, a bare loop that only sleeps to each
     time."""
@@ -307,6 +325,7 @@ def main() -> None:
         result = {
             "live": live_path(folder, pairs=8 if args.quick else 60),
             "file": size_and_seek(folder, minutes),
+            "cost": recorder_cost(folder, 4) if hasattr(time, "pthread_getcpuclockid") else None,
             "replay": replay_timing(folder, 5 if args.quick else 20),
             "csv": csv_round_trip(folder),
             "kill": kill_nine(folder, kills) if os.name != "nt" else None,
@@ -345,6 +364,9 @@ def print_table(result: dict[str, Any]) -> None:
         ("  a bare sleeping loop, 99 %", f"{replay['bare_p99_ms']:.3f} ms", "the machine"),
         ("CSV and back, greatest difference", f"{worst:.1e}", "<= 1e-6"),
     ]
+    if (cost := result["cost"]) is not None:
+        rows.insert(2, ("  an offer, in the live thread", f"{cost['offer_us']:.1f} us", ""))
+        rows.insert(3, ("  the recorder's thread", f"{100 * cost['thread_core_share']:.2f} %", "of a core"))
     if kill is not None:
         rows.append(("kill -9: repaired", f"{kill['repaired']} of {kill['killed']}", "all"))
         rows.append(("kill -9: lost at most", f"{kill['worst_lost_s']:.2f} s", "<= 1 s"))

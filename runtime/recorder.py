@@ -29,7 +29,7 @@ Drop policy: one more of its kind is refused and counted; what waits is written:
 SOUND_MESSAGE_S = 0.1
 """Blocks that go on from each other are written together up to this length: each message costs some 60 bytes of its
 own."""
-POLL_S = 0.02
+POLL_S = 0.05
 """The thread looks for work by itself: waking it would cost the live path more than appending does."""
 COMMIT_NS = 500_000_000
 """A chunk is closed and handed to the system this often: what a killed process loses is less than a second."""
