@@ -33,6 +33,10 @@ Array = np.ndarray[Any, Any]
 
 JAW, LID = BLENDSHAPE_INDEX["jawOpen"], BLENDSHAPE_INDEX["eyeBlinkLeft"]
 STRETCH_S = 2.0
+PURPOSE = (
+    "jawOpen", "mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft", "mouthPucker", "mouthFunnel", "browInnerUp",
+    "browOuterUpLeft", "eyeBlinkLeft",
+)  # fmt: skip
 MOUTH_NAMES = ("jawOpen", "mouthSmileLeft", "mouthUpperUpLeft", "mouthPucker")
 
 
@@ -162,20 +166,25 @@ def ranges(faces: Sequence[Any], rate: float) -> dict[str, Any] | None:
             new.top[i] = begin + REACH * (extremes[0] - begin)
             visible.append((i, extremes))
     out = np.array([Calibrator(new).step(face, face.now_ns).blendshapes.copy() for face in faces])
-    at_rest = odd & (np.abs(raw - own.neutral) <= np.maximum(2 * own.spread, 0.06)).all(axis=1)
+    # At rest: nothing of what people do on purpose. The gaze is never still, and is left out of what is left.
+    purpose = [BLENDSHAPE_INDEX[name] for name in PURPOSE]
+    at_rest = odd & (np.abs(raw - own.neutral)[:, purpose] <= 0.05).all(axis=1)
+    still = [i for i, name in enumerate(BLENDSHAPES) if not name.startswith("eyeLook")]
     reach = {
         BLENDSHAPES[i]: float(np.max(out[odd & (raw[:, i] >= 0.98 * extremes[0]), i], initial=0.0))
         for i, extremes in visible
         if extremes[1] >= 0.98 * extremes[0]  # the extreme is shown again in what calibration did not see
     }
-    left = np.median(out[at_rest], axis=0) if at_rest.sum() > 5 else None
+    left = np.median(out[at_rest][:, still], axis=0) if at_rest.sum() > 5 else None
     return {
         "rest_at": start,
         "visible": len(visible),
         "shown_again": len(reach),
         "least_reach": round(min(reach.values(), default=1.0), 3),
         "rest_frames": int(at_rest.sum()),
-        "most_left_at_rest": None if left is None else round(float(left.max()), 3),
+        "most_left_at_rest": None
+        if left is None
+        else [BLENDSHAPES[still[int(left.argmax())]], round(float(left.max()), 3)],
     }
 
 

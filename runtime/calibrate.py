@@ -39,7 +39,7 @@ MOST_TURN_RAD = math.radians(6.0)
 MOST_MOVE_M = 0.03
 MOST_RESTLESS = 0.12
 """How far a shape may stray within the half second of rest."""
-LEAST_SPREAD, MOST_SPREAD = 0.03, 0.10
+LEAST_SPREAD, MOST_SPREAD = 0.04, 0.10
 LEAST_VISIBLE = 0.06
 """A pose must take its shape so far from rest, or it was not made or cannot be seen."""
 REACH = 0.95

@@ -26,6 +26,8 @@ from facewire.runtime.geometry import (
 
 LEAST_SPAN = 0.08
 """A shape's range is never taken for less: noise would become motion."""
+KNEE = 0.25
+"""Share of a range within which motion sets in gently."""
 LID_SHUT_AT = 0.35
 """A lid's opening, as a share of the neutral one, at which the eye counts as closed: at 30 frames a second a blink is
 rarely seen at its very end."""
@@ -149,11 +151,18 @@ def derive_shapes(network, measures, rest, raw):  # type: ignore[no-untyped-def]
 
 @_kernel
 def map_ranges(raw, neutral, spread, top, gain, shapes):  # type: ignore[no-untyped-def]
-    """Writes ``shapes`` [52]: 0 at rest, 1 at the person's own extreme, times the user's gain, within 0..1."""
+    """Writes ``shapes`` [52]: 0 at rest, 1 at the person's own extreme, times the user's gain, within 0..1.
+
+    Where rest has a spread the way out of it begins gently (a cubic that meets the line at ``KNEE``), so that what is
+    a little beyond it does not show.
+    """
     for i in range(shapes.shape[0]):
         start = neutral[i] + spread[i]
         span = max(top[i] - start, LEAST_SPAN)
-        shapes[i] = clip01(gain[i] * clip01((raw[i] - start) / span))
+        share = clip01((raw[i] - start) / span)
+        if spread[i] > 0.0 and share < KNEE:
+            share *= share * (2.0 * KNEE - share) / (KNEE * KNEE)
+        shapes[i] = clip01(gain[i] * share)
 
 
 @_kernel
