@@ -220,7 +220,9 @@ def test_a_take_is_recorded_listed_and_replayed_in_place(panel: Tab, script: Scr
     panel.wait_for("document.getElementById('record').textContent === 'Record'")
     panel.run("document.querySelector('#takes button').click()")
     panel.wait_for("document.querySelector('#takes .playing') !== null")
-    assert script.read("status")["replay"]["file"].endswith(".mcap")
+    while (replay := script.read("status")["replay"]) is None:  # what was sent before it began
+        pass
+    assert replay["file"].endswith(".mcap")
     panel.wait_for("!document.getElementById('stop-take').hidden")
     click(panel, "stop-take")
     panel.wait_for("document.getElementById('takes-result').textContent === 'live again'")
