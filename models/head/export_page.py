@@ -1,7 +1,7 @@
-"""Write the control panel's head, ``bridge/page/head.bin``, from ``open_head.npz``: ``python -m facewire.models.head.export_page``.
+"""Write the control panel's head, ``bridge/page/head.bin``, from ``open_head.npz``.
 
-The file: the length of a JSON text (uint32, little-endian), the text, then arrays at the offsets that it gives. Positions
-are int16 in steps of ``unit_m``, triangles uint16, and each shape has its vertices (uint16) and their moves (int8 in
+Run ``python -m facewire.models.head.export_page``. The file: the length of a JSON text (uint32, little-endian), the
+text, then arrays at the offsets that it gives. Positions are int16 in steps of ``unit_m``, triangles uint16, and each shape has its vertices (uint16) and their moves (int8 in
 steps of its own). Moves that nobody sees at the panel's size are left out, which is most of the reduction.
 """
 
