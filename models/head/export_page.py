@@ -1,8 +1,9 @@
 """Write the control panel's head, ``bridge/page/head.bin``, from ``open_head.npz``.
 
 Run ``python -m facewire.models.head.export_page``. The file: the length of a JSON text (uint32, little-endian), the
-text, then arrays at the offsets that it gives. Positions are int16 in steps of ``unit_m``, triangles uint16, and each shape has its vertices (uint16) and their moves (int8 in
-steps of its own). Moves that nobody sees at the panel's size are left out, which is most of the reduction.
+text, then arrays at the offsets that it gives. Positions are int16 in steps of ``unit_m``, triangles uint16, and each
+shape has its vertices (uint16) and their moves (int8 in steps of its own). Moves that nobody sees at the panel's size
+are left out, which is most of the reduction.
 """
 
 from __future__ import annotations
