@@ -15,12 +15,11 @@ export class Controls {
     this.#listen();
   }
 
-  /** Ask the server what holds. A server without settings (a replay) hides what needs them. */
+  /** Ask the server what holds; again where its networks are still being loaded. */
   async refresh() {
     try {
       this.#show(await this.connection.command("state"), await this.connection.command("devices"));
     } catch (error) {
-      document.body.classList.toggle("no-panel", /unknown command/.test(error.message));
       if (/being loaded/.test(error.message)) setTimeout(() => this.refresh(), 500);
     }
   }
@@ -49,7 +48,6 @@ export class Controls {
   }
 
   #show(state, devices) {
-    document.body.classList.remove("no-panel");
     this.state = state;
     this.revision = state.revision;
     fillSelect(element("video"), devices.video, state.video);

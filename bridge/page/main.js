@@ -84,17 +84,19 @@ const connection = new Connection(liveAddress(location), {
     element("state").dataset.state = state;
     show("state", STATES[state]);
     if (state === "gone") showProblems(["The server is gone or refuses this page. Is it running, and is the token in the address right?"]);
-    if (state === "live") {
-      showProblems([]);
-      controls.refresh();
-      takes.refresh();
-    }
+    if (state === "live") showProblems([]);
   },
   hello(message) {
     names = message.blendshapes;
     shapes.make(names);
     show("server", `${message.server}, session ${message.session}`);
     startAvatar();
+    // Who gives no previews has no settings either: a replay, or another program's server.
+    const controlled = message.streams.includes("preview");
+    document.body.classList.toggle("no-panel", !controlled);
+    if (!controlled || avatarOnly) return;
+    controls.refresh();
+    takes.refresh();
   },
   frame(message) {
     newest = message;
