@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     given = recipe.Recipe(args.out, speech, args.texts, args.flite_hours, args.kokoro, args.kokoro_hours, args.config)
     with _Bars() as bars:
         weights = recipe.follow(given, bars.said, bars.trained)
-    print(f"weights: {weights}\ncurve:   {weights.with_name('curve.svg')}")
+    if os.environ.get("RANK", "0") == "0":
+        print(f"weights: {weights}\ncurve:   {weights.with_name('curve.svg')}")
     return 0
 
 
@@ -86,10 +87,13 @@ class _Bars:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         self._progress = Progress(*columns, TextColumn("{task.fields[state]}"))
         self._tasks: dict[str, int] = {}
+        self._shown = ("", -1)
+        # Of many processes that torchrun starts, one reports.
+        self._silent = os.environ.get("RANK", "0") != "0"
         self.trained: Report = self._trained
 
     def __enter__(self) -> _Bars:
-        if self._progress.console.is_terminal:
+        if self._progress.console.is_terminal and not self._silent:
             self._progress.start()
         return self
 
@@ -105,6 +109,9 @@ class _Bars:
         self._show(f"{stage} path" if stage == "audio" else stage, step, steps, f"loss {losses['loss']:.3f}{held_out}")
 
     def _show(self, stage: str, done: int, of: int, state: str) -> None:
+        if self._silent or (stage, done) == self._shown:
+            return
+        self._shown = (stage, done)
         if not self._progress.console.is_terminal:
             if done % 50 == 0 or done == of:
                 print(f"{stage} {done}/{of} {state}", flush=True)
