@@ -54,6 +54,10 @@ class Speech(Protocol):
         """Session clock when the newest sound behind it was captured."""
 
     @property
+    def sound_ns(self) -> int:
+        """Session clock of the sound that it shows: earlier by the look-ahead."""
+
+    @property
     def confidence(self) -> float:
         """0..1, how surely somebody speaks."""
 
@@ -104,7 +108,7 @@ class Fusion:
         """Whether nothing moves, and nothing will until an input gives something new."""
         return self.speech_weight == self.idle_weight == 0.0
 
-    def step(self, seen: Seen, camera_trust: float, speech: Speech | None, video_ns: int, now_ns: int) -> None:
+    def step(self, seen: Seen, camera_trust: float, speech: Speech | None, video_ns: int | None, now_ns: int) -> None:
         """Makes the face of ``now_ns``.
 
         ``seen`` was captured at ``video_ns``; ``camera_trust`` 0..1 is for its mouth; ``speech`` is the newest or None.

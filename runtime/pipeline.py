@@ -96,7 +96,8 @@ class FacePipeline:
         self._lock = threading.RLock()
         self._speech: SpeechTick | None = None
         self._raw: Float32Array | None = None
-        self._video_ns = self._seen_ns = 0
+        self._video_ns: int | None = None
+        self._seen_ns: int | None = None
         self._dark = False
         self._mirrored: Image | None = None
         self._landmarks: Float32Array | None = None
@@ -113,6 +114,7 @@ class FacePipeline:
         if self.sampling is not None and self.sampling.step(self.calibrator, face, image, now_ns):
             self.sampling = None
         if face is None:
+            self._seen_ns = self._seen_ns or now_ns  # unseen from the first picture on
             self._dark = bool(image[::16, ::16].mean() < DARK)
             self.lose(now_ns)
             return
@@ -168,10 +170,11 @@ class FacePipeline:
 
     def state(self, now_ns: int) -> dict[str, Any]:
         """Returns what the status message says of the face; may be called from any thread, at worst one frame late."""
-        fusion, presence = self.fusion, self.presence
+        fusion, seen_ns = self.fusion, self._seen_ns
+        unseen = self.presence.sources != "video" and seen_ns is not None
         return {
             "confidence": round(_unit(fusion.confidence), 3),
-            "unseen_s": 0.0 if presence.sources == "video" else round(max(now_ns - self._seen_ns, 0) * 1e-9, 1),
+            "unseen_s": round(max(now_ns - (seen_ns or now_ns), 0) * 1e-9, 1) if unseen else 0.0,
             "dark": self._dark,
             "mouth_trust": round(self.trust.value, 3) if self._speech is not None else None,
             "speech_trust": round(float(fusion.speech_trust), 3),

@@ -29,6 +29,8 @@ class _Spoken(Protocol):
     def blendshapes(self) -> Float32Array: ...
     @property
     def capture_ns(self) -> int: ...
+    @property
+    def sound_ns(self) -> int: ...
 
 
 class DelayLine:
@@ -86,19 +88,19 @@ class Aligner:
 
     @property
     def delays_ms(self) -> dict[str, float]:
-        """How long each source takes from capture to here."""
+        """How long each source takes from the moment that it shows to here."""
         named = {"video": (self.video_ns, self._video_delay_ns), "audio": (self.speech_ns, self._speech_delay_ns)}
         return {name: round(delay_ns * 1e-6, 2) for name, (seen_ns, delay_ns) in named.items() if seen_ns is not None}
 
-    def step(self, seen: _Shapes, speech: _Spoken | None, video_ns: int, now_ns: int) -> None:
-        """Takes what is there at ``now_ns``; ``video_ns`` is when ``seen`` was captured."""
+    def step(self, seen: _Shapes, speech: _Spoken | None, video_ns: int | None, now_ns: int) -> None:
+        """Takes what is there at ``now_ns``; ``video_ns`` is when ``seen`` was captured, None where it never was."""
         moment = self._moment
         moment[:52], moment[52:59], moment[59:] = seen.blendshapes, seen.head, seen.gaze
-        if video_ns != self.video_ns:
+        if video_ns is not None and video_ns != self.video_ns:
             self._video_delay_ns = _smoothed(self._video_delay_ns, now_ns - video_ns, self.video_ns is None)
-        self.video_ns = video_ns
+        self.video_ns = video_ns or self.video_ns
         if speech is not None and speech.capture_ns != self.speech_ns:
-            late_ns = now_ns - speech.capture_ns
+            late_ns = now_ns - speech.sound_ns
             self._speech_delay_ns = _smoothed(self._speech_delay_ns, late_ns, self.speech_ns is None)
             self.speech_ns = speech.capture_ns
         if speech is None:

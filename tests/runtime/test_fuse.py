@@ -46,7 +46,7 @@ def face(mouth=0.6, upper=0.4, turn=0.2):
 
 def spoken(now_ns, mouth=0.3, voice=1.0, snr_db=30.0, delay_ns=0):
     heard_ns = now_ns - delay_ns
-    return SpeechTick(shapes(mouth), voice, heard_ns, heard_ns - 40 * MS, snr_db)
+    return SpeechTick(shapes(mouth), voice, heard_ns, heard_ns, snr_db)
 
 
 class Scene:
