@@ -6,6 +6,7 @@ run on a command thread, one at a time, and touch the pipeline only by ``Live.re
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from facewire.runtime.pipeline import FacePipeline, Tracker, TrackerFactory
 from facewire.runtime.problems import find_problems
 from facewire.runtime.profiles import DEFAULT_NAME, MAX_GAIN, NAME, Profile, ProfileError, ProfileStore
 from facewire.runtime.sampling import Sampling
+
+logger = logging.getLogger("facewire.runtime")
 
 MESHES = ("v2", "attention")
 LATE_S = 3.0
@@ -117,6 +120,7 @@ class Panel:
         except ProfileError as error:
             if DEFAULT_NAME in self._store.names(self.camera):
                 self._profile_problem = f"{error}; going on without it"
+                logger.warning(self._profile_problem)
             return Calibration()
         self.settings.regions = profile.smoothing
         return profile.calibration

@@ -67,7 +67,19 @@ export function copyAddress(connection) {
   return busy(element("copy"), element("copy-result"), async () => {
     const { address } = await connection.command("state");
     if (!address.url) return address.hint;
-    await navigator.clipboard.writeText(address.url);
+    await copy(address.url);
     return `copied; ${address.hint}`;
   });
+}
+
+/** Put text on the clipboard; a page over plain http from another machine has only the old way. */
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = Object.assign(document.createElement("textarea"), { value: text });
+  field.style.position = "fixed";
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  if (!done) throw new Error("the browser does not allow copying: use the address that the server printed");
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,8 +14,10 @@ from facewire.bridge.errors import CommandError
 from facewire.runtime.clock import now_ns
 from facewire.runtime.level import SoundLevel
 from facewire.runtime.outlet import Outlet
+from facewire.runtime.panel import Makers, Panel, Settings
 from facewire.runtime.preview import RATE, Preview
 from facewire.runtime.problems import find_problems
+from facewire.runtime.profiles import Profile, ProfileStore
 
 RUNNING = {"devices": {"video": {"state": "running"}}, "rates": {"capture": 30.0, "publish": 30.0}}
 
@@ -149,3 +152,27 @@ def test_what_is_no_take_is_refused(args, make_take, tmp_path):
     with pytest.raises(CommandError, match="no take is playing"):
         outlet.commands["replay_stop"]({})
     assert Outlet(lambda _: None, None).commands["takes"]({}) == {"takes": [], "folder": None}
+
+
+def test_a_broken_default_profile_is_reported_and_ignored(tmp_path, caplog):
+    store = ProfileStore(tmp_path)
+    live = SimpleNamespace(capture=SimpleNamespace(source=SimpleNamespace(name="camera 0")))
+
+    def make_panel():
+        makers = Makers(lambda _: None, lambda _: None, list, dict)
+        return Panel(live, Settings(video="0", mesh="v2"), makers, store)
+
+    assert not make_panel().load_default().neutral_known
+    profile = Profile("default", "camera 0", smoothing={"mouth": "low"})
+    profile.calibration.neutral_known = True
+    path = store.save(profile)
+    panel = make_panel()
+    assert panel.load_default().neutral_known
+    assert panel.settings.regions == {"mouth": "low"}
+    assert panel.status({})["problems"] == []
+    path.write_text("version = 1\n[shapes.jawOpen]\ntop = 'high'\n")
+    panel = make_panel()
+    assert not panel.load_default().neutral_known
+    assert "jawOpen.top is a number" in panel.status({})["problems"][0]
+    assert "going on without it" in caplog.text
+    assert path.exists()
