@@ -113,6 +113,8 @@ def measure(seconds: float, look_ahead_ms: int, driver_name: str) -> dict[str, o
     stopping.set()
     speak.stop()
     live.stop()
+    if not stamps:
+        raise SystemExit("no sound came from the microphone: is PyAudio installed (pip install facewire[mic])?")
     stamps_ns = np.array(stamps, np.int64)
     stamps_ns = stamps_ns[stamps_ns[:, 1] > stamps_ns[0, 1] + 3 * 10**9]
     return results(stamps_ns, np.array(clicks_ns), np.array(heard_ns), look_ahead_ms, speak.status())
