@@ -67,21 +67,27 @@ def unpack_chunk(body: bytes) -> bytes:
         raise SessionError("a part of this session is damaged: save the rest with 'facewire repair'") from None
 
 
+def _records(records: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield each record's opcode and where its content starts and ends. Raises struct.error where a head is cut."""
+    position = 0
+    while position < len(records):
+        opcode, length = RECORD_HEAD.unpack_from(records, position)
+        position += RECORD_HEAD.size
+        yield opcode, position, position + length
+        position += length
+
+
 def chunk_messages(records: bytes) -> Iterator[Stored]:
     """Yield the messages in an unpacked chunk, in their order.
 
     Raises:
         SessionError: the records make no sense.
     """
-    position = 0
     try:
-        while position < len(records):
-            opcode, length = RECORD_HEAD.unpack_from(records, position)
-            position += RECORD_HEAD.size
+        for opcode, start, end in _records(records):
             if opcode == Opcode.MESSAGE:
-                channel_id, sequence, log_ns, _ = _MESSAGE_HEAD.unpack_from(records, position)
-                yield Stored(channel_id, sequence, log_ns, records[position + _MESSAGE_HEAD.size : position + length])
-            position += length
+                channel_id, sequence, log_ns, _ = _MESSAGE_HEAD.unpack_from(records, start)
+                yield Stored(channel_id, sequence, log_ns, records[start + _MESSAGE_HEAD.size : end])
     except struct.error:
         raise SessionError("a part of this session is damaged: save the rest with 'facewire repair'") from None
 
@@ -92,13 +98,9 @@ def chunk_channels(records: bytes) -> Iterator[Channel]:
     Raises:
         SessionError: the records make no sense.
     """
-    position = 0
     try:
-        while position < len(records):
-            opcode, length = RECORD_HEAD.unpack_from(records, position)
-            position += RECORD_HEAD.size
+        for opcode, start, end in _records(records):
             if opcode == Opcode.CHANNEL:
-                yield Channel.read(ReadDataStream(BytesIO(records[position : position + length])))
-            position += length
+                yield Channel.read(ReadDataStream(BytesIO(records[start:end])))
     except (struct.error, ValueError, McapError):
         raise SessionError("a part of this session is damaged: save the rest with 'facewire repair'") from None

@@ -24,9 +24,10 @@ from facewire.runtime.capture.camera import (
 from facewire.runtime.capture.choose import choose_source
 from facewire.runtime.capture.demo import DemoSource
 from facewire.runtime.capture.demo_face import DemoFace, DemoPose, demo_pose
+from facewire.runtime.capture.device_thread import LONGEST_RETRY_S
 from facewire.runtime.capture.file import FileSource
 from facewire.runtime.capture.source import CaptureError
-from facewire.runtime.capture.thread import LONGEST_RETRY_S, CaptureThread
+from facewire.runtime.capture.thread import CaptureThread
 from facewire.runtime.slots import NewestSlot
 
 
