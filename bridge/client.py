@@ -180,6 +180,8 @@ class Client:
                 reason = str(error) or type(error).__name__
             finally:
                 self._drop_websocket()
+            if self.state == "closed":
+                return None
             if not self._reconnect:
                 return self._finish(ConnectError(f"cannot reach {self.url}: {reason}") if self.hello is None else None)
             if not warned:
@@ -206,7 +208,8 @@ class Client:
                 await self._send(self._subscribe)
             pings = asyncio.get_running_loop().create_task(self._ping())
             try:
-                while True:
+                # Before Python 3.12, wait_for loses a cancellation that meets a message: the state tells too.
+                while self.state != "closed":
                     data = await asyncio.wait_for(websocket.recv(), SILENCE_TIMEOUT_S)
                     self._take(self.protocol.receive(data, self._clock_ns()))
                     if self.state == "connecting" and self.hello is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from facewire.bridge import client as client_module
 from facewire.bridge.client import Client, connect
 from facewire.bridge.client_blocking import connect_blocking
+from facewire.bridge.codec import Encoder
 from facewire.bridge.errors import CommandError, ConnectError
 from facewire.bridge.server import LiveServer
 
@@ -199,6 +201,40 @@ def test_the_token_goes_by_argument_or_url(serve: Serve) -> None:
 def test_a_frame_that_does_not_come_is_a_timeout(serve: Serve) -> None:
     with connect_blocking(serve(rate=0).url, timeout_s=0.3) as client, pytest.raises(TimeoutError, match=r"0\.3 s"):
         next(iter(client))
+
+
+def test_a_message_that_meets_the_close_does_not_keep_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that talks all the time: the cancellation comes just when a message has."""
+
+    class Talking:
+        def __init__(self) -> None:
+            self.asked: asyncio.Future[bytes] | None = None
+
+        async def recv(self) -> bytes:
+            self.asked = asyncio.get_running_loop().create_future()
+            return await self.asked
+
+        async def send(self, _message: bytes) -> None:
+            pass
+
+    async def main() -> None:
+        websocket = Talking()
+
+        @contextlib.asynccontextmanager
+        async def opener(_self: Client) -> AsyncIterator[Talking]:
+            yield websocket
+
+        monkeypatch.setattr(Client, "_opener", opener)
+        async with connect("ws://127.0.0.1:1/v1/live") as client:
+            while websocket.asked is None:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.01)  # wait_for waits now
+            websocket.asked.set_result(Encoder().message({"type": "status"}))
+            await asyncio.sleep(0)
+            closing = asyncio.create_task(client.close())
+            assert await asyncio.wait({closing}, timeout=1) == ({closing}, set())
+
+    asyncio.run(main())
 
 
 def test_a_server_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
