@@ -1,0 +1,135 @@
+"""Outputs by name: ``vmc``, ``vmc:192.168.1.5:39539``, ``vmc:?names=vrm``, ``csv:take.csv``, ``jsonl:-``."""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, cast
+from urllib.parse import parse_qsl
+
+from facewire.bridge.outputs.base import Output, OutputError
+
+MAX_SPEC_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class OutputKind:
+    """What there is to choose."""
+
+    maker: str
+    """``module:name`` of what makes an Output from a Target; imported when it is first asked for."""
+    about: str
+    """For people, in a few words."""
+    to: Literal["address", "file"]
+    host: str = "127.0.0.1"
+    port: int = 0
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of what may follow ``?``, each with the values that it takes; none means any text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an output goes, as the user wrote it or by default."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    """Of a file; ``-`` is standard output."""
+    options: dict[str, str] = field(default_factory=dict)
+
+
+OUTPUTS: dict[str, OutputKind] = {
+    "vmc": OutputKind(
+        "facewire.bridge.outputs.vmc:VmcOutput",
+        "VMC protocol: VSeeFace, VMagicMirror, Warudo, VNyan, Blender",
+        "address",
+        port=39539,
+        options={"names": ("arkit", "camel", "vrm", "vrm0", "both")},
+    ),
+    "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line a frame", "file"),
+    "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a JSON object a line for each frame", "file"),
+}
+"""By name, in the order in which they are shown."""
+
+
+def make_output(spec: str) -> Output:
+    """Makes the output that ``spec`` names; it is not open yet. Raises OutputError in one line."""
+    name, target = parse_spec(spec)
+    module, _, attribute = OUTPUTS[name].maker.partition(":")
+    maker = cast("Callable[[Target], Output]", getattr(importlib.import_module(module), attribute))
+    return maker(target)
+
+
+def parse_spec(spec: str) -> tuple[str, Target]:
+    """Returns the output's name and where it goes. Raises OutputError in one line, for whatever text it gets."""
+    if len(spec) > MAX_SPEC_LENGTH:
+        raise OutputError(f"an output is at most {MAX_SPEC_LENGTH} characters, such as vmc:127.0.0.1:39539")
+    name, _, rest = spec.partition(":")
+    name, _, early = name.partition("?")  # vmc?names=vrm
+    if name not in OUTPUTS:
+        raise OutputError(f"there is no output {name[:40]!r}: choose one of {', '.join(OUTPUTS)}")
+    kind = OUTPUTS[name]
+    if kind.to == "file":
+        if not rest or early or "\0" in rest:
+            raise OutputError(f"say where {name} goes: {name}:take.{name}, or {name}:- for standard output")
+        return name, Target(path=rest)
+    where, _, query = (rest, "", early) if early else rest.partition("?")
+    host, port = _address(name, where, kind)
+    return name, Target(host, port, options=_options(name, query, kind))
+
+
+def check_remote(spec: str) -> str:
+    """Returns ``spec``, if somebody who is not at this machine's keyboard may start it: clients' commands and profiles
+    name no files, and send only to this machine or to its own network.
+
+    Raises:
+        OutputError: it is no such output.
+    """
+    name, target = parse_spec(spec)
+    if OUTPUTS[name].to == "file":
+        raise OutputError(f"{name} writes a file: start it from the command line, with --output")
+    if target.host != "localhost" and not _is_near(target.host):
+        raise OutputError(
+            f"{target.host[:80]!r} is no address of this machine or its own network: use --output to send there"
+        )
+    return spec
+
+
+def _is_near(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # no names: who answers to one may change
+    if address.is_multicast or address.is_unspecified or address.is_reserved:
+        return False
+    return address.is_loopback or address.is_private or address.is_link_local
+
+
+def _address(name: str, where: str, kind: OutputKind) -> tuple[str, int]:
+    host, colon, port = where.rpartition(":")
+    if not colon:
+        host, port = ("", where) if where.isascii() and where.isdigit() else (where, "")
+    elif where.endswith("]"):
+        host, port = where, ""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise OutputError(f"{name}: write an IPv6 address in brackets, such as {name}:[::1]:{kind.port}")
+    if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+        raise OutputError(f"{name}: {port[:20]!r} is no port of 1 to 65535")
+    if any(char.isspace() or char in "/@\0" for char in host):
+        raise OutputError(f"{name}: {host[:40]!r} is no host; write {name}:{kind.host}:{kind.port}")
+    return host or kind.host, int(port) if port else kind.port
+
+
+def _options(name: str, query: str, kind: OutputKind) -> dict[str, str]:
+    options = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20)) if query else {}
+    for key, value in options.items():
+        if key not in kind.options:
+            known = ", ".join(kind.options) or "none"
+            raise OutputError(f"{name} has no option {key[:40]!r}; it has: {known}")
+        if kind.options[key] and value not in kind.options[key]:
+            raise OutputError(f"{name}: {key} is one of {', '.join(kind.options[key])}, not {value[:40]!r}")
+    return options

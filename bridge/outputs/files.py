@@ -1,0 +1,114 @@
+"""A line a frame, to a file, a pipe or standard output: Live Link Face's columns, or JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from facewire.bridge.frame import BLENDSHAPES, FaceFrame, Float32Array
+from facewire.bridge.livelink_csv import LiveLinkCsvWriter
+from facewire.bridge.outputs.base import Output, OutputEndedError, OutputError
+from facewire.bridge.outputs.choose import Target
+
+DECIMALS = 6
+STDOUT = "-"
+
+
+class _FileOutput(Output):
+    """What both share. Carries over the open file and the first frame's time; each frame is handed to the system at
+    once, so that whoever reads a pipe has it."""
+
+    every_frame = True
+
+    def __init__(self, target: Target) -> None:
+        self._path = target.path
+        self._file: BinaryIO | None = None
+        self._first_ns: int | None = None
+
+    def open(self) -> None:
+        """Creates the file; one that is there is not overwritten, a pipe or device is. Raises OutputError."""
+        try:
+            if self._path == STDOUT:
+                self._file = open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)  # noqa: SIM115
+                return
+            path = Path(self._path)
+            if path.is_file():
+                raise OutputError(f"{path} is there already: choose another name, or remove it")
+            self._file = path.open("wb", buffering=0)
+        except (OSError, io.UnsupportedOperation) as error:
+            raise OutputError(f"cannot write {self.describe()}: {getattr(error, 'strerror', None) or error}") from None
+
+    def send(self, frame: FaceFrame, now_ns: int) -> None:
+        """Writes a line. Raises OutputEndedError where it cannot be written: what follows would not fit to it."""
+        del now_ns
+        if self._first_ns is None:
+            self._first_ns = frame.publish_ns
+        try:
+            self._write(self._line(frame, max(frame.publish_ns - self._first_ns, 0)))
+        except BrokenPipeError:
+            raise OutputEndedError(f"nobody reads {self.describe()} any more: this output has ended") from None
+        except OSError as error:
+            raise OutputEndedError(f"cannot write {self.describe()} any more: {error.strerror or error}") from None
+
+    def close(self) -> None:
+        """Closes the file; safe to call twice."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def describe(self) -> str:
+        """The file's name."""
+        return "standard output" if self._path == STDOUT else self._path
+
+    def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
+        raise NotImplementedError
+
+    def _write(self, data: bytes) -> None:
+        assert self._file is not None, "open comes first"
+        rest = memoryview(data)
+        while rest:  # a pipe that is nearly full takes a part
+            rest = rest[self._file.write(rest) :]
+
+
+class CsvOutput(_FileOutput):
+    """Live Link Face's columns; the timecode counts from the first frame. The head's translation has no column."""
+
+    name = "csv"
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._text = io.StringIO(newline="")
+        self._writer = LiveLinkCsvWriter(self._text)
+
+    def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
+        self._writer.write(frame, time_ns)
+        line = self._text.getvalue().encode("ascii")  # with the header before the first
+        self._text.seek(0)
+        self._text.truncate()
+        return line
+
+
+class JsonlOutput(_FileOutput):
+    """An object a line with the keys of ``facewire export``'s ``.jsonl`` and the frame's number and age."""
+
+    name = "jsonl"
+
+    def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
+        line = {
+            "time_s": round(time_ns * 1e-9, DECIMALS),
+            "seq": frame.seq,
+            "delay_s": round((frame.publish_ns - frame.capture_ns) * 1e-9, DECIMALS),
+            "sources": frame.sources,
+            "confidence": round(frame.confidence, DECIMALS),
+            "blendshapes": dict(zip(BLENDSHAPES, _rounded(frame.blendshapes), strict=True)),
+            "head": {"rotation_xyzw": _rounded(frame.head[:4]), "translation_m": _rounded(frame.head[4:])},
+            "gaze_rad": _rounded(frame.gaze),
+        }
+        return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def _rounded(values: Float32Array) -> list[float]:
+    return [round(value, DECIMALS) for value in values.tolist()]

@@ -1,0 +1,82 @@
+"""Datagrams to one receiver, without ever waiting for it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from facewire.bridge.outputs.base import OutputError
+
+MAX_DATAGRAM_BYTES = 1472
+"""What an Ethernet packet of 1500 bytes holds beside IPv4's and UDP's headers. A longer datagram travels in fragments,
+and one that is lost takes the others with it."""
+
+
+class UdpSender:
+    """A socket that is connected to one address, so that nothing is looked up for each datagram and a receiver that is
+    not there makes itself known (ICMP port unreachable) where it is on this machine.
+
+    ``send`` raises nothing: a frame may need several datagrams, and the rest are worth sending. After the last one call
+    ``settle``, which raises what went wrong.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+        self.sent = 0
+        """Datagrams that the system took."""
+        self.refused = 0
+        """Datagrams that it did not take, or that nobody was there for."""
+        self._socket: socket.socket | None = None
+        self._problem: OSError | None = None
+
+    def open(self) -> None:
+        """Looks the host up, once. Raises OutputError."""
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)
+            family, kind, protocol, _, address = found[0]
+            sender = socket.socket(family, kind, protocol)
+        except (OSError, UnicodeError) as error:
+            raise OutputError(f"cannot send to {self}: {getattr(error, 'strerror', None) or error}") from None
+        try:
+            sender.setblocking(False)
+            sender.connect(address)
+        except OSError as error:
+            sender.close()
+            raise OutputError(f"cannot send to {self}: {error.strerror or error}") from None
+        self._socket = sender
+
+    def send(self, data: bytes | bytearray | memoryview) -> bool:
+        """Sends one datagram; False where it could not be sent, or the one before it was refused."""
+        assert self._socket is not None, "open comes first"
+        try:
+            self._socket.send(data)
+        except ConnectionRefusedError as error:
+            # It belongs to an earlier datagram, and this one was not sent: the receiver may be there by now.
+            self._note(error)
+            with contextlib.suppress(OSError):
+                self._socket.send(data)
+            return False
+        except OSError as error:
+            self._note(error)
+            return False
+        self.sent += 1
+        return True
+
+    def settle(self) -> None:
+        """Raises OSError where a datagram since the last call was not sent or nobody was there to get it."""
+        problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
+
+    def close(self) -> None:
+        """Closes the socket; safe to call twice."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def _note(self, problem: OSError) -> None:
+        self.refused += 1
+        self._problem = problem
