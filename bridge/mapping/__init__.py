@@ -10,7 +10,7 @@ lists the shapes that have no counterpart in it as ``unused``, by reason; target
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ CHANNELS = (*BLENDSHAPES, *POSE_CHANNELS)
 CHANNEL_INDEX = {name: index for index, name in enumerate(CHANNELS)}
 
 
+_KEYS = {"from", "op", "bias", "range", "why", "combines"}
+
+
 class MappingError(FacewireError):
     """The table is broken, or has no such section."""
 
@@ -49,6 +52,8 @@ class Row:
     range: tuple[float, float] = (0.0, 1.0)
     why: str = ""
     """Why nothing drives it, or whatever else a reader should know."""
+    combines: tuple[str, ...] = ()
+    """Targets that show the same in parts and would add up with it: use it only where those are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +163,15 @@ def _row(kind: str, target: str, data: Any, base: Section | None) -> Row:
         if data not in found:
             raise MappingError(f"{kind}: {target} is another name for {data!r}, which is not there")
         row = found[data]
-        return Row(target, row.weights, row.op, row.bias, row.range, row.why)
+        return replace(row, target=target)
     weights, op = data.get("from", {}), data.get("op", "sum")
     low, high = data.get("range", (0.0, 1.0))
     unknown = [name for name in weights if name not in CHANNEL_INDEX]
-    if unknown or op not in ("sum", "max") or not low < high or set(data) - {"from", "op", "bias", "range", "why"}:
+    if unknown or op not in ("sum", "max") or not low < high or set(data) - _KEYS:
         raise MappingError(f"{kind}: the row {target} is broken" + (f": no channel {unknown[0]}" if unknown else ""))
-    return Row(target, weights, op, data.get("bias", 0.0), (low, high), data.get("why", ""))
+    return Row(
+        target, weights, op, data.get("bias", 0.0), (low, high), data.get("why", ""), tuple(data.get("combines", ()))
+    )
 
 
 __all__ = [

@@ -46,7 +46,7 @@ OUTPUTS: dict[str, OutputKind] = {
         "VMC protocol: VSeeFace, VMagicMirror, Warudo, VNyan, Blender",
         "address",
         port=39539,
-        options={"names": ("arkit", "camel", "vrm", "vrm0", "both")},
+        options={"names": ("arkit", "camel", "vrm", "vrm0"), "bones": ("on", "head", "off")},
     ),
     "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line a frame", "file"),
     "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a JSON object a line for each frame", "file"),

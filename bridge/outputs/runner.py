@@ -129,7 +129,7 @@ class OutputRunner:
         except Exception as error:  # nothing that one frame does may end the output
             output.failed += frame is not None
             self.error = _words(error)
-            self._say(f"cannot send to {output.describe()} ({self.error}); {output.failed} frames so far, going on")
+            self._say(f"cannot send to {output.describe()} ({self.error}); {output.failed} frames lost, going on")
         else:
             self.error = None
             if output.waiting is None:
