@@ -2,8 +2,9 @@
 
 Jitter is measured on a still photograph with sensor noise, beside MediaPipe's own smoothing (FaceLandmarker's video
 mode: One-Euro on the landmarks, the same networks after it). Its delay and ours are those against the unsmoothed shapes
-of a talking face. Ranges are measured on clips: rest and poses come from the even stretches of two seconds, figures
-from the odd ones, which calibration does not see.
+of a talking face. Ranges are measured on clips: poses come from the even stretches of two seconds, their reach is
+measured in the odd ones, which calibration does not see. What is left at rest is measured wherever the landmarks lie as
+in the half second that showed rest to calibration, without that half second.
 
 Prints tables and one JSON line. Run: python benchmarks/calibration.py [--clip VIDEO …] [--noise LEVELS]
 """
@@ -33,10 +34,22 @@ Array = np.ndarray[Any, Any]
 
 JAW, LID = BLENDSHAPE_INDEX["jawOpen"], BLENDSHAPE_INDEX["eyeBlinkLeft"]
 STRETCH_S = 2.0
-PURPOSE = (
-    "jawOpen", "mouthSmileLeft", "mouthSmileRight", "mouthUpperUpLeft", "mouthPucker", "mouthFunnel", "browInnerUp",
-    "browOuterUpLeft", "eyeBlinkLeft",
+RIGID = (
+    1, 2, 4, 5, 6, 10, 33, 93, 98, 127, 133, 152, 168, 195, 197, 234, 263, 323, 327, 356, 362, 454,
 )  # fmt: skip
+"""Landmarks by which faces are laid over each other: nose, corners of the eyes, outline."""
+REGIONS = {
+    "lips": (
+        (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409, 78, 95, 88, 178, 87,
+         14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415), 0.02),
+    "brows": (
+        (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 336, 296, 334, 293, 300, 276, 283, 282, 295, 285), 0.02),
+    "lids": (
+        (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 263, 249, 390, 373, 374, 380, 381,
+         382, 362, 398, 384, 385, 386, 387, 388, 466), 0.01),
+}  # fmt: skip
+"""Landmarks of what moves, and how far they may lie from those of rest on average, in eye distances, for a face to be
+at rest: what the shapes say of it is what is measured, so they are not asked."""
 MOUTH_NAMES = ("jawOpen", "mouthSmileLeft", "mouthUpperUpLeft", "mouthPucker")
 
 
@@ -117,9 +130,14 @@ def delays(images: list[Array], rate: float) -> dict[str, dict[str, float]]:
     }
 
 
+def rest_length(rate: float) -> int:
+    """Pictures in the half second of rest."""
+    return max(round(rate / 2), 6)
+
+
 def find_rest(faces: Sequence[Any], rate: float) -> tuple[int, Calibration] | None:
     """The calmest half second of the first half that calibration accepts."""
-    length, best = max(round(rate / 2), 6), None
+    length, best = rest_length(rate), None
     calibrator = Calibrator()
     for start in range(5, len(faces) // 2, max(length // 3, 1)):
         part = faces[start : start + length]
@@ -150,6 +168,33 @@ def steady(values: Array) -> Array:
     return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
 
 
+def laid_over(landmarks: Array, reference: Array) -> Array:
+    """Landmarks [478, 3] turned, moved and scaled onto a reference by what hardly moves (Umeyama 1991)."""
+    rigid = list(RIGID)
+    middle, target = landmarks[rigid].mean(axis=0), reference[rigid].mean(axis=0)
+    a, b = landmarks[rigid] - middle, reference[rigid] - target
+    left, strengths, right = np.linalg.svd(a.T @ b)
+    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    scale = float((strengths * signs).sum() / (a * a).sum())
+    moved: Array = (landmarks - middle) @ (left * signs @ right) * scale + target
+    return moved
+
+
+def resting(faces: Sequence[Any], shown: slice) -> Array:
+    """Whether each face [n] is at rest by its landmarks; the pictures that showed rest to calibration are left out."""
+    landmarks = [face.landmarks.astype(np.float64) for face in faces]
+    rest = np.median(landmarks[shown], axis=0)
+    for _ in range(2):
+        rest = np.median([laid_over(points, rest) for points in landmarks[shown]], axis=0)
+    eyes = np.linalg.norm(rest[263] - rest[33])
+    offsets = np.array([laid_over(points, rest) for points in landmarks])[..., :2] - rest[:, :2]
+    still = np.ones(len(faces), bool)
+    for points, most in REGIONS.values():
+        still &= np.linalg.norm(offsets[:, list(points)], axis=-1).mean(axis=1) <= most * eyes
+    still[shown] = False
+    return still
+
+
 def ranges(faces: Sequence[Any], rate: float) -> dict[str, Any] | None:
     """Reach at the person's own extreme and what is left at rest, in stretches that calibration did not see."""
     found = find_rest(faces, rate)
@@ -166,9 +211,8 @@ def ranges(faces: Sequence[Any], rate: float) -> dict[str, Any] | None:
             new.top[i] = begin + REACH * (extremes[0] - begin)
             visible.append((i, extremes))
     out = np.array([Calibrator(new).step(face, face.now_ns).blendshapes.copy() for face in faces])
-    # At rest: nothing of what people do on purpose. The gaze is never still, and is left out of what is left.
-    purpose = [BLENDSHAPE_INDEX[name] for name in PURPOSE]
-    at_rest = odd & (np.abs(raw - own.neutral)[:, purpose] <= 0.05).all(axis=1)
+    at_rest = resting(faces, slice(start, start + rest_length(rate)))
+    # The gaze is never still, and is left out of what is left.
     still = [i for i, name in enumerate(BLENDSHAPES) if not name.startswith("eyeLook")]
     reach = {
         BLENDSHAPES[i]: float(np.max(out[odd & (raw[:, i] >= 0.98 * extremes[0]), i], initial=0.0))
