@@ -14,7 +14,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +126,10 @@ def _make(asset: Asset, ready: Path, progress: Progress, offline: bool) -> None:
     digest = sha256_of(fresh)
     fresh.replace(ready)
     _hash_path(ready).write_text(digest, "ascii")
+    for old in ready.parent.glob(f"{asset.name}-*{asset.suffix}*"):  # of an earlier version's conversion
+        if old not in (ready, _hash_path(ready)):
+            with suppress(OSError):  # another process may still read it
+                old.unlink()
 
 
 def _published_bytes(asset: Asset, source: Path) -> bytes:

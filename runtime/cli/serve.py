@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
-from facewire.runtime.cli.panel import PANEL_STREAMS, add_face_options, make_panel
+from facewire.runtime.cli.panel import PANEL_STREAMS, add_face_options, address, make_panel
 from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs
 from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, positive, say
 
@@ -184,6 +184,7 @@ def start_block(
     lines = {
         "open": server.page_url,
         "stream": server.url,
+        **({"network": seen} if (seen := address(server)["url"]) else {}),
         "input": "none" if source is None else source.name,
         **({"sound": sound.name} if sound is not None else {}),
         "mesh": f"{args.mesh}, smoothing {args.smoothing}" + (", mirrored" if args.mirror else ""),

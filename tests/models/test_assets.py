@@ -179,6 +179,17 @@ def test_damaged_files_in_the_cache_are_made_again(server: FileServer, use_sourc
     assert len(server.ranges) == 2
 
 
+def test_what_an_earlier_version_converted_goes(server: FileServer, use_sources: UseSources, cache: Path) -> None:
+    use_sources(url(server.url))
+    (cache / "ready").mkdir(parents=True)
+    old = [cache / "ready" / name for name in ("thing-0.bin", "thing-0.bin.sha256")]
+    others = [cache / "ready" / name for name in ("something-0.bin", "thing_else-0.bin")]
+    for path in (*old, *others):
+        path.write_bytes(b"0")
+    new = assets.asset_path("thing")
+    assert sorted((cache / "ready").iterdir()) == sorted([new, new.with_name(new.name + ".sha256"), *others])
+
+
 def test_a_cache_that_cannot_be_written_is_one_line(
     use_sources: UseSources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

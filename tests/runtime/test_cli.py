@@ -285,6 +285,8 @@ def test_serve_on_a_port_that_is_taken_is_one_line():
 def test_serve_beyond_loopback_makes_a_token_and_prints_it():
     with serving("--video", "none", "--listen", "0.0.0.0:0") as (process, addresses):
         assert "?token=" in addresses["stream"]
+        assert addresses["network"].startswith("http://")
+        assert addresses["network"].partition("?")[2] == addresses["open"].partition("?")[2]
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
 
