@@ -67,6 +67,8 @@ class Section:
     rows: tuple[Row, ...]
     unused: dict[str, str] = field(default_factory=dict)
     """ARKit's shapes that have no counterpart, each with the reason."""
+    spellings: dict[str, str] = field(default_factory=dict)
+    """Other names that are in use for the same targets."""
 
 
 class Mapping:
@@ -150,20 +152,25 @@ def read_table() -> dict[str, Section]:
     sections: dict[str, Section] = {}
     for kind, data in content["sections"].items():
         base = sections.get(data.get("renames", ""))
-        rows = tuple(_row(kind, target, row, base) for target, row in data["rows"].items())
+        rows = tuple(
+            _row(kind, target, row) if base is None else _renamed(kind, target, data["rows"], base)
+            for target, row in data["rows"].items()
+        )
         unused = {name: why for why, names in data.get("unused", {}).items() for name in names}
-        sections[kind] = Section(kind, data["title"], data["source"], rows, unused)
+        sections[kind] = Section(kind, data["title"], data["source"], rows, unused, data.get("spellings", {}))
     return sections
 
 
-def _row(kind: str, target: str, data: Any, base: Section | None) -> Row:
-    """A row as the file has it: a map, or in a section that ``renames`` another that one's target."""
-    if isinstance(data, str):
-        found = {row.target: row for row in base.rows} if base else {}
-        if data not in found:
-            raise MappingError(f"{kind}: {target} is another name for {data!r}, which is not there")
-        row = found[data]
-        return replace(row, target=target)
+def _renamed(kind: str, target: str, names: dict[str, str], base: Section) -> Row:
+    """A row of a section that only has other ``names`` for the targets of another one."""
+    own = {old: new for new, old in names.items()}
+    for row in base.rows:
+        if row.target == names[target]:
+            return replace(row, target=target, combines=tuple(own[name] for name in row.combines))
+    raise MappingError(f"{kind}: {target} is another name for {names[target]!r}, which is not there")
+
+
+def _row(kind: str, target: str, data: dict[str, Any]) -> Row:
     weights, op = data.get("from", {}), data.get("op", "sum")
     low, high = data.get("range", (0.0, 1.0))
     unknown = [name for name in weights if name not in CHANNEL_INDEX]
