@@ -30,8 +30,8 @@ namespace Facewire
         /// <summary>x, y, depth of 478 points in pixels of the source image; null until a frame brings some.</summary>
         public float[] Landmarks;
 
-        /// <summary>Null until a frame brings some.</summary>
-        public FlameValues Flame;
+        /// <summary>Null until a frame brings some; at rest where this one has none.</summary>
+        public FlameValues Flame => Values.Flame;
 
         public void CopyFrom(FaceFrame other)
         {
@@ -44,21 +44,8 @@ namespace Facewire
             Sources = other.Sources;
             Confidence = other.Confidence;
             if ((Streams & FaceStreams.Landmarks) != 0) Array.Copy(other.Landmarks, EnsureLandmarks(), other.Landmarks.Length);
-            if ((Streams & FaceStreams.Flame) != 0) CopyFlame(other.Flame);
         }
 
         internal float[] EnsureLandmarks() => Landmarks ?? (Landmarks = new float[3 * LandmarkCount]);
-
-        internal FlameValues EnsureFlame() => Flame ?? (Flame = new FlameValues());
-
-        void CopyFlame(FlameValues other)
-        {
-            var flame = EnsureFlame();
-            Array.Copy(other.Expression, flame.Expression, other.Expression.Length);
-            Array.Copy(other.Jaw, flame.Jaw, 3);
-            Array.Copy(other.Neck, flame.Neck, 3);
-            Array.Copy(other.Eyes, flame.Eyes, 6);
-            flame.ExpressionCount = other.ExpressionCount;
-        }
     }
 }

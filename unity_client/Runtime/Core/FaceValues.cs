@@ -18,10 +18,15 @@ namespace Facewire
         /// <summary>The head's rotation against facing the camera.</summary>
         public Rotation Head = Rotation.Identity;
 
+        /// <summary>FLAME parameters; null until a stream brings some.</summary>
+        public FlameValues Flame { get; private set; }
+
         public void CopyFrom(FaceValues other)
         {
             Array.Copy(other.Channels, Channels, ChannelCount);
             Head = other.Head;
+            if (other.Flame != null) EnsureFlame().CopyFrom(other.Flame);
+            else Flame?.SetToRest();
         }
 
         /// <summary>The neutral face: all blendshapes 0, looking ahead.</summary>
@@ -29,6 +34,7 @@ namespace Facewire
         {
             Array.Clear(Channels, 0, ChannelCount);
             Head = Rotation.Identity;
+            Flame?.SetToRest();
         }
 
         /// <summary>Becomes the blend from a (t = 0) to b (t = 1); t beyond 1 goes on in the same direction.</summary>
@@ -36,7 +42,13 @@ namespace Facewire
         {
             for (var i = 0; i < ChannelCount; i++) Channels[i] = a.Channels[i] + (b.Channels[i] - a.Channels[i]) * t;
             Head = Rotation.Slerp(a.Head, b.Head, t);
+            if (a.Flame != null || b.Flame != null) EnsureFlame().SetToBlend(a.Flame ?? NoFlame, b.Flame ?? NoFlame, t);
         }
+
+        internal FlameValues EnsureFlame() => Flame ?? (Flame = new FlameValues());
+
+        /// <summary>Of a moment that brings none: rest. Nobody writes it.</summary>
+        static readonly FlameValues NoFlame = new FlameValues();
 
         /// <summary>Keeps blendshapes in 0..1, which going beyond the newest frame may have left.</summary>
         public void ClampBlendshapes()

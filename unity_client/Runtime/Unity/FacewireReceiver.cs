@@ -24,6 +24,9 @@ namespace Facewire
         [Tooltip("Also receive the 478 landmarks, for scripts that want them.")]
         [SerializeField] bool landmarks;
 
+        [Tooltip("Also receive FLAME parameters, for scripts that want them; a Facewire Flame asks for them by itself.")]
+        [SerializeField] bool flame;
+
         [Tooltip("The face is shown at least this much late, in milliseconds. The rest is measured.")]
         [SerializeField] float minDelayMs;
 
@@ -35,6 +38,7 @@ namespace Facewire
         FaceClient _client;
         JitterBuffer _buffer;
         FaceFrame _frame;
+        FaceStreams _asked;
         string _session;
         bool _failed;
 
@@ -86,9 +90,16 @@ namespace Facewire
         {
             Prepare();
             _failed = false;
-            var streams = landmarks ? FaceStreams.Default | FaceStreams.Landmarks : FaceStreams.Default;
-            var options = new ClientOptions { Address = address, Token = token, MaxRate = maxRate, Streams = streams };
+            var options = new ClientOptions { Address = address, Token = token, MaxRate = maxRate, Streams = Streams() };
             _client.Start(options, MonotonicClock.NowNs);
+        }
+
+        /// <summary>Receives these parts too from now on, beside what is set; asking again changes nothing.</summary>
+        public void Ask(FaceStreams streams)
+        {
+            if ((_asked | streams) == _asked) return;
+            _asked |= streams;
+            _client?.Subscribe(Streams());
         }
 
         /// <summary>Closes the connection; no thread and no socket of it is left.</summary>
@@ -152,6 +163,13 @@ namespace Facewire
         void Update() => Tick(MonotonicClock.NowNs);
 
         void LateUpdate() => Sample(MonotonicClock.NowNs);
+
+        FaceStreams Streams()
+        {
+            var streams = FaceStreams.Default | _asked;
+            if (landmarks) streams |= FaceStreams.Landmarks;
+            return flame ? streams | FaceStreams.Flame : streams;
+        }
 
         void Prepare()
         {

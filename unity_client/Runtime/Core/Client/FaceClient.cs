@@ -112,6 +112,15 @@ namespace Facewire
             return true;
         }
 
+        /// <summary>Asks for these streams from now on, over reconnections too.</summary>
+        public void Subscribe(FaceStreams streams)
+        {
+            _options.Streams = streams;
+            if (State != ClientState.Live) return;
+            MessageWriter.WriteSubscribe(_writer, _options.Streams, _options.MaxRate);
+            _transport.Send(_writer.Buffer, _writer.Count);
+        }
+
         /// <summary>Sends a command; its result carries the returned number. -1 where there is no connection.</summary>
         public long SendCommand(string name, CommandArguments arguments = null)
         {

@@ -145,7 +145,7 @@ namespace Facewire
         {
             if (!reader.TryReadMap(out var pairs)) return false;
             frame.Streams |= FaceStreams.Flame;
-            var flame = frame.EnsureFlame();
+            var flame = frame.Values.EnsureFlame();
             for (; pairs > 0; pairs--)
                 if (!reader.TryReadString(out var key) || !TryReadFlameValue(ref reader, key, flame)) return false;
             return true;

@@ -17,6 +17,12 @@ namespace Facewire
         /// <summary>Frames a second that the source is expected to give; 0 where it is not known.</summary>
         public double Rate;
 
+        /// <summary>The FLAME whose parameters the server can stream; empty where it names none.</summary>
+        public string FlameModel = "";
+
+        /// <summary>How many expression coefficients that FLAME's frames have; 0 where it is not known.</summary>
+        public long FlameExpressions;
+
         const int MaxNames = 1024;
 
         public static bool TryDecode(byte[] buffer, int offset, int count, out HelloMessage hello)
@@ -37,7 +43,23 @@ namespace Facewire
             if (key.Is(WireNames.ClockNs)) return reader.TryReadInteger(out ClockNs);
             if (key.Is(WireNames.Rate)) return reader.TryReadNumber(out Rate);
             if (key.Is(WireNames.Blendshapes)) return TryReadNames(ref reader, out Blendshapes);
+            if (key.Is(WireNames.Flame)) return TryReadFlame(ref reader);
             return key.Is(WireNames.Streams) ? TryReadNames(ref reader, out Streams) : reader.TrySkip();
+        }
+
+        bool TryReadFlame(ref MsgpackReader reader)
+        {
+            if (reader.Peek() == MsgpackType.Nil) return reader.TryReadNil();
+            if (!reader.TryReadMap(out var pairs)) return false;
+            for (; pairs > 0; pairs--)
+                if (!reader.TryReadString(out var key) || !TryReadFlameValue(ref reader, key)) return false;
+            return true;
+        }
+
+        bool TryReadFlameValue(ref MsgpackReader reader, in Slice key)
+        {
+            if (key.Is(WireNames.Model)) return TryReadText(ref reader, out FlameModel);
+            return key.Is(WireNames.Expressions) ? reader.TryReadInteger(out FlameExpressions) : reader.TrySkip();
         }
 
         static bool TryReadNames(ref MsgpackReader reader, out string[] names)

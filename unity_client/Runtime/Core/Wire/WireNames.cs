@@ -27,6 +27,8 @@ namespace Facewire
         public static readonly byte[] Jaw = Utf8("jaw");
         public static readonly byte[] Neck = Utf8("neck");
         public static readonly byte[] Eyes = Utf8("eyes");
+        public static readonly byte[] Model = Utf8("model");
+        public static readonly byte[] Expressions = Utf8("expressions");
 
         /// <summary>In the order of <see cref="FaceSources"/>.</summary>
         public static readonly byte[][] SourceNames = { Utf8("video"), Utf8("audio"), Utf8("both"), Utf8("held") };
