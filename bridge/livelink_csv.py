@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TextIO
 
+import numpy as np
+
 from facewire.bridge.frame import BLENDSHAPES, FaceFrame, Float32Array
 
 ANGLES = tuple(f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll"))
@@ -53,7 +55,22 @@ def head_angles(head: Float32Array) -> tuple[float, float, float]:
     return yaw, pitch, roll
 
 
+def head_rotation(yaw: float, pitch: float, roll: float) -> Float32Array:
+    """Returns the quaternion xyzw of Ry(yaw) · Rx(pitch) · Rz(roll), in radians: what ``head_angles`` undoes."""
+    sy, cy = math.sin(yaw / 2), math.cos(yaw / 2)
+    sp, cp = math.sin(pitch / 2), math.cos(pitch / 2)
+    sr, cr = math.sin(roll / 2), math.cos(roll / 2)
+    x, y = cy * sp * cr + sy * cp * sr, sy * cp * cr - cy * sp * sr
+    z, w = cy * cp * sr - sy * sp * cr, cy * cp * cr + sy * sp * sr
+    return np.array([x, y, z, w], np.float32)
+
+
 def eye_angles(gaze: Float32Array) -> tuple[float, float, float, float, float, float]:
     """Yaw, pitch and roll of the left, then of the right eye; FaceFrame's pitch looks up, the app's looks down."""
     left_yaw, left_pitch, right_yaw, right_pitch = (float(v) for v in gaze)
     return left_yaw, -left_pitch, 0.0, right_yaw, -right_pitch, 0.0
+
+
+def gaze_of(left_yaw: float, left_pitch: float, right_yaw: float, right_pitch: float) -> Float32Array:
+    """Returns a gaze [4] from the app's angles in radians: what ``eye_angles`` undoes."""
+    return np.array([left_yaw, -left_pitch, right_yaw, -right_pitch], np.float32)

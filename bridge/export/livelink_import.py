@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from facewire.bridge.codec import Encoder
 from facewire.bridge.frame import BLENDSHAPES, FaceFrame, Float32Array
+from facewire.bridge.livelink_csv import gaze_of, head_rotation
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.partfile import reason
@@ -100,7 +100,7 @@ def _write(
             writer.add_audio(block, sound[0])
             block = next(blocks, None)
         frame = FaceFrame(
-            report.frames, place_ns, place_ns, "video", 1.0, values[:52], head(*values[52:55]), _gaze(values)
+            report.frames, place_ns, place_ns, "video", 1.0, values[:52], _head(values), gaze_of(*values[55:59])
         )
         writer.add_frame(encoder.frame(frame), frame.seq, place_ns)
         report.frames += 1
@@ -181,17 +181,6 @@ def sound_blocks(audio: AudioFormat, samples: Int16Array, start_ns: int, offset_
         yield AudioBlock(log_ns, first, samples[first : first + size].astype("<i2", copy=False).tobytes())
 
 
-def head(yaw: float, pitch: float, roll: float) -> Float32Array:
-    """Return a head [7] turned by R = Ry(yaw) · Rx(pitch) · Rz(roll), in radians, at the origin: a take says nothing
-    of where."""
-    sy, cy = math.sin(yaw / 2), math.cos(yaw / 2)
-    sp, cp = math.sin(pitch / 2), math.cos(pitch / 2)
-    sr, cr = math.sin(roll / 2), math.cos(roll / 2)
-    x, y = cy * sp * cr + sy * cp * sr, sy * cp * cr - cy * sp * sr
-    z, w = cy * cp * sr - sy * sp * cr, cy * cp * cr + sy * sp * sr
-    return np.array([x, y, z, w, 0, 0, 0], np.float32)
-
-
-def _gaze(values: Float32Array) -> Float32Array:
-    """The app's pitch looks down, FaceFrame's looks up."""
-    return values[55:59] * np.array([1, -1, 1, -1], np.float32)
+def _head(values: Float32Array) -> Float32Array:
+    """Return a head [7] at the origin: a take says nothing of where."""
+    return np.concatenate([head_rotation(*values[52:55]), np.zeros(3, np.float32)])

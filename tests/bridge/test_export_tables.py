@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from facewire.bridge.export.clip import Clip, ClipOptions, at_rate, choose_shapes, make_clip, mirrored, other_side
 from facewire.bridge.export.formats import FORMATS, ExportOptions, export, format_of, time_of_day_ns
-from facewire.bridge.export.livelink_import import head, import_take
+from facewire.bridge.export.livelink_import import import_take
 from facewire.bridge.export.resample import resample, resample_rotations, uniform_times
 from facewire.bridge.export.wav import read_wav
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
-from facewire.bridge.livelink_csv import head_angles
+from facewire.bridge.livelink_csv import head_angles, head_rotation
 from facewire.bridge.recording.cut import TimeRange
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioFormat, SessionMetadata
@@ -341,7 +341,7 @@ def test_a_take_over_midnight_with_odd_columns(tmp_path: Path) -> None:
 
 @given(*[st.floats(-1.4, 1.4)] * 3)
 def test_head_angles_come_back(yaw: float, pitch: float, roll: float) -> None:
-    np.testing.assert_allclose(head_angles(head(yaw, pitch, roll)), (yaw, pitch, roll), atol=3e-6)
+    np.testing.assert_allclose(head_angles(head_rotation(yaw, pitch, roll)), (yaw, pitch, roll), atol=3e-6)
 
 
 @pytest.mark.parametrize(

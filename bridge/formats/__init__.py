@@ -1,0 +1,1 @@
+"""Other programs' face formats, to bytes and back, without any input or output: a module for each."""
