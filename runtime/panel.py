@@ -72,6 +72,10 @@ class Makers:
     listen_to: Callable[[str], None] | None = None
     """Listens to another microphone. Raises FacewireError."""
     audio: Callable[[], str | None] = lambda: None
+    outputs: Callable[[], tuple[str, ...]] = tuple
+    """Outputs that run and may be kept in a profile."""
+    use_outputs: Callable[[tuple[str, ...] | None], None] = lambda _: None
+    """Has a profile's outputs run."""
 
 
 class Panel:
@@ -123,6 +127,7 @@ class Panel:
                 logger.warning(self._profile_problem)
             return Calibration()
         self.settings.regions = profile.smoothing
+        self._makers.use_outputs(profile.outputs)
         return profile.calibration
 
     # Commands. Each raises CommandError, or another FacewireError, before anything has changed.
@@ -314,7 +319,8 @@ class Panel:
 
     def _save(self, args: Mapping[str, Any]) -> dict[str, Any]:
         name = named(args)
-        profile = Profile(name, self.camera, self._live.pipeline.calibrator.calibration, dict(self.settings.regions))
+        own, regions = self._live.pipeline.calibrator.calibration, dict(self.settings.regions)
+        profile = Profile(name, self.camera, own, regions, self._makers.outputs())
         path = self._store.save(profile)
         self._profile, self._profile_problem = name, None
         self._changed()
@@ -325,6 +331,7 @@ class Panel:
         self.settings.regions, self._profile = profile.smoothing, profile.name
         filters = FilterConfig.by_region(self.settings.smoothing, profile.smoothing)
         self._live.request(lambda pipeline: pipeline.filter.configure(filters))
+        self._makers.use_outputs(profile.outputs)
         self._use(profile.calibration)
 
     def _delete(self, args: Mapping[str, Any]) -> None:

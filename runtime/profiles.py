@@ -20,6 +20,9 @@ import tomli_w
 
 from facewire.bridge.errors import FacewireError
 from facewire.bridge.frame import BLENDSHAPES, Float32Array
+from facewire.bridge.outputs.base import OutputError
+from facewire.bridge.outputs.choose import check_remote
+from facewire.bridge.outputs.runner import MAX_OUTPUTS
 from facewire.runtime.calibration import Calibration
 from facewire.runtime.filter_config import REGIONS, SMOOTHING_LEVELS
 from facewire.runtime.geometry import MEASURES
@@ -52,6 +55,8 @@ class Profile:
     calibration: Calibration = field(default_factory=Calibration)
     smoothing: dict[str, str] = field(default_factory=dict)
     """Level by region; a region that is missing has the level of the command line."""
+    outputs: tuple[str, ...] | None = None
+    """Outputs that run with it, as ``--output`` takes them; None says nothing of them."""
 
 
 def config_folder() -> Path:
@@ -144,6 +149,7 @@ def compose(profile: Profile) -> dict[str, Any]:
         "gaze_rad": [_number(value) for value in own.gaze],
         "lid_shut": {"left": _number(own.lid_shut[0]), "right": _number(own.lid_shut[1])},
         "smoothing": profile.smoothing,
+        **({} if profile.outputs is None else {"outputs": list(profile.outputs)}),
         "measures": {name: _number(own.measures[i]) for i, name in enumerate(MEASURES)},
         "shapes": shapes,
     }
@@ -170,7 +176,7 @@ def parse(data: Mapping[str, Any], name: str, camera: str) -> Profile:
         own.lid_shut[i] = _within(_table(data, "lid_shut").get(side, own.lid_shut[i]), 0.0, 0.7, "lid_shut")
     _read_shapes(_table(data, "shapes"), own)
     _read_gaze(data.get("gaze_rad", [0.0] * 4), own.gaze)
-    return Profile(name, camera, own, _levels(_table(data, "smoothing")))
+    return Profile(name, camera, own, _levels(_table(data, "smoothing")), _outputs(data.get("outputs")))
 
 
 def _read_shapes(shapes: Mapping[str, Any], own: Calibration) -> None:
@@ -192,6 +198,17 @@ def _levels(smoothing: Mapping[str, Any]) -> dict[str, str]:
         if region in REGIONS and level not in SMOOTHING_LEVELS:
             raise ValueError(f"smoothing.{region} is one of {', '.join(SMOOTHING_LEVELS)}")
     return {region: level for region, level in smoothing.items() if region in REGIONS}
+
+
+def _outputs(specs: Any) -> tuple[str, ...] | None:
+    if specs is None:
+        return None
+    if not isinstance(specs, list) or len(specs) > MAX_OUTPUTS or not all(isinstance(spec, str) for spec in specs):
+        raise ValueError(f"outputs is a list of at most {MAX_OUTPUTS} texts such as 'vmc:127.0.0.1:39539'")
+    try:
+        return tuple(check_remote(spec) for spec in specs)
+    except OutputError as error:
+        raise ValueError(f"outputs: {error}") from None
 
 
 def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -129,7 +129,8 @@ class OutputRunner:
         except Exception as error:  # nothing that one frame does may end the output
             output.failed += frame is not None
             self.error = _words(error)
-            self._say(f"cannot send to {output.describe()} ({self.error}); {output.failed} frames lost, going on")
+            lost = f", {output.failed} frames lost so far" if output.failed else ""
+            self._say(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
         else:
             self.error = None
             if output.waiting is None:
@@ -155,12 +156,13 @@ class Outputs:
 
     def add(self, spec: str) -> None:
         """Starts an output. Raises OutputError, and nothing has changed then."""
-        from facewire.bridge.outputs.choose import make_output
+        from facewire.bridge.outputs.choose import make_output, parse_spec
 
+        parsed = parse_spec(spec)
         with self._lock:
             if len(self._runners) >= MAX_OUTPUTS:
                 raise OutputError(f"{MAX_OUTPUTS} outputs run already: stop one first")
-            if any(runner.key == spec and not runner.ended for runner in self._runners):
+            if any(parse_spec(runner.key) == parsed and not runner.ended for runner in self._runners):
                 raise OutputError(f"the output {spec[:80]!r} runs already")
             output = make_output(spec)
             try:

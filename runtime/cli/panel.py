@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from facewire.bridge.server import LiveServer
     from facewire.runtime.cli.speech import Listener
     from facewire.runtime.live import Live
+    from facewire.runtime.outputs import OutputSwitches
     from facewire.runtime.panel import Panel
 
 
@@ -40,7 +41,13 @@ def add_face_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def make_panel(args: argparse.Namespace, live: Live, listener: Listener, server: Callable[[], LiveServer]) -> Panel:
+def make_panel(
+    args: argparse.Namespace,
+    live: Live,
+    listener: Listener,
+    server: Callable[[], LiveServer],
+    outputs: OutputSwitches,
+) -> Panel:
     """The panel for a run with these options; ``server`` gives what it listens on, once there is one."""
     from facewire.runtime.panel import Makers, Panel, Settings
 
@@ -64,6 +71,8 @@ def make_panel(args: argparse.Namespace, live: Live, listener: Listener, server:
             microphones=microphones,
             listen_to=listener.listen_to,
             audio=lambda: listener.name,
+            outputs=outputs.kept,
+            use_outputs=outputs.use,
         ),
     )
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.files import add_range_options, duration_text
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
+from facewire.runtime.cli.outputs import add_output_option, people_stream
 from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, say
 
 if TYPE_CHECKING:
+    from facewire.bridge.frame import FaceFrame
     from facewire.bridge.server import LiveServer
     from facewire.runtime.replay import Replay
 
@@ -38,6 +40,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--wait-subscriber", action="store_true", help="start when the first client has subscribed")
     parser.add_argument("--audio", action="store_true", help="play the sound along, where there is an output device")
     add_range_options(parser)
+    add_output_option(parser)
     add_listen_options(parser)
     parser.set_defaults(run=run)
 
@@ -57,28 +60,36 @@ def _replay(args: argparse.Namespace) -> int:
     from facewire.bridge.recording.cut import TimeRange
     from facewire.bridge.recording.reader import open_session
     from facewire.bridge.server import LiveServer
+    from facewire.runtime.outputs import OutputSwitches
     from facewire.runtime.replay import Replay
 
+    people = people_stream(args.output)
     with ExitStack() as stack:
         session = stack.enter_context(open_session(args.input)).require_frames()
         part_ns = TimeRange(args.start, args.end).resolve_ns(session)
         first = next(session.frames(part_ns[0]))[1]
         streams = (*DEFAULT_STREAMS, "flame") if first.flame is not None else DEFAULT_STREAMS
         rate = float(session.metadata.hello.get("rate") or 0.0)
-        replay = Replay(
-            session, lambda frame: server.publish_every(frame), part_ns=part_ns, speed=args.speed, loop=args.loop
-        )
+
+        def publish(frame: FaceFrame) -> None:
+            server.publish_every(frame)
+            outputs.offer(frame)
+
+        replay = Replay(session, publish, part_ns=part_ns, speed=args.speed, loop=args.loop)
+        outputs = OutputSwitches(say, replay.clock)
+        stack.callback(outputs.stop)
         stack.callback(replay.stop)
         server = LiveServer(
             server_config(args),
             clock_ns=replay.clock,
             greeting=Greeting(rate=rate, streams=streams),
-            commands=replay.commands,
-            status=replay.status,
+            commands={**replay.commands, **outputs.commands},
+            status=lambda: {**replay.status(), **outputs.state()},
         )
         server.start()
         stack.callback(server.stop)
-        print(_start_block(args, server, (part_ns[1] - part_ns[0]) / 1e9), flush=True)
+        outputs.start(args.output)
+        print(_start_block(args, server, (part_ns[1] - part_ns[0]) / 1e9), file=people, flush=True)
         if args.open:
             import webbrowser
 

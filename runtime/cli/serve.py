@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
+from facewire.runtime.cli.outputs import add_output_option, people_stream
 from facewire.runtime.cli.panel import PANEL_STREAMS, add_face_options, address, make_panel
 from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs
 from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, positive, say
@@ -40,6 +41,7 @@ def add_parser(commands: Subparsers) -> None:
     add_speech_options(parser)
     add_listen_options(parser)
     add_record_options(parser)
+    add_output_option(parser)
     add_face_options(parser)
     parser.set_defaults(run=run)
 
@@ -99,26 +101,38 @@ def _serve(args: argparse.Namespace) -> int:
     from facewire.runtime.fuse import Fusion
     from facewire.runtime.live import Live
     from facewire.runtime.outlet import Outlet
+    from facewire.runtime.outputs import OutputSwitches
     from facewire.runtime.preview import Preview
     from facewire.runtime.speak_live import merged
     from facewire.runtime.takes import finish
 
     check_speech(args)
+    people = people_stream(args.output)
     source, sound = choose_inputs(args)
     greeting = Greeting(rate=source.rate if source is not None else args.rate, streams=PANEL_STREAMS)
     live = Live(source, lambda frame: hand_on(frame), report=say)
     takes = make_takes(args, live, lambda: greeting.message(now_ns()))
     listener = Listener(args, sound, live.hear, takes.offer_audio)
-    outlet = Outlet(lambda frame: server.publish(frame), args.record)
-    panel = make_panel(args, live, listener, lambda: server)
+    outputs = OutputSwitches(say)
+    outlet = Outlet(lambda frame: publish(frame), args.record)
+    panel = make_panel(args, live, listener, lambda: server, outputs)
     server = LiveServer(
         server_config(args),
         clock_ns=now_ns,
         greeting=greeting,
-        commands={**panel.commands, **takes.commands, **outlet.commands},
-        status=lambda: {**panel.status(merged(live.status(), listener.status())), **takes.state(), **outlet.state()},
+        commands={**panel.commands, **takes.commands, **outlet.commands, **outputs.commands},
+        status=lambda: {
+            **panel.status(merged(live.status(), listener.status())),
+            **takes.state(),
+            **outlet.state(),
+            **outputs.state(),
+        },
     )
     preview = Preview(lambda: server.wants("preview"), server.publish_preview)
+
+    def publish(frame: FaceFrame) -> None:
+        server.publish(frame)
+        outputs.offer(frame)
 
     def hand_on(frame: FaceFrame) -> None:
         outlet.live(frame)
@@ -134,9 +148,10 @@ def _serve(args: argparse.Namespace) -> int:
     server.start()
     preview.start()
     try:
+        outputs.start(args.output)
         if args.record:
             takes.start()
-        print(start_block(args, source, server, sound), flush=True)
+        print(start_block(args, source, server, sound), file=people, flush=True)
         if args.open:
             import webbrowser
 
@@ -149,6 +164,7 @@ def _serve(args: argparse.Namespace) -> int:
         live.stop()
         preview.stop()
         outlet.stop()
+        outputs.stop()
         finish(takes, say)
         server.stop()
 
@@ -189,6 +205,7 @@ def start_block(
         **({"sound": sound.name} if sound is not None else {}),
         "mesh": f"{args.mesh}, smoothing {args.smoothing}" + (", mirrored" if args.mirror else ""),
         **({"record": str(args.record)} if args.record else {}),
+        **({"outputs": ", ".join(args.output)} if args.output else {}),
         "stop": "Ctrl-C",
     }
     if server.token:
