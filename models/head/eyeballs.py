@@ -25,19 +25,29 @@ class Eyeball:
     quads: dict[str, Quads]
     centre: Array
 
-    def follow(self, places: Array, motion: Array) -> Array:
+    def follow(self, places: Array, motion: Array, *, grow: bool = False) -> Array:
         """Return the motion of this ball that turns and moves it as ``motion`` does with ``places`` of another.
 
-        The best rigid motion (Kabsch 1976): eyeballs turn, they do not stretch.
+        The best rigid motion (Kabsch 1976): eyeballs turn, they do not stretch. ``grow`` lets the size change instead,
+        without a turn: that is how two people's eyes differ.
         """
         if np.abs(motion).max() < 1e-9:
             return np.zeros_like(self.vertices)
         before, after = places - places.mean(0), places + motion - (places + motion).mean(0)
+        if grow:
+            size = np.sum(before * after) / np.sum(before * before)
+            grown: Array = (self.vertices - self.centre) * (size - 1) + self._shift(places, motion, size)
+            return grown
         left, _, right = np.linalg.svd(before.T @ after)
         sign = np.sign(np.linalg.det(left @ right))
         turn = (left * [1, 1, sign]) @ right
         moved: Array = (self.vertices - self.centre) @ turn + self.centre + motion.mean(0)
         return moved - self.vertices
+
+    def _shift(self, places: Array, motion: Array, size: float) -> Array:
+        """How far the centre moves where ``places`` move on the whole and grow about their own mean."""
+        shift: Array = motion.mean(0) + (size - 1) * (self.centre - places.mean(0))
+        return shift
 
 
 def make_eyeball(outline: Array, *, mirrored: bool) -> Eyeball:

@@ -1,0 +1,248 @@
+"""Read the pickles in which FLAME is published, without chumpy or scipy, and without running anything in them.
+
+A pickle is a program that may call whatever it names (Python's documentation of ``pickle``, "Restricting Globals").
+Here every name that it may use is one of the inert records below: they keep what they are given and do nothing, so a
+file can at worst describe arrays that do not exist. Any other name ends the reading.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from facewire.models.errors import ModelError
+
+MOST_OPCODES = 200_000
+"""A FLAME file has some hundreds. What a short file can ask for, in memory and time, is bounded by this."""
+MOST_DEPTH = 8
+BANNED = frozenset(("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "BYTEARRAY8"))
+MOST_VALUES = 200_000_000
+NUMBERS = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
+
+Array = npt.NDArray[Any]
+
+
+class Record:
+    """Something of which only the arguments and the state are kept. Subclasses say what it stands for."""
+
+    __slots__ = ("arguments", "state")
+
+    def __init__(self, *arguments: object) -> None:
+        self.arguments = arguments
+        self.state: object = None
+
+    def __setstate__(self, state: object) -> None:
+        # Also keeps pickle's BUILD from setting attributes, of an instance or of the class itself.
+        self.state = state
+
+
+class Chumpy(Record):
+    """Any class of chumpy: its state is a dict. ``Ch`` has its values at ``x``."""
+
+
+class Select(Record):
+    """chumpy.reordering.Select: ``a.ravel()[idxs].reshape(preferred_shape)``."""
+
+
+class Sparse(Record):
+    """scipy.sparse matrices by column, by row and by coordinates: data, indices, indptr, row, col, _shape."""
+
+
+class SparseRows(Sparse):
+    """By row."""
+
+
+class SparseCoordinates(Sparse):
+    """By coordinates."""
+
+
+class Dtype(Record):
+    """numpy.dtype: the first argument names it, the state's second entry is the byte order."""
+
+
+class NdArray(Record):
+    """numpy.ndarray: version, shape, dtype, Fortran order, bytes. The class itself is an argument of Reconstruct."""
+
+
+class Reconstruct(NdArray):
+    """numpy's ``_reconstruct(ndarray, shape, kind)``: an empty array whose state follows."""
+
+
+class FromBuffer(Record):
+    """numpy's ``_frombuffer(bytes, dtype, shape, order)``, used from protocol 5 on."""
+
+
+class Scalar(Record):
+    """numpy's ``scalar(dtype, bytes)``."""
+
+
+class Latin1(Record):
+    """``_codecs.encode(text, "latin1")``: how Python 3 writes bytes at protocol 2. Encoded where it is needed."""
+
+
+class Plain(Record):
+    """``object``, an argument of Reconstructor."""
+
+
+class Reconstructor(Record):
+    """``copy_reg._reconstructor(class, object, None)``: how protocols 0 and 1 make an object."""
+
+    __slots__ = ()
+
+    def __new__(cls, *arguments: object) -> Any:
+        """Return an empty record of the class that is named, or of this one."""
+        made = arguments[0] if arguments else None
+        if isinstance(made, type) and issubclass(made, Record) and made is not Reconstructor:
+            return made()
+        return super().__new__(cls)
+
+
+ALLOWED: dict[tuple[str, str], type] = {
+    ("numpy", "ndarray"): NdArray,
+    ("numpy", "dtype"): Dtype,
+    ("_codecs", "encode"): Latin1,
+    ("chumpy.reordering", "Select"): Select,
+}
+for _module in ("numpy.core", "numpy._core"):
+    ALLOWED[(f"{_module}.multiarray", "_reconstruct")] = Reconstruct
+    ALLOWED[(f"{_module}.multiarray", "scalar")] = Scalar
+    ALLOWED[(f"{_module}.numeric", "_frombuffer")] = FromBuffer
+for _module in ("copy_reg", "copyreg"):
+    ALLOWED[(_module, "_reconstructor")] = Reconstructor
+for _module in ("__builtin__", "builtins"):
+    ALLOWED |= {(_module, "object"): Plain, (_module, "set"): Plain}
+for _layout, _record in (("csc", Sparse), ("csr", SparseRows), ("coo", SparseCoordinates)):
+    for _module in (f"scipy.sparse.{_layout}", f"scipy.sparse._{_layout}"):
+        ALLOWED |= {(_module, f"{_layout}_matrix"): _record, (_module, f"{_layout}_array"): _record}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> type:
+        known = ALLOWED.get((module, name))
+        if known is None and (module == "chumpy" or module.startswith("chumpy.")):
+            known = Chumpy
+        if known is None:
+            raise ModelError(f"it asks for {module}.{name}"[:80] + ", which no FLAME file needs: nothing was run")
+        return known
+
+    def persistent_load(self, pid: object) -> NoReturn:  # noqa: ARG002
+        raise ModelError("it refers to something outside the file")
+
+
+def read_pickle(data: bytes) -> object:
+    """Return what a pickle holds: plain containers and numbers, and records for everything else.
+
+    Strings are latin-1, as Python 2 wrote them. Raises ModelError, without the file's name, for anything that a FLAME
+    file does not need.
+    """
+    try:
+        _check_program(data)
+        return _Unpickler(io.BytesIO(data), encoding="latin1").load()
+    except ModelError:
+        raise
+    except Exception as error:  # Broken pickles raise whatever the opcode that they break in raises.
+        raise ModelError(f"it is damaged ({type(error).__name__}: {error})"[:160]) from None
+
+
+def _check_program(data: bytes) -> None:
+    """Refuse opcodes that reserve memory by a number in the file, or reach outside of it, before running any."""
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        if count >= MOST_OPCODES:
+            raise ModelError("it has too many parts for a FLAME file")
+        if opcode.name in BANNED:
+            raise ModelError(f"it uses pickle's {opcode.name}, which no FLAME file needs")
+        # The place in the memo is a number in the file too, and the C unpickler makes room up to it.
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > MOST_OPCODES:
+            raise ModelError("it is damaged (a place in the memo that cannot be)")
+
+
+def to_array(value: object, depth: int = 0) -> Array:
+    """Return the numbers of an array, a chumpy object or a sparse matrix (made dense), as written.
+
+    Raises ModelError for anything else.
+    """
+    if depth > MOST_DEPTH:
+        raise ModelError("one of its arrays is nested too deeply")
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        if isinstance(value, NdArray) and isinstance(value.state, tuple):
+            _, shape, dtype, fortran, data = value.state
+            return _numbers(data, dtype, shape, "F" if fortran else "C")
+        if isinstance(value, FromBuffer):
+            data, dtype, shape, order = value.arguments
+            return _numbers(data, dtype, shape, "F" if order == "F" else "C")
+        if isinstance(value, Sparse):
+            return _dense(value, depth)
+        if isinstance(value, Select) and isinstance(value.state, dict):
+            return _select(value.state, depth)
+        if isinstance(value, Chumpy) and isinstance(value.state, dict):
+            return to_array(value.state["x"], depth + 1)
+        if isinstance(value, (list, int, float)):
+            return np.array(value, np.float64)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"one of its arrays is damaged ({type(error).__name__}: {error})"[:160]) from None
+    raise ModelError(f"one of its arrays is a {type(value).__name__}, which cannot be read")
+
+
+def _numbers(data: object, dtype: object, shape: object, order: str) -> Array:
+    if isinstance(data, Latin1):
+        text, encoding = data.arguments
+        assert isinstance(text, str)
+        assert encoding == "latin1"
+        data = text.encode("latin1")
+    elif isinstance(data, str):
+        data = data.encode("latin1")  # A string of Python 2.
+    if not isinstance(data, bytes) or not isinstance(dtype, Dtype) or not isinstance(shape, tuple):
+        raise ModelError("one of its arrays is not made of numbers")
+    kind = np.dtype(_dtype_name(dtype))
+    if any(not isinstance(n, int) or n < 0 for n in shape):
+        raise ModelError("one of its arrays has a negative size")
+    flat = np.frombuffer(data, kind)
+    return flat.reshape(shape, order="F" if order == "F" else "C")
+
+
+def _dtype_name(dtype: Dtype) -> str:
+    name = dtype.arguments[0]
+    order = dtype.state[1] if isinstance(dtype.state, tuple) else "="
+    if not isinstance(name, str) or name not in NUMBERS:
+        raise ModelError(f"one of its arrays holds {name!r}"[:80] + ", not numbers")
+    return (order if order in ("<", ">") else "<") + name
+
+
+def _dense(matrix: Sparse, depth: int) -> Array:
+    state = matrix.state
+    assert isinstance(state, dict)
+    rows, columns = (int(n) for n in state["_shape"])
+    if not 0 < rows * columns <= MOST_VALUES or min(rows, columns) < 1:
+        raise ModelError("one of its sparse matrices has a size that cannot be")
+    data = to_array(state["data"], depth + 1)
+    dense = np.zeros((rows, columns), np.float64)
+    if isinstance(matrix, SparseCoordinates):
+        at = [to_array(state[key], depth + 1) for key in ("row", "col")] if "row" in state else _coords(state, depth)
+    else:
+        ends, indices = to_array(state["indptr"], depth + 1), to_array(state["indices"], depth + 1)
+        lines = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+        at = [lines, indices] if isinstance(matrix, SparseRows) else [indices, lines]
+    if min(at[0].min(initial=0), at[1].min(initial=0)) < 0:
+        raise ModelError("one of its sparse matrices has places that cannot be")
+    np.add.at(dense, (at[0], at[1]), data)
+    return dense
+
+
+def _coords(state: dict[Any, Any], depth: int) -> list[Array]:
+    row, column = state["coords"]  # scipy 1.13 and later
+    return [to_array(row, depth + 1), to_array(column, depth + 1)]
+
+
+def _select(state: dict[Any, Any], depth: int) -> Array:
+    source = to_array(state["a"], depth + 1).ravel()
+    chosen = source[to_array(state["idxs"], depth + 1)]
+    return chosen.reshape(tuple(int(n) for n in state["preferred_shape"]))
