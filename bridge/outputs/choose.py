@@ -48,6 +48,20 @@ OUTPUTS: dict[str, OutputKind] = {
         port=39539,
         options={"names": ("arkit", "camel", "vrm", "vrm0"), "bones": ("on", "head", "off")},
     ),
+    "livelink": OutputKind(
+        "facewire.bridge.outputs.livelink:LiveLinkOutput",
+        "Live Link Face: Unreal Engine",
+        "address",
+        port=11111,
+        options={"subject": ()},
+    ),
+    "ifacialmocap": OutputKind(
+        "facewire.bridge.outputs.ifacialmocap:IFacialMocapOutput",
+        "iFacialMocap: whatever reads the iPhone app",
+        "address",
+        port=49983,
+        options={"version": ("v1", "v2"), "phone": ()},
+    ),
     "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line a frame", "file"),
     "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a JSON object a line for each frame", "file"),
 }
@@ -90,14 +104,24 @@ def check_remote(spec: str) -> str:
     name, target = parse_spec(spec)
     if OUTPUTS[name].to == "file":
         raise OutputError(f"{name} writes a file: start it from the command line, with --output")
-    if target.host != "localhost" and not _is_near(target.host):
+    if target.host != "localhost" and not is_near(target.host):
         raise OutputError(
             f"{target.host[:80]!r} is no address of this machine or its own network: use --output to send there"
         )
+    if not _is_loopback(target.options.get("phone", "127.0.0.1")):
+        raise OutputError(f"{name} would listen to the network: start it from the command line, with --output")
     return spec
 
 
-def _is_near(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_near(host: str) -> bool:
+    """Whether ``host`` is an address of this machine or of a network that it is in, and no name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
