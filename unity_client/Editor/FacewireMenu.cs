@@ -14,6 +14,18 @@ namespace Facewire.Editor
             Selection.activeGameObject = made;
         }
 
+        [MenuItem("GameObject/Facewire/FLAME head", false, 12)]
+        static void AddFlame()
+        {
+            var made = new GameObject("FLAME head", typeof(MeshFilter), typeof(MeshRenderer), typeof(FacewireFlame));
+            Undo.RegisterCreatedObjectUndo(made, "Add FLAME head");
+            var flame = made.GetComponent<FacewireFlame>();
+            flame.Bind();
+            if (flame.Receiver == null) Undo.AddComponent<FacewireReceiver>(made);
+            flame.Restore();
+            Selection.activeGameObject = made;
+        }
+
         [MenuItem("GameObject/Facewire/Make this character live", false, 11)]
         static void MakeLive(MenuCommand command)
         {

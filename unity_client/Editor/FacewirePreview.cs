@@ -15,6 +15,7 @@ namespace Facewire.Editor
     {
         static FacewireReceiver _receiver;
         static readonly List<FacewireFace> Faces = new List<FacewireFace>();
+        static readonly List<FacewireFlame> Flames = new List<FacewireFlame>();
 
         static FacewirePreview()
         {
@@ -32,8 +33,10 @@ namespace Facewire.Editor
             End();
             _receiver = receiver;
             foreach (var root in SceneManager.GetActiveScene().GetRootGameObjects())
-                foreach (var face in root.GetComponentsInChildren<FacewireFace>())
-                    Add(face);
+            {
+                foreach (var face in root.GetComponentsInChildren<FacewireFace>()) Add(face);
+                foreach (var flame in root.GetComponentsInChildren<FacewireFlame>()) Add(flame);
+            }
             receiver.Connect();
             EditorApplication.update += Tick;
         }
@@ -44,6 +47,9 @@ namespace Facewire.Editor
             foreach (var face in Faces)
                 if (face != null) face.Restore();
             Faces.Clear();
+            foreach (var flame in Flames)
+                if (flame != null) flame.Restore();
+            Flames.Clear();
             if (_receiver != null) _receiver.Disconnect();
             _receiver = null;
         }
@@ -52,6 +58,13 @@ namespace Facewire.Editor
         {
             face.Bind();
             if (face.Receiver == _receiver) Faces.Add(face);
+        }
+
+        static void Add(FacewireFlame flame)
+        {
+            flame.Bind();
+            if (flame.Receiver == _receiver) Flames.Add(flame);
+            else flame.Restore();
         }
 
         static void Tick()
@@ -66,6 +79,8 @@ namespace Facewire.Editor
             _receiver.Sample(nowNs);
             foreach (var face in Faces)
                 if (face != null) face.Apply();
+            foreach (var flame in Flames)
+                if (flame != null) flame.Apply();
             SceneView.RepaintAll();
         }
     }

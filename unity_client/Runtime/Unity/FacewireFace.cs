@@ -92,7 +92,7 @@ namespace Facewire
             if (_bound) Restore();
             _problems.Clear();
             _bindings.Clear();
-            _source = receiver != null ? receiver : FindReceiver();
+            _source = receiver != null ? receiver : ReceiverSearch.From(this);
             if (_source == null) _problems.Add("No Facewire Receiver: add one to the scene.");
             foreach (var renderer in FoundRenderers()) BindRenderer(renderer);
             rig.Bind();
@@ -169,17 +169,6 @@ namespace Facewire
             // Clothes and hair without shapes are no problem where nobody has asked for them.
             found.RemoveAll(renderer => renderer.sharedMesh == null || renderer.sharedMesh.blendShapeCount == 0);
             return found;
-        }
-
-        FacewireReceiver FindReceiver()
-        {
-            var near = GetComponentInParent<FacewireReceiver>();
-            if (near != null) return near;
-#if UNITY_2023_1_OR_NEWER
-            return FindAnyObjectByType<FacewireReceiver>();
-#else
-            return FindObjectOfType<FacewireReceiver>();
-#endif
         }
 
         /// <summary>A character whose mesh was swapped or destroyed is bound anew.</summary>

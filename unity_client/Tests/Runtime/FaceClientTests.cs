@@ -37,6 +37,23 @@ namespace Facewire.Tests
         }
 
         [Test]
+        public void WhatIsAskedForWhileLiveIsSubscribedAtOnceAndAfterEveryReconnection()
+        {
+            GoLive(0);
+            Assert.That(Text(Newest.Sent[0]), Does.Not.Contain("flame"));
+            _client.Subscribe(FaceStreams.Default | FaceStreams.Flame);
+            Assert.That(Text(Newest.Sent[Newest.Sent.Count - 1]), Does.Contain("flame").And.Contain("gaze"));
+            Newest.Closes(CloseCause.Busy);
+            _client.Poll(MsNs);
+            _client.Poll(5000 * MsNs);
+            Newest.Opens();
+            Newest.Says(Messages.Hello(), 5000 * MsNs);
+            _client.Poll(5000 * MsNs);
+            Assert.That(_transports, Has.Count.EqualTo(2));
+            Assert.That(Text(Newest.Sent[0]), Does.Contain("subscribe").And.Contain("flame"));
+        }
+
+        [Test]
         public void MissedFramesAreCountedByTheGapsInTheirNumbers()
         {
             GoLive(0);

@@ -89,6 +89,20 @@ namespace UnityEngine
         }
     }
 
+    public struct Bounds
+    {
+        public Bounds(Vector3 center, Vector3 size)
+        {
+            this.center = center;
+            this.size = size;
+        }
+
+        public Vector3 center { get; set; }
+        public Vector3 size { get; set; }
+
+        public void Expand(float amount) => size += new Vector3(amount, amount, amount);
+    }
+
     public struct Rect
     {
     }

@@ -6,14 +6,24 @@ namespace UnityEngine
     public class Object
     {
         public string name { get; set; } = "";
+        public HideFlags hideFlags { get; set; }
 
-        public static void Destroy(Object obj)
-        {
-        }
+        /// <summary>For the tests: what was destroyed.</summary>
+        internal static readonly List<Object> Destroyed = new List<Object>();
+
+        public static void Destroy(Object obj) => Destroyed.Add(obj);
+
+        public static void DestroyImmediate(Object obj) => Destroyed.Add(obj);
 
         public static T FindObjectOfType<T>() where T : Object => null;
 
         public static T FindAnyObjectByType<T>() where T : Object => null;
+    }
+
+    public enum HideFlags
+    {
+        None = 0,
+        DontSave = 52,
     }
 
     public class ScriptableObject : Object

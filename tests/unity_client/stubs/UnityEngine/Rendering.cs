@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 
 namespace UnityEngine
@@ -34,14 +35,47 @@ namespace UnityEngine
 
         public void SetTriangles(int[] triangles, int submesh) => Submeshes[submesh] = triangles;
 
-        public void RecalculateBounds()
+        public Bounds bounds { get; set; }
+
+        public void MarkDynamic()
         {
         }
+
+        public void SetVertices(Vector3[] inVertices)
+        {
+            if (vertices == null || vertices.Length != inVertices.Length) vertices = new Vector3[inVertices.Length];
+            Array.Copy(inVertices, vertices, inVertices.Length);
+        }
+
+        /// <summary>For the tests: how often it was asked for.</summary>
+        internal int NormalsCount;
+
+        public void RecalculateNormals() => NormalsCount++;
+
+        public void RecalculateBounds()
+        {
+            Vector3 least = vertices[0], most = vertices[0];
+            foreach (var place in vertices)
+            {
+                least = new Vector3(Mathf.Min(least.x, place.x), Mathf.Min(least.y, place.y), Mathf.Min(least.z, place.z));
+                most = new Vector3(Mathf.Max(most.x, place.x), Mathf.Max(most.y, place.y), Mathf.Max(most.z, place.z));
+            }
+            bounds = new Bounds((least + most) * 0.5f, most - least);
+        }
+    }
+
+    public sealed class MeshFilter : Component
+    {
+        public Mesh sharedMesh { get; set; }
     }
 
     public class Renderer : Component
     {
         public Material[] sharedMaterials { get; set; }
+    }
+
+    public class MeshRenderer : Renderer
+    {
     }
 
     public class SkinnedMeshRenderer : Renderer
