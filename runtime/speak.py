@@ -5,7 +5,7 @@ block ─ resample to 16 kHz ─ offset and gain ─ driver (60 steps a second o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +36,10 @@ class SpeechDriver(Protocol):
     @property
     def speaking(self) -> float:
         """How surely somebody speaks, 0..1, as of the last step; 1 where the driver does not know."""
+
+    @property
+    def flame(self) -> Float32Array | None:
+        """FLAME's parameters as of the last step, expression [E] and jaw [3] in one array; None where it has none."""
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -70,6 +74,14 @@ class SpeechTick:
     """Session clock of the sound that it shows: ``capture_ns`` less the driver's delay."""
     snr_db: float = 60.0
     """Speech against the background."""
+    flame: Float32Array | None = None
+    """[E + 3], the tick's own: FLAME's expression, then its jaw as an axis-angle in radians; None where the driver
+    knows of no FLAME."""
+
+    def eased(self, left: float) -> SpeechTick:
+        """The same moment with ``left`` 0..1 of its motion, and nobody speaking."""
+        flame = None if self.flame is None else self.flame * np.float32(left)
+        return replace(self, blendshapes=self.blendshapes * np.float32(left), confidence=0.0, flame=flame)
 
 
 class Gate:
@@ -162,12 +174,14 @@ class SpeechPipeline:
         left = self._gate.step(self._voice.probability, self.driver.speaking)
         sample = self._ticks * SAMPLE_RATE // TICK_HZ * self._rate / SAMPLE_RATE
         capture_ns = self._clock.at_ns(sample)
+        flame = self.driver.flame
         return SpeechTick(
             shapes * np.float32(left),
             min(max(self._voice.probability, 0.0), 1.0),
             capture_ns,
             capture_ns - round(self.driver.delay_ms * 1e6),
             self.level.snr_db,
+            None if flame is None else flame * np.float32(left),
         )
 
     def _begin(self, block: SoundBlock) -> None:

@@ -9,7 +9,6 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -166,10 +165,7 @@ class Speak:
         assert self._last is not None
         assert self._take_tick is not None
         left = max(0.0, 1.0 - EASE_STEP_S / EASE_S)
-        shapes = self._last.blendshapes * np.float32(left)
-        if shapes.max() < 0.01:
-            shapes[:] = 0.0
-        self._last = replace(self._last, blendshapes=shapes, confidence=0.0)
+        self._last = self._last.eased(left if self._last.blendshapes.max() * left >= 0.01 else 0.0)
         self._take_tick(self._last, "held")
 
     def _recorded(self, block: SoundBlock) -> tuple[AudioBlock, AudioFormat]:

@@ -70,6 +70,9 @@ class SpeechDriver:
     samples are cut into pushes, the same steps come out.
     """
 
+    flame = None
+    """It knows of no FLAME parameters; a published FaceFormer may."""
+
     def __init__(
         self,
         look_ahead_ms: int = 40,

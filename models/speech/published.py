@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from facewire.models.assets import cache_folder
 from facewire.models.errors import ModelError
+from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.fetch import sha256_of
+from facewire.models.flame import vertices
 from facewire.models.sessions import Device
 from facewire.models.speech.decode import StepDecoder, StepWeights, missing_style, smallest_period
 from facewire.models.speech.lips import fold_lips, limit
@@ -25,6 +27,7 @@ from facewire.models.speech.wav2vec import (
 )
 
 if TYPE_CHECKING:
+    from facewire.models.flame import FlameModel
     from facewire.models.speech.faceformer import FaceFormer
 
 Float32Array = NDArray[np.float32]
@@ -33,6 +36,7 @@ TICK_HZ = 60
 LEFT_CONTEXT_S = 2.0
 KEPT = 256
 """Motions that wait to be shown, a ring; a hop gives three."""
+SHAPES = len(ARKIT_NAMES)
 NO_TORCH = "a checkpoint is converted once with torch: pip install 'facewire[train]'"
 
 
@@ -46,8 +50,13 @@ class FaceFormerDriver:
     speaking = 1.0
     """It does not know whether somebody speaks."""
 
-    def __init__(self, weights: StepWeights, encoder: WindowEncoder, *, style: int = 0) -> None:
-        """Raises ModelError where the parts do not fit, or there is no such style."""
+    def __init__(
+        self, weights: StepWeights, encoder: WindowEncoder, *, style: int = 0, flame: FlameModel | None = None
+    ) -> None:
+        """With ``flame``, a FLAME of the checkpoint's own vertices, it gives FLAME's parameters beside the shapes.
+
+        Raises ModelError where the parts do not fit, or there is no such style.
+        """
         if not 0 <= style < len(weights.styles):
             raise ModelError(missing_style(style, len(weights.styles)))
         if encoder.width != weights.audio.shape[1]:
@@ -62,10 +71,14 @@ class FaceFormerDriver:
         self._per_frame, self._style = weights.features_per_frame, style
         self._rate = encoder.window.rate / self._per_frame
         self._sliding = SlidingEncoder(encoder)
-        self._decoder = StepDecoder(weights, output=fold_lips(weights.motion, weights.motion_bias))
+        output = _output(weights, flame)
+        self._decoder = StepDecoder(weights, output=output)
         self.delay_ms = encoder.window.delay_ms + 1000.0 / self._rate
-        self._motions = np.zeros((KEPT, 52), np.float32)
-        self._out = np.zeros(52, np.float32)
+        self._motions = np.zeros((KEPT, len(output[1])), np.float32)
+        self._out = np.zeros(len(output[1]), np.float32)
+        self._shapes = self._out[:SHAPES]
+        self.flame: Float32Array | None = None if flame is None else self._out[SHAPES:]
+        """FLAME's parameters [E + 3] as of the last step: the expression, then the jaw as an axis-angle in radians."""
         self.reset()
 
     def reset(self) -> None:
@@ -93,12 +106,23 @@ class FaceFormerDriver:
         oldest, newest = max(0, self._decoded - KEPT), self._decoded - 1
         if newest < 0 or place < 0.0:
             self._out[:] = 0.0
-            return self._out
+            return self._shapes
         before, after = (min(max(i, oldest), newest) for i in (first, first + 1))
         share = np.float32(place - first)
         self._out[:] = self._motions[before % KEPT] * (1 - share) + self._motions[after % KEPT] * share
-        limit(self._out)
-        return self._out
+        limit(self._shapes)
+        if self.flame is not None:
+            vertices.limit(self.flame)
+        return self._shapes
+
+
+def _output(weights: StepWeights, flame: FlameModel | None) -> tuple[Float32Array, Float32Array]:
+    """The motion decoder folded to what a frame has: 52 raw shapes and, with ``flame``, the raw FLAME parameters."""
+    shapes = fold_lips(weights.motion, weights.motion_bias)
+    if flame is None:
+        return shapes
+    parameters = vertices.fold_flame(weights.motion, weights.motion_bias, vertices.invert(flame))
+    return np.concatenate([shapes[0], parameters[0]]), np.concatenate([shapes[1], parameters[1]])
 
 
 def feature_rate(weights: StepWeights) -> int:
@@ -107,7 +131,13 @@ def feature_rate(weights: StepWeights) -> int:
 
 
 def open_faceformer(
-    checkpoint: Path, encoder: str | None, *, look_ahead_ms: int = 200, style: int = 0, device: Device = "auto"
+    checkpoint: Path,
+    encoder: str | None,
+    *,
+    look_ahead_ms: int = 200,
+    style: int = 0,
+    device: Device = "auto",
+    flame: FlameModel | None = None,
 ) -> FaceFormerDriver:
     """The driver for a checkpoint, with an encoder from an exported .onnx, a folder, a hub name, or the checkpoint.
 
@@ -116,7 +146,7 @@ def open_faceformer(
     """
     weights = decoder_weights(checkpoint)
     window = Window.of_seconds(feature_rate(weights), LEFT_CONTEXT_S, look_ahead_ms / 1000.0)
-    return FaceFormerDriver(weights, open_encoder(checkpoint, encoder, window, device), style=style)
+    return FaceFormerDriver(weights, open_encoder(checkpoint, encoder, window, device), style=style, flame=flame)
 
 
 def decoder_weights(checkpoint: Path) -> StepWeights:

@@ -27,7 +27,7 @@ JAW = BLENDSHAPE_INDEX["jawOpen"]
 class LoudnessDriver:
     """Opens the jaw with the loudness of the tick's own samples: shows at once what sound drives which tick."""
 
-    delay_ms, speaking = 40.0, 1.0
+    delay_ms, speaking, flame = 40.0, 1.0, None
 
     def __init__(self):
         self.reset()
@@ -167,6 +167,30 @@ def test_silence_eases_the_mouth_shut_and_speech_opens_it_at_once():
     voice.probability = 1.0
     jaw = [tick.blendshapes[JAW] for tick in ticks_of(pipeline, stream[300:])]
     assert jaw[2] > 0.15
+
+
+def test_flame_parameters_ease_with_the_shapes():
+    class WithFlame(LoudnessDriver):
+        flame = np.linspace(1, 2, 8, dtype=np.float32)
+
+        def step(self):
+            return None if super().step() is None else np.full(52, 0.5, np.float32)
+
+    voice = Voice()
+    pipeline, stream = SpeechPipeline(WithFlame(), voice), list(blocks(tone(2.0)))
+    ticks = ticks_of(pipeline, stream[:100])
+    voice.probability = pipeline.driver.speaking = 0.0
+    ticks += ticks_of(pipeline, stream[100:])
+    left = np.array([tick.blendshapes[JAW] for tick in ticks]) / 0.5
+    assert left.max() == 1.0
+    assert left.min() == 0.0
+    np.testing.assert_allclose([tick.flame for tick in ticks], left[:, None] * WithFlame.flame, atol=1e-6)
+    eased = ticks[50].eased(0.25)
+    np.testing.assert_allclose(eased.flame, 0.25 * ticks[50].flame)
+    np.testing.assert_allclose(eased.blendshapes, 0.25 * ticks[50].blendshapes)
+    plain = ticks_of(SpeechPipeline(LoudnessDriver(), Voice()), stream[:10])
+    assert [tick.flame for tick in plain] == [None] * len(plain)
+    assert plain[0].eased(0.5).flame is None
 
 
 def test_the_gate_never_jumps():

@@ -1,0 +1,69 @@
+"""A FLAME head as one small file for programs that skin it themselves: the Unity component and the control panel.
+
+All numbers are little-endian and nothing is aligned; a text is one byte of length and UTF-8::
+
+    magic "FWFLAME1"; int32: vertices v, triangles f, expression components e, pose correctives c
+    texts: the model's name, its digest
+    float32 x 3 for each vertex (metres), uint16 x 3 for each triangle
+    uint16 x 5 for each vertex: weights of root, neck, jaw, left and right eye in 65535ths
+    float32 x 3 for each of these joints (metres)
+    for each expression component: float32 unit (metres), int16 x 3 for each vertex
+    for each pose corrective that is not all zero: int32 which of the 36 it is, then as an expression component
+
+Identity is folded in: the file is one head. Space and parameters are those of ``FlameModel`` and of a frame's
+``flame``.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from facewire.models.errors import ModelError
+from facewire.models.flame.model import FlameModel
+
+Array = npt.NDArray[Any]
+
+MAGIC = b"FWFLAME1"
+MOST_VERTICES = 65535
+EXPRESSIONS = 50
+"""Components that are kept where nothing else is asked for: FLAME's are sorted by how much they move."""
+
+
+def pack(model: FlameModel, expressions: int | None = EXPRESSIONS, shape: Array | None = None) -> bytes:
+    """Return the file with the first ``expressions`` components (None: all), and the identity ``shape`` [s or fewer].
+
+    Raises ModelError where the model is too large for it, or has fewer identity components.
+    """
+    vertices, count = len(model.template), min(expressions or model.expressions, model.expressions)
+    if vertices > MOST_VERTICES:
+        raise ModelError(f"{model.name} has {vertices} vertices: at most {MOST_VERTICES} can be packed")
+    template = model.template.astype(np.float64)
+    if shape is not None:
+        if shape.ndim != 1 or len(shape) > model.shapes:
+            raise ModelError(f"an identity of {list(shape.shape)} values does not fit {model.name}'s {model.shapes}")
+        template = template + model.shape_basis[:, :, : len(shape)].astype(np.float64) @ shape.astype(np.float64)
+    joints = model.joint_regressor.astype(np.float64) @ template
+    correctives = np.flatnonzero(np.abs(model.pose_basis).max(axis=(0, 1)) > 0)
+    parts = [MAGIC, struct.pack("<4i", vertices, len(model.triangles), count, len(correctives))]
+    parts += [_text(model.name), _text(model.digest)]
+    parts += [template.astype("<f4").tobytes(), model.triangles.astype("<u2").tobytes()]
+    parts += [np.round(model.weights.clip(0, 1) * 65535).astype("<u2").tobytes(), joints.astype("<f4").tobytes()]
+    parts += [_quantised(model.expression_basis[:, :, k]) for k in range(count)]
+    for entry in correctives:
+        parts += [struct.pack("<i", entry), _quantised(model.pose_basis[:, :, entry])]
+    return b"".join(parts)
+
+
+def _quantised(moves_m: Array) -> bytes:
+    """One column [v, 3] in steps of its own."""
+    unit_m = max(float(np.abs(moves_m).max()) / 32767, 1e-12)
+    return struct.pack("<f", unit_m) + np.round(moves_m / unit_m).clip(-32767, 32767).astype("<i2").tobytes()
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()[:255].decode(errors="ignore").encode()
+    return bytes([len(data)]) + data
