@@ -126,9 +126,9 @@ def is_near(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False  # no names: who answers to one may change
-    if address.is_multicast or address.is_unspecified or address.is_reserved:
-        return False
-    return address.is_loopback or address.is_private or address.is_link_local
+    if address.is_loopback or address.is_link_local:
+        return True
+    return address.is_private and not (address.is_multicast or address.is_unspecified or address.is_reserved)
 
 
 def _address(name: str, where: str, kind: OutputKind) -> tuple[str, int]:

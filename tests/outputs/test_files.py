@@ -1,0 +1,146 @@
+"""A line a frame: to files that other tools read, to pipes that close, to disks that are full."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from facewire.bridge.export.livelink_import import import_take
+from facewire.bridge.frame import BLENDSHAPES, FaceFrame
+from facewire.bridge.livelink_csv import HEADER
+from facewire.bridge.outputs.base import OutputError
+from facewire.bridge.outputs.choose import make_output
+from facewire.bridge.outputs.runner import Outputs
+from facewire.bridge.recording.reader import open_session
+
+Frames = Callable[..., Iterator[FaceFrame]]
+
+
+def written(spec: str, frames: Iterator[FaceFrame]) -> None:
+    output = make_output(spec)
+    output.open()
+    for frame in frames:
+        output.send(frame, frame.publish_ns)
+    output.close()
+    output.close()
+
+
+def test_a_csv_has_live_link_faces_columns(tmp_path: Path, frames: Frames) -> None:
+    path = tmp_path / "take.csv"
+    written(f"csv:{path}", frames(30))
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert tuple(rows[0]) == HEADER
+    assert len(rows) == 31
+    assert [row[0] for row in rows[1:4]] == ["00:00:00:00.000", "00:00:00:01.000", "00:00:00:02.000"]
+    for frame, row in zip(frames(30), rows[1:], strict=True):
+        assert [float(value) for value in row[2:54]] == pytest.approx(frame.blendshapes.tolist(), abs=1e-8)
+
+
+def test_jsonl_is_complete_after_each_frame(tmp_path: Path, frames: Frames) -> None:
+    path = tmp_path / "take.jsonl"
+    output = make_output(f"jsonl:{path}")
+    output.open()
+    for count, frame in enumerate(frames(5), 1):
+        output.send(frame, 0)
+        lines = path.read_text().splitlines()
+        assert len(lines) == count
+    output.close()
+    last = json.loads(lines[-1])
+    assert (last["seq"], last["sources"], last["time_s"], last["delay_s"]) == (4, "video", 0.066667, 0.009)
+    assert list(last["blendshapes"]) == list(BLENDSHAPES)
+    assert last["blendshapes"]["jawOpen"] == pytest.approx(float(frame.blendshapes[17]), abs=1e-6)
+    assert last["head"]["translation_m"] == pytest.approx([0.01, -0.02, -0.5])
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match="there already"):
+        make_output(f"csv:{path}").open()
+    assert path.read_text() == "precious"
+    with pytest.raises(OutputError, match=r"cannot write .*no/take.csv: No such file"):
+        make_output(f"csv:{tmp_path}/no/take.csv").open()
+    with pytest.raises(OutputError, match="cannot write"):
+        make_output(f"csv:{tmp_path}").open()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of this kind are Unix's")
+def test_a_reader_that_leaves_ends_that_output_only(tmp_path: Path, frames: Frames) -> None:
+    pipe, file, said = tmp_path / "pipe", tmp_path / "take.jsonl", []
+    os.mkfifo(pipe)
+    first: list[str] = []
+
+    def read() -> None:
+        with pipe.open() as stream:
+            first.append(stream.readline())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    outputs = Outputs(time.perf_counter_ns, said.append)
+    outputs.add(f"jsonl:{pipe}")
+    outputs.add(f"jsonl:{file}")
+    some = list(frames(20))
+    outputs.offer(some[0])
+    reader.join(5)
+    assert json.loads(first[0])["seq"] == 0
+    for frame in some[1:]:
+        outputs.offer(frame)
+        time.sleep(0.002)
+    states = {state["target"]: state for state in outputs.status()}
+    outputs.stop()
+    assert states[str(pipe)]["state"] == "ended"
+    assert states[str(file)]["state"] == "on"
+    assert said == [f"jsonl: nobody reads {pipe} any more: this output has ended"]
+    assert [json.loads(line)["seq"] for line in file.read_text().splitlines()] == list(range(20))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_one_line(frames: Frames) -> None:
+    said: list[str] = []
+    outputs = Outputs(time.perf_counter_ns, said.append)
+    outputs.add("csv:/dev/full")
+    for frame in frames(3):
+        outputs.offer(frame)
+    outputs.stop()
+    assert said == ["csv: cannot write /dev/full any more: No space left on device"]
+
+
+def test_the_importer_makes_a_session_of_the_csv(tmp_path: Path, frames: Frames) -> None:
+    path, session = tmp_path / "take.csv", tmp_path / "take.mcap"
+    written(f"csv:{path}", frames(10))
+    import_take(path, session)
+    with open_session(session) as take:
+        got = [frame for _, frame in take.frames()]
+    assert len(got) == 10
+    for frame, wanted in zip(got, frames(10), strict=True):
+        assert frame.blendshapes == pytest.approx(wanted.blendshapes, abs=2e-6)
+        assert frame.head[:4] == pytest.approx(wanted.head[:4], abs=1e-5)
+        assert frame.gaze == pytest.approx(wanted.gaze, abs=1e-5)
+
+
+def test_standard_output_is_a_stream_of_lines(tmp_path: Path) -> None:
+    code = """
+import numpy as np
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.outputs.choose import make_output
+output = make_output("jsonl:-")
+output.open()
+for seq in range(3):
+    output.send(FaceFrame(seq, 0, seq, "video", 1.0, np.zeros(52, "f4"), np.zeros(7, "f4"), np.zeros(4, "f4")), 0)
+output.close()
+print("and others may still print")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert [json.loads(line)["seq"] for line in lines[:3]] == [0, 1, 2]
+    assert lines[3:] == ["and others may still print"]

@@ -1,0 +1,344 @@
+"""Outputs run beside the frames: named drop policies, errors that are counted and said, nothing that slows."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.outputs.base import Output, OutputEndedError, OutputError
+from facewire.bridge.outputs.choose import OUTPUTS, OutputKind, check_remote, make_output, parse_spec
+from facewire.bridge.outputs.runner import MAX_OUTPUTS, MAX_WAITING, REPORT_NS, OutputRunner, Outputs
+from facewire.bridge.outputs.udp import UdpSender
+
+Frames = Callable[..., Iterator[FaceFrame]]
+
+
+class FakeOutput(Output):
+    """Notes what it gets; a gate holds it up, ``trouble`` is raised."""
+
+    name = "fake"
+
+    def __init__(self, *, every_frame: bool = False) -> None:
+        self.every_frame = every_frame  # type: ignore[misc]
+        self.got: list[int] = []
+        self.idles = 0
+        self.closed = False
+        self.entered, self.gate, self.taken = threading.Event(), threading.Event(), threading.Semaphore(0)
+        self.gate.set()
+        self.trouble: Exception | None = None
+
+    def open(self) -> None:
+        pass
+
+    def send(self, frame: FaceFrame, now_ns: int) -> None:
+        assert now_ns > 0
+        self.entered.set()
+        self.gate.wait(5)
+        try:
+            if self.trouble is not None:
+                raise self.trouble
+            self.got.append(frame.seq)
+        finally:
+            self.taken.release()
+
+    def idle(self, now_ns: int) -> None:
+        assert now_ns > 0
+        self.idles += 1
+        self.taken.release()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def describe(self) -> str:
+        return "a test"
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., OutputRunner]]:
+    started: list[OutputRunner] = []
+
+    def start(output: Output, said: list[str] | None = None, clock: Callable[[], int] = time.perf_counter_ns):
+        runner = OutputRunner(output, clock, [].append if said is None else said.append)
+        started.append(runner)
+        runner.start()
+        return runner
+
+    yield start
+    for runner in started:
+        runner.stop()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_a_slow_output_gets_the_newest_frame_and_the_rest_are_counted(run, frames: Frames) -> None:
+    output = FakeOutput()
+    output.gate.clear()
+    runner = run(output)
+    offered = list(frames(50))
+    runner.offer(offered[0])
+    assert output.entered.wait(5)
+    for frame in offered[1:]:
+        runner.offer(frame)
+    output.gate.set()
+    wait_for(lambda: len(output.got) == 2)
+    assert output.got == [0, 49]
+    assert runner.state() | {"age_s": 0} == {
+        "id": "fake", "name": "fake", "target": "a test", "state": "on", "why": None,
+        "sent": 2, "dropped": 48, "failed": 0, "age_s": 0,
+    }  # fmt: skip
+
+
+def test_an_output_that_wants_every_frame_gets_them_in_order_up_to_a_limit(run, frames: Frames) -> None:
+    output, said = FakeOutput(every_frame=True), []
+    output.gate.clear()
+    runner = run(output, said)
+    offered = list(frames(MAX_WAITING + 11))
+    runner.offer(offered[0])
+    assert output.entered.wait(5)
+    for frame in offered[1:]:
+        runner.offer(frame)
+    output.gate.set()
+    wait_for(lambda: len(output.got) == MAX_WAITING + 1)
+    assert output.got == [0, *range(11, MAX_WAITING + 11)]  # the oldest went
+    assert runner.dropped == 10
+    assert said == ["fake: 10 frames were left out: what it writes to is too slow"]
+
+
+def test_what_waits_for_a_file_is_written_before_the_end(run, frames: Frames) -> None:
+    output = FakeOutput(every_frame=True)
+    output.gate.clear()
+    runner = run(output)
+    for frame in frames(30):
+        runner.offer(frame)
+    stopper = threading.Thread(target=runner.stop)
+    stopper.start()
+    output.gate.set()
+    stopper.join(5)
+    assert output.got == list(range(30))
+    assert output.closed
+
+
+def test_trouble_is_counted_said_once_a_minute_and_passes(run, frames: Frames) -> None:
+    output, said, now = FakeOutput(), [], [1]
+    runner = run(output, said, lambda: now[0])
+    output.trouble = ConnectionRefusedError(111, "Connection refused")
+    for count, frame in enumerate(frames(20), 1):
+        runner.offer(frame)
+        wait_for(lambda count=count: output.failed == count)
+    assert said == ["fake: cannot send to a test: Connection refused; going on, 1 frames lost so far"]
+    assert (runner.state()["state"], runner.state()["why"]) == ("failing", "Connection refused")
+    now[0] += REPORT_NS
+    runner.offer(next(frames(1)))
+    wait_for(lambda: len(said) == 2)
+    assert "21 frames lost" in said[1]
+    output.trouble = ZeroDivisionError("a bug\nin two lines")
+    runner.offer(next(frames(1)))
+    wait_for(lambda: output.failed == 22)
+    assert runner.state()["why"] == "ZeroDivisionError: a bug"
+    output.trouble = None
+    runner.offer(next(frames(1)))
+    wait_for(lambda: output.sent == 1)
+    assert runner.state()["state"] == "on"
+
+
+def test_an_output_that_ends_is_closed_and_said(run, frames: Frames) -> None:
+    output, said = FakeOutput(), []
+    runner = run(output, said)
+    output.trouble = OutputEndedError("nobody reads it any more")
+    runner.offer(next(frames(1)))
+    wait_for(lambda: output.closed)
+    assert said == ["fake: nobody reads it any more"]
+    assert runner.state()["state"] == "ended"
+    for frame in frames(3):
+        runner.offer(frame)
+    assert output.got == []
+
+
+def test_an_output_that_waits_for_its_partner_counts_nothing_as_sent(run, frames: Frames) -> None:
+    output = FakeOutput()
+    output.waiting = "the app's hand-shake"
+    runner = run(output)
+    runner.offer(next(frames(1)))
+    wait_for(lambda: output.got == [0])
+    state = runner.state()
+    assert (state["state"], state["why"], state["sent"], state["age_s"]) == ("waiting", "the app's hand-shake", 0, None)
+
+
+def test_keep_alives_come_while_no_frames_do(run) -> None:
+    output = FakeOutput()
+    run(output)
+    wait_for(lambda: output.idles >= 2)
+
+
+def test_offering_never_waits_for_an_output_that_hangs(run, frames: Frames) -> None:
+    output = FakeOutput()
+    output.gate.clear()
+    runner = run(output)
+    frame = next(frames(1))
+    runner.offer(frame)
+    assert output.entered.wait(5)
+    start = time.perf_counter()
+    for _ in range(1000):
+        runner.offer(frame)
+    assert time.perf_counter() - start < 1.0  # it hangs for five seconds
+    output.gate.set()
+
+
+def test_outputs_come_and_go_while_frames_flow(frames: Frames) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(5)
+        spec = f"vmc:127.0.0.1:{receiver.getsockname()[1]}?names=vrm"
+        said: list[str] = []
+        outputs = Outputs(time.perf_counter_ns, said.append)
+        outputs.offer(next(frames(1)))  # to nobody
+        outputs.add(spec)
+        with pytest.raises(OutputError, match="runs already"):
+            outputs.add(spec)
+        with pytest.raises(OutputError, match="there is no output 'vmc' to stop; those that run: vmc:127"):
+            outputs.remove("vmc")
+        outputs.offer(next(frames(1)))
+        assert b"/VMC/Ext/Blend/Apply" in receiver.recv(2000)
+        wait_for(lambda: outputs.status()[0]["sent"] == 1)
+        assert outputs.specs == [spec]
+        outputs.remove(spec)
+        assert outputs.status() == []
+        with pytest.raises(OutputError, match="cannot send to"):
+            outputs.add("vmc:nowhere.invalid")
+        assert outputs.specs == []
+        assert said == []
+        for count in range(MAX_OUTPUTS):
+            outputs.add(f"vmc:127.0.0.1:{40000 + count}")
+        with pytest.raises(OutputError, match="stop one first"):
+            outputs.add("vmc:127.0.0.1:50000")
+        outputs.stop()
+        outputs.stop()
+        assert not [thread for thread in threading.enumerate() if thread.name == "facewire-vmc"]
+
+
+def test_a_receiver_that_is_not_there_is_noticed_and_one_that_comes_is_found() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    sender = UdpSender("127.0.0.1", port)
+    sender.open()
+    wait_for(lambda: not sender.send(b"hello"))
+    with pytest.raises(ConnectionRefusedError):
+        sender.settle()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", port))
+        receiver.settimeout(5)
+        sender.send(b"there?")  # even if the system tells of the one before only now
+        assert receiver.recv(100) == b"there?"
+        with suppress(ConnectionRefusedError):
+            sender.settle()
+        assert sender.send(b"again")
+        sender.send(bytes(70_000))
+        with pytest.raises(OSError, match="too long"):
+            sender.settle()
+        assert receiver.recv(100) == b"again"
+    sender.close()
+    sender.close()
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "where"),
+    [
+        ("vmc", "vmc", ("127.0.0.1", 39539)),
+        ("vmc:", "vmc", ("127.0.0.1", 39539)),
+        ("vmc:40000", "vmc", ("127.0.0.1", 40000)),
+        ("vmc::40000", "vmc", ("127.0.0.1", 40000)),
+        ("vmc:192.168.1.5", "vmc", ("192.168.1.5", 39539)),
+        ("vmc:pc.local:1", "vmc", ("pc.local", 1)),
+        ("vmc:[::1]:65535", "vmc", ("::1", 65535)),
+        ("vmc:[::1]", "vmc", ("::1", 39539)),
+    ],
+)
+def test_addresses_as_people_write_them(spec: str, name: str, where: tuple[str, int]) -> None:
+    found, target = parse_spec(spec)
+    assert (found, (target.host, target.port)) == (name, where)
+    assert make_output(spec).name == name
+
+
+def test_options_and_files() -> None:
+    for spec in ("vmc?names=vrm0&bones=off", "vmc:?bones=off&names=vrm0", "vmc:127.0.0.1:39539?names=vrm0&bones=off"):
+        assert parse_spec(spec)[1].options == {"names": "vrm0", "bones": "off"}
+    assert parse_spec("csv:C:\\takes\\one?.csv")[1].path == "C:\\takes\\one?.csv"
+    assert parse_spec("jsonl:-")[1].path == "-"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("", "there is no output ''"),
+        ("vcm", "choose one of vmc, "),
+        ("VMC", "there is no output 'VMC'"),
+        ("vmc:127.0.0.1:0", "no port"),
+        ("vmc:127.0.0.1:65536", "no port"),
+        ("vmc:127.0.0.1:²", "no port"),
+        ("vmc:127.0.0.1:9999999999", "no port"),
+        ("vmc:::1:39539", "brackets"),
+        ("vmc:http://x:1", "brackets"),
+        ("vmc:a b", "no host"),
+        ("vmc:a\nb:1", "no host"),
+        ("vmc?names=klingon", "names is one of arkit"),
+        ("vmc?volume=11", "no option 'volume'; it has: names, bones"),
+        ("csv", "say where csv goes"),
+        ("csv:", "say where csv goes"),
+        ("jsonl?x", "say where jsonl goes"),
+        ("csv:a\0b", "say where csv goes"),
+        ("vmc:" + "x" * 600, "at most 500"),
+    ],
+)
+def test_what_is_no_output_is_one_clear_line(spec: str, words: str) -> None:
+    with pytest.raises(OutputError, match=words) as raised:
+        parse_spec(spec)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["vmc", "vmc:localhost:1", "vmc:127.0.0.2:1", "vmc:[::1]:1", "vmc:192.168.1.5", "vmc:10.0.0.1", "vmc:169.254.3.3"],
+)
+def test_clients_may_send_to_this_machine_and_its_network(spec: str) -> None:
+    assert check_remote(spec) == spec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "csv:/tmp/x",
+        "jsonl:-",
+        "vmc:8.8.8.8",
+        "vmc:pc.local",
+        "vmc:224.0.0.1",
+        "vmc:255.255.255.255",
+        "vmc:0.0.0.0",
+        "x",
+    ],
+)
+def test_clients_may_not_write_files_or_send_anywhere_else(spec: str) -> None:
+    with pytest.raises(OutputError):
+        check_remote(spec)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_every_output_that_can_be_chosen_can_be_made(name: str) -> None:
+    kind: OutputKind = OUTPUTS[name]
+    output = make_output(name if kind.to == "address" else f"{name}:-")
+    assert output.name == name
+    assert output.describe()
+    assert (output.sent, output.failed) == (0, 0)
+    output.close()
+    assert kind.about
