@@ -96,6 +96,7 @@ class Mapping:
         self._products = np.empty_like(self._weights)
         self._maxima = np.empty(len(greatest), np.float32)
         self._channels = np.zeros(len(CHANNELS), np.float32)
+        self._finite = np.ones(len(CHANNELS), np.bool_)
         self._needs_pose = bool(self._matrix[:, len(BLENDSHAPES) :].any())
 
     def index(self, name: str) -> int:
@@ -113,8 +114,14 @@ class Mapping:
         self.apply(frame.blendshapes, out)
 
     def apply(self, blendshapes: Float32Array, out: Float32Array) -> None:
-        """Writes the targets [len(names)] for shapes [52] to ``out``; the pose is as it was. Allocates nothing."""
+        """Writes the targets [len(names)] for shapes [52] to ``out``; the pose is as it was. Allocates nothing.
+
+        What is no number counts as 0: one NaN would make every target one.
+        """
         self._channels[: len(BLENDSHAPES)] = blendshapes
+        np.isfinite(self._channels, out=self._finite)
+        if not self._finite.all():
+            self._channels[~self._finite] = 0.0
         np.dot(self._matrix, self._channels, out=out)
         if len(self._greatest):
             np.take(self._channels, self._picked, out=self._products, mode="clip")

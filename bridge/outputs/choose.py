@@ -48,6 +48,13 @@ OUTPUTS: dict[str, OutputKind] = {
         port=39539,
         options={"names": ("arkit", "camel", "vrm", "vrm0"), "bones": ("on", "head", "off")},
     ),
+    "vrchat": OutputKind(
+        "facewire.bridge.outputs.vrchat:VrchatOutput",
+        "VRChat: Unified Expressions and eye tracking by OSC",
+        "address",
+        port=9000,
+        options={"listen": ()},
+    ),
     "livelink": OutputKind(
         "facewire.bridge.outputs.livelink:LiveLinkOutput",
         "Live Link Face: Unreal Engine",
