@@ -28,6 +28,8 @@ VERSION_2 = b"|sendDataVersion=v2"
 MAX_BYTES = 8192
 """What the publisher's own example receives."""
 MAX_PARTS = 256
+FROZEN_NS = 1_000_000_000
+"""No tracked face gives the same five decimals for so long."""
 MAX_DEGREES = 361.0
 MAX_M = 100.0
 
@@ -153,3 +155,31 @@ def _number(text: str, most: float) -> float:
     if not abs(number) <= most:
         raise DatagramError("an iFacialMocap line holds what is no number")
     return number
+
+
+class IFacialMocapReader:
+    """A phone's faces. Carries over the last line; delay: none.
+
+    The lines have no number, so one that comes late counts as new. The app says that it has lost the face by repeating
+    its last line: after ``FROZEN_NS`` of the same there is none.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the phone."""
+        self.face: ReceivedFace | None = None
+        self._seen: ReceivedFace | None = None
+        self._last = b""
+        self._changed_ns = 0
+
+    def take(self, data: memoryview, now_ns: int) -> bool:
+        """Takes a line; see ``FaceReader``. Raises DatagramError."""
+        if data == self._last:
+            frozen = now_ns - self._changed_ns >= FROZEN_NS
+            self.face = None if frozen else self._seen
+            return True
+        self._seen = self.face = decode(data)
+        self._last, self._changed_ns = bytes(data), now_ns
+        return True

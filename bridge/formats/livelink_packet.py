@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewire.bridge.formats.received import DatagramError, ReceivedFace
+from facewire.bridge.formats.received import DatagramError, OlderDatagramError, ReceivedFace
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame, Float32Array
 from facewire.bridge.livelink_csv import ANGLES, eye_angles, gaze_of, head_angles, head_rotation
 
@@ -25,6 +25,8 @@ RATE = 60
 DAY_FRAMES = 24 * 3600 * RATE
 MAX_NAME_BYTES = 256
 """Of a device id or subject name; the engine takes no longer one."""
+MOST_LATE_S = 2.0
+"""A frame time that is farther behind the newest one than this is no late datagram's."""
 MAX_ANGLE_RAD = 6.3
 """An angle beyond a whole turn was sent by something else."""
 
@@ -135,3 +137,34 @@ def _read_text(data: bytes | memoryview, at: int) -> tuple[str, int]:
         return bytes(data[start:end]).decode().rstrip("\0"), end
     except UnicodeDecodeError:
         raise DatagramError("a Live Link Face datagram's name is no text") from None
+
+
+class LiveLinkReader:
+    """A sender's faces in order. Carries over the newest datagram and its frame time; delay: none.
+
+    A datagram whose frame time is older than the newest one's is refused, but for one that is far behind: then the
+    sender began anew, or its time of day went round.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the sender."""
+        self.face: ReceivedFace | None = None
+        self._newest_s: float | None = None
+        self._last = b""
+
+    def take(self, data: memoryview, now_ns: int) -> bool:
+        """Takes a datagram; see ``FaceReader``. Raises DatagramError and OlderDatagramError."""
+        del now_ns
+        packet = decode(data)
+        if packet.rate > 0:
+            time_s = (packet.frame + packet.sub_frame) / packet.rate
+            behind_s = 0.0 if self._newest_s is None else self._newest_s - time_s
+            if 0 < behind_s < MOST_LATE_S or data == self._last:  # some senders' time stands still
+                raise OlderDatagramError("a newer Live Link Face datagram came before this one")
+            self._newest_s = time_s
+        self._last = bytes(data)
+        self.face = packet.face
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from facewire.bridge.errors import FacewireError
 from facewire.bridge.frame import Float32Array
@@ -10,6 +11,10 @@ from facewire.bridge.frame import Float32Array
 
 class DatagramError(FacewireError):
     """A datagram that breaks its format, or is of another; whoever reads it drops and counts it."""
+
+
+class OlderDatagramError(DatagramError):
+    """A datagram that was overtaken by a newer one on its way, or came twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +29,22 @@ class ReceivedFace:
     """Shape [4], as in FaceFrame."""
     position_m: Float32Array | None = None
     """Shape [3]: where the head is, as in FaceFrame; None where the format does not say."""
+
+
+class FaceReader(Protocol):
+    """Reads one sender's datagrams in the order in which they come."""
+
+    face: ReceivedFace | None
+    """The newest face; None while the sender sees none."""
+
+    def take(self, data: memoryview, now_ns: int) -> bool:
+        """Takes a datagram that came at ``now_ns``; True where it says something new of the face.
+
+        Raises:
+            DatagramError: it changes nothing; ``face`` is as before.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forgets the sender: the next datagram may be another one's."""
+        ...
