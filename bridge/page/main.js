@@ -7,6 +7,7 @@ import { Connection, liveAddress } from "./connection.js";
 import { Controls } from "./controls.js";
 import { angles } from "./head.js";
 import { floats } from "./msgpack.js";
+import { OutputsPart } from "./outputs.js";
 import { Plots } from "./plots.js";
 import { Shapes } from "./shapes.js";
 import { TakesPart } from "./takes.js";
@@ -97,6 +98,7 @@ const connection = new Connection(liveAddress(location), {
     if (!controlled || avatarOnly) return;
     controls.refresh();
     takes.refresh();
+    outputs.refresh();
   },
   frame(message) {
     newest = message;
@@ -109,6 +111,7 @@ const connection = new Connection(liveAddress(location), {
     plots.add(message);
     controls.status(message);
     takes.status(message);
+    outputs.status(message);
     showLevel(message.devices?.audio);
     showProblems(message.problems ?? Object.values(message.devices ?? {}).flatMap((device) => device?.error ?? []));
   },
@@ -122,6 +125,7 @@ const controls = new Controls(connection, (state) => {
 const shapes = new Shapes(element("shapes"), (name, factor) => controls.set({ gain: { [name]: factor } }));
 const calibration = new CalibrationPart(connection, controls);
 const takes = new TakesPart(connection);
+const outputs = new OutputsPart(connection);
 
 function look(on) {
   looking = on;

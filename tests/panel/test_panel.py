@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -231,9 +232,49 @@ def test_a_take_is_recorded_listed_and_replayed_in_place(panel: Tab, script: Scr
         assert not script.result("replay_start", args)["ok"]
 
 
+def test_outputs_are_switched_on_and_off_from_the_page(panel: Tab, script: Script) -> None:
+    panel.wait_for("document.getElementById('output-kind').value === 'vmc'")
+    assert panel.run("document.getElementById('output-target').placeholder") == "127.0.0.1:39539"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        where = f"127.0.0.1:{receiver.getsockname()[1]}"
+        panel.run(f"document.getElementById('output-target').value = '{where}'")
+        click(panel, "output-start")
+        assert b"/VMC/Ext/Bone/Pos" in receiver.recv(2000) + receiver.recv(2000) + receiver.recv(2000)
+        panel.wait_for("document.querySelector('#outputs .badge')?.textContent === 'on'")
+        panel.wait_for("parseInt(document.querySelector('#outputs .quiet').textContent) > 5")
+        assert panel.text("outputs-result") == f"vmc:{where} is on"
+        panel.run("document.querySelector('#outputs button').focus()")
+        panel.picture("panel-outputs")
+        (output,) = script.result("outputs")["value"]["outputs"]
+        assert (output["id"], output["state"]) == (f"vmc:{where}", "on")
+    # The program is gone: the page says so, and the stream goes on.
+    panel.wait_for("document.querySelector('#outputs .badge').textContent === 'failing'")
+    panel.wait_for("document.querySelector('#outputs .quiet').textContent.includes('refused')")
+    assert panel.run("document.activeElement.ariaLabel") == f"Stop vmc:{where}"
+    panel.run("document.getElementById('output-target').value = '8.8.8.8'")
+    click(panel, "output-start")
+    panel.wait_for("document.getElementById('outputs-result').textContent.includes('its own network')")
+    panel.run("document.querySelector('#outputs button').click()")
+    panel.wait_for("document.querySelectorAll('#outputs li').length === 0")
+    assert panel.problems == []
+
+
 @pytest.mark.parametrize(
     ("name", "args"),
     [
+        ("output_start", {}),
+        ("output_start", {"output": 3}),
+        ("output_start", {"output": "vcm"}),
+        ("output_start", {"output": "csv:/tmp/facewire-was-here.csv"}),
+        ("output_start", {"output": "jsonl:-"}),
+        ("output_start", {"output": "vmc:8.8.8.8:39539"}),
+        ("output_start", {"output": "vmc:0.0.0.0"}),
+        ("output_start", {"output": "vmc", "path": "/etc"}),
+        ("output_stop", {"output": "vmc"}),
+        ("output_stop", {}),
+        ("outputs", {"x": 1}),
         ("set", {}),
         ("set", {"volume": 3}),
         ("set", {"smoothing": "extreme"}),
