@@ -2,9 +2,10 @@
 
 All numbers are little-endian and nothing is aligned; a text is one byte of length and UTF-8::
 
-    magic "FWFLAME1"; int32: vertices v, triangles f, expression components e, pose correctives c
+    magic "FWFLAME1"; int32: vertices v, triangles f, materials m, expression components e, pose correctives c
     texts: the model's name, its digest
-    float32 x 3 for each vertex (metres), uint16 x 3 for each triangle
+    for each material: text, int32 first triangle, int32 number of triangles
+    float32 x 3 for each vertex (metres), uint16 x 3 for each triangle, sorted by material
     uint16 x 5 for each vertex: weights of root, neck, jaw, left and right eye in 65535ths
     float32 x 3 for each of these joints (metres)
     for each expression component: float32 unit (metres), int16 x 3 for each vertex
@@ -24,11 +25,13 @@ import numpy.typing as npt
 
 from facewire.models.errors import ModelError
 from facewire.models.flame.model import FlameModel
+from facewire.models.head import load_head
 
 Array = npt.NDArray[Any]
 
 MAGIC = b"FWFLAME1"
 MOST_VERTICES = 65535
+EYE_JOINTS = slice(3, 5)
 EXPRESSIONS = 50
 """Components that are kept where nothing else is asked for: FLAME's are sorted by how much they move."""
 
@@ -47,15 +50,35 @@ def pack(model: FlameModel, expressions: int | None = EXPRESSIONS, shape: Array 
             raise ModelError(f"an identity of {list(shape.shape)} values does not fit {model.name}'s {model.shapes}")
         template = template + model.shape_basis[:, :, : len(shape)].astype(np.float64) @ shape.astype(np.float64)
     joints = model.joint_regressor.astype(np.float64) @ template
+    triangles, materials = split(model)
     correctives = np.flatnonzero(np.abs(model.pose_basis).max(axis=(0, 1)) > 0)
-    parts = [MAGIC, struct.pack("<4i", vertices, len(model.triangles), count, len(correctives))]
+    parts = [MAGIC, struct.pack("<5i", vertices, len(triangles), len(materials), count, len(correctives))]
     parts += [_text(model.name), _text(model.digest)]
-    parts += [template.astype("<f4").tobytes(), model.triangles.astype("<u2").tobytes()]
+    for name, (first, number) in materials.items():
+        parts += [_text(name), struct.pack("<2i", first, number)]
+    parts += [template.astype("<f4").tobytes(), triangles.astype("<u2").tobytes()]
     parts += [np.round(model.weights.clip(0, 1) * 65535).astype("<u2").tobytes(), joints.astype("<f4").tobytes()]
     parts += [_quantised(model.expression_basis[:, :, k]) for k in range(count)]
     for entry in correctives:
         parts += [struct.pack("<i", entry), _quantised(model.pose_basis[:, :, entry])]
     return b"".join(parts)
+
+
+def split(model: FlameModel) -> tuple[Array, dict[str, tuple[int, int]]]:
+    """Triangles [f, 3] sorted by material, and the first triangle and the number of triangles of each.
+
+    The open head has those of ``load_head``. A FLAME file names none: what its eye joints carry is "eyes", all else is
+    "skin".
+    """
+    head = load_head()
+    if np.array_equal(head.triangles, model.triangles):
+        return model.triangles, head.materials
+    carried = model.weights[:, EYE_JOINTS].sum(axis=1) > 0.5
+    eyes = carried[model.triangles].all(axis=1)
+    sizes = {"skin": int((~eyes).sum()), "eyes": int(eyes.sum())}
+    firsts = {"skin": 0, "eyes": sizes["skin"]}
+    triangles = model.triangles[np.argsort(eyes, kind="stable")]
+    return triangles, {name: (firsts[name], size) for name, size in sizes.items() if size}
 
 
 def _quantised(moves_m: Array) -> bytes:

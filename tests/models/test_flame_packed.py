@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facewire.models.errors import ModelError
+from facewire.models.flame import open_flame
 from facewire.models.flame.packed import MAGIC, pack
+from facewire.models.head import load_head
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "flame"
 _spec = importlib.util.spec_from_file_location("flame_golden", GOLDEN / "make.py")
@@ -24,11 +27,13 @@ _spec.loader.exec_module(make)
 def unpack(data: bytes) -> dict[str, np.ndarray]:
     """The file as docs have it, read by its letter."""
     assert data[:8] == MAGIC
-    v, f, e, c = struct.unpack_from("<4i", data, 8)
-    at, texts = 24, []
-    for _ in range(2):
-        texts.append(data[at + 1 : at + 1 + data[at]].decode())
-        at += 1 + data[at]
+    v, f, m, e, c = struct.unpack_from("<5i", data, 8)
+    at = 28
+
+    def text() -> str:
+        nonlocal at
+        start, at = at + 1, at + 1 + data[at]
+        return data[start:at].decode()
 
     def take(kind: str, *shape: int) -> np.ndarray:
         nonlocal at
@@ -37,8 +42,9 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
         return array
 
     found = {
-        "name": texts[0],
-        "digest": texts[1],
+        "name": text(),
+        "digest": text(),
+        "materials": {text(): tuple(take("<i4", 2)) for _ in range(m)},
         "template": take("<f4", v, 3),
         "triangles": take("<u2", f, 3),
         "weights": take("<u2", v, 5) / 65535,
@@ -58,12 +64,28 @@ def test_what_is_packed_is_the_model_to_micrometres():
     found = unpack(pack(model, None))
     assert (found["name"], found["digest"]) == ("small", "0" * 64)
     np.testing.assert_array_equal(found["template"], model.template)
-    np.testing.assert_array_equal(found["triangles"], model.triangles)
+    eyes = 6  # of its triangles, made up as all else, this one hangs on the eyes
+    np.testing.assert_array_equal(
+        found["triangles"], [*np.delete(model.triangles, eyes, axis=0), model.triangles[eyes]]
+    )
+    assert found["materials"] == {"skin": (0, 39), "eyes": (39, 1)}
     np.testing.assert_allclose(found["joints"], model.joint_regressor @ model.template, atol=1e-6)
     np.testing.assert_allclose(found["weights"], model.weights, atol=1e-5)
     np.testing.assert_allclose(found["expression"], model.expression_basis, atol=1e-7)
     np.testing.assert_allclose(found["pose"], model.pose_basis, atol=1e-7)
     assert not found["pose"][:, :, 20:27].any()
+
+
+def test_eyes_are_a_material_of_their_own_and_the_open_head_keeps_its_own():
+    model = make.small_model()
+    weights = np.zeros_like(model.weights)
+    weights[:, 1] = 1
+    assert unpack(pack(replace(model, weights=weights)))["materials"] == {"skin": (0, 40)}
+    weights[[0, 1, 2, 9, 10, 11]] = [0, 0, 0, 0.9, 0.1]
+    found = unpack(pack(replace(model, weights=weights)))
+    assert found["materials"] == {"skin": (0, 38), "eyes": (38, 2)}
+    np.testing.assert_array_equal(found["triangles"][38:], [[0, 1, 2], [9, 10, 11]])
+    assert unpack(pack(open_flame()))["materials"] == load_head().materials
 
 
 def test_the_first_components_and_an_identity():

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Reflection;
 using NUnit.Framework;
@@ -45,7 +46,10 @@ namespace Facewire.LayerTests
                 var place = mesh.vertices[i];
                 Assert.That((place.x, place.y, place.z), Is.EqualTo((-skinner.Vertices[3 * i], skinner.Vertices[3 * i + 1], skinner.Vertices[3 * i + 2])));
             }
-            Assert.That(mesh.Submeshes[0], Is.EqualTo(Flipped(FlameMesh.Read(Small).Triangles)), "turned round");
+            Assert.That((_flame.Materials[0].Name, _flame.Materials[1].Name, mesh.subMeshCount), Is.EqualTo(("skin", "eyes", 2)));
+            var triangles = new List<int>(mesh.Submeshes[0]);
+            triangles.AddRange(mesh.Submeshes[1]);
+            Assert.That(triangles, Is.EqualTo(Flipped(FlameMesh.Read(Small).Triangles)), "turned round");
             Assert.That(Debug.Lines, Is.Empty);
         }
 

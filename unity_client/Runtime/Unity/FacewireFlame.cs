@@ -71,6 +71,9 @@ namespace Facewire
             set => head = value;
         }
 
+        /// <summary>What the renderer's materials are for, in their order; empty without a head.</summary>
+        public IReadOnlyList<FlameMaterial> Materials => _mesh == null ? Array.Empty<FlameMaterial>() : _mesh.Materials;
+
         public float Weight
         {
             get => weight;

@@ -21,7 +21,8 @@ namespace Facewire
             Mesh = new Mesh { name = "FLAME " + head.Name, hideFlags = HideFlags.DontSave };
             Mesh.MarkDynamic();
             Place();
-            Mesh.SetTriangles(Flipped(head.Triangles), 0);
+            Mesh.subMeshCount = head.Materials.Length;
+            for (var i = 0; i < head.Materials.Length; i++) Mesh.SetTriangles(Flipped(head, head.Materials[i]), i);
             Mesh.RecalculateNormals();
             Mesh.RecalculateBounds();
             // Set once and wide enough: to measure them anew each frame costs more than it saves.
@@ -46,14 +47,14 @@ namespace Facewire
             Mesh.SetVertices(_places);
         }
 
-        static int[] Flipped(int[] triangles)
+        static int[] Flipped(FlameMesh head, in FlameMaterial material)
         {
-            var flipped = new int[triangles.Length];
-            for (var i = 0; i < triangles.Length; i += 3)
+            var flipped = new int[3 * material.TriangleCount];
+            for (int i = 0, from = 3 * material.FirstTriangle; i < flipped.Length; i += 3, from += 3)
             {
-                flipped[i] = triangles[i];
-                flipped[i + 1] = triangles[i + 2];
-                flipped[i + 2] = triangles[i + 1];
+                flipped[i] = head.Triangles[from];
+                flipped[i + 1] = head.Triangles[from + 2];
+                flipped[i + 2] = head.Triangles[from + 1];
             }
             return flipped;
         }

@@ -10,6 +10,9 @@ namespace Facewire.Tests
     {
         const long FrameNs = 16_666_667;
 
+        /// <summary>Where the file below has its material's first triangle: after five counts and three texts.</summary>
+        const int FirstTriangleAt = 28 + 5 + 3 + 5;
+
         [Test]
         public void ThePlayoutBlendsFlameLikeTheRest()
         {
@@ -130,7 +133,8 @@ namespace Facewire.Tests
             }
         }
 
-        [TestCase(8, 0x7FFFFFFF), TestCase(8, -1), TestCase(12, 0), TestCase(16, 100000), TestCase(20, 37)]
+        [TestCase(8, 0x7FFFFFFF), TestCase(8, -1), TestCase(12, 0), TestCase(16, 0), TestCase(16, 1000), TestCase(20, 100000), TestCase(24, 37)]
+        [TestCase(FirstTriangleAt, 1), TestCase(FirstTriangleAt + 4, 0), TestCase(FirstTriangleAt + 4, 0x7FFFFFFF)]
         public void CountsThatNoFileHoldsTakeNoMemory(int at, int count)
         {
             var bytes = Made(100, 2);
@@ -142,8 +146,7 @@ namespace Facewire.Tests
         public void ATriangleBeyondTheVerticesIsRefused()
         {
             var bytes = Made(100, 2);
-            const int afterHeader = 24 + 5 + 3;
-            BitConverter.GetBytes((ushort)100).CopyTo(bytes, afterHeader + 12 * 100);
+            BitConverter.GetBytes((ushort)100).CopyTo(bytes, FirstTriangleAt + 8 + 12 * 100);
             Assert.That(() => FlameMesh.Read(bytes), Throws.TypeOf<InvalidDataException>().With.Message.Contains("a triangle"));
         }
 
@@ -184,9 +187,12 @@ namespace Facewire.Tests
             var stream = new MemoryStream();
             var writer = new BinaryWriter(stream);
             writer.Write(Encoding.ASCII.GetBytes("FWFLAME1"));
-            foreach (var count in new[] { vertices, vertices / 3, expressions, 1 }) writer.Write(count);
+            foreach (var count in new[] { vertices, vertices / 3, 1, expressions, 1 }) writer.Write(count);
             writer.Write("made");
             writer.Write("ab");
+            writer.Write("skin");
+            writer.Write(0);
+            writer.Write(vertices / 3);
             for (var i = 0; i < 3 * vertices; i++) writer.Write(0.001f * (i % 100));
             for (var i = 0; i < vertices / 3 * 3; i++) writer.Write((ushort)i);
             for (var i = 0; i < 5 * vertices; i++) writer.Write((ushort)13107);

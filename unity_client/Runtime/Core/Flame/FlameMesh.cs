@@ -16,6 +16,7 @@ namespace Facewire
         const string Magic = "FWFLAME1";
         const int MostVertices = 65535;
         const int MostTriangles = 400000;
+        const int MostMaterials = 64;
         const float WeightUnit = 1f / 65535;
 
         /// <summary>The name of the FLAME that it was made from, as a server announces it.</summary>
@@ -29,6 +30,9 @@ namespace Facewire
 
         /// <summary>Three for each triangle, counter-clockwise seen from outside.</summary>
         public int[] Triangles;
+
+        /// <summary>Runs of triangles that look alike; the open head has nine, a FLAME file skin and eyes.</summary>
+        public FlameMaterial[] Materials;
 
         /// <summary>Of each vertex, how much root, neck, jaw, left and right eye move it.</summary>
         public float[] Weights;
@@ -59,13 +63,17 @@ namespace Facewire
 
         void Read(BinaryReader reader, int size)
         {
-            int vertices = reader.ReadInt32(), triangles = reader.ReadInt32(), expressions = reader.ReadInt32(), correctives = reader.ReadInt32();
+            int vertices = reader.ReadInt32(), triangles = reader.ReadInt32(), materials = reader.ReadInt32();
+            int expressions = reader.ReadInt32(), correctives = reader.ReadInt32();
             // What is announced is what memory is taken for: no more than the file can hold.
             Demand(vertices > 0 && vertices <= MostVertices && triangles > 0 && triangles <= MostTriangles, "sizes");
+            Demand(materials > 0 && materials <= MostMaterials, "materials");
             Demand(expressions >= 0 && expressions <= FlameValues.MaxExpression && correctives >= 0 && correctives <= CorrectiveCount, "counts");
             if (size < 6L * vertices * (3 + expressions + correctives) + 6L * triangles) throw new EndOfStreamException("it is cut");
             Name = ReadText(reader);
             Digest = ReadText(reader);
+            Materials = new FlameMaterial[materials];
+            for (var i = 0; i < materials; i++) Materials[i] = ReadMaterial(reader, triangles);
             Template = ReadFloats(reader, 3 * vertices);
             Triangles = ReadTriangles(reader, 3 * triangles, vertices);
             Weights = new float[JointCount * vertices];
@@ -82,6 +90,14 @@ namespace Facewire
             var entry = reader.ReadInt32();
             Demand(entry >= 0 && entry < CorrectiveCount, "a corrective");
             Correctives[entry] = ReadQuantised(reader, count);
+        }
+
+        static FlameMaterial ReadMaterial(BinaryReader reader, int triangles)
+        {
+            var material = new FlameMaterial(ReadText(reader), reader.ReadInt32(), reader.ReadInt32());
+            int first = material.FirstTriangle, count = material.TriangleCount;
+            Demand(first >= 0 && count > 0 && count <= triangles - first, "a material");
+            return material;
         }
 
         static int[] ReadTriangles(BinaryReader reader, int count, int vertices)
