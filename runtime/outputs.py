@@ -11,6 +11,7 @@ from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import OUTPUTS, check_remote, parse_spec
 from facewire.bridge.outputs.runner import Outputs
 from facewire.runtime.clock import Clock, now_ns
+from facewire.runtime.profiles import config_folder
 
 
 class OutputSwitches:
@@ -18,7 +19,7 @@ class OutputSwitches:
 
     def __init__(self, report: Callable[[str], None], clock: Clock = now_ns) -> None:
         """``report`` gets one line for each thing that a person should know, from any thread."""
-        self._outputs = Outputs(clock, report)
+        self._outputs = Outputs(clock, report, config_folder())
         self._report = report
         self._given: set[str] = set()
 

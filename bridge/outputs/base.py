@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from facewire.bridge.errors import FacewireError
@@ -35,6 +36,8 @@ class Output(ABC):
     """Frames that went out whole. Counted by the runner."""
     failed = 0
     """Frames that could not be sent, or only in part. Counted by the runner."""
+    report: Callable[[str], None] = staticmethod(lambda _: None)
+    """Takes one line that a person should know, from any thread; set by whoever runs the output, before ``open``."""
 
     @abstractmethod
     def open(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import parse_qsl
 
@@ -38,6 +39,8 @@ class Target:
     path: str = ""
     """Of a file; ``-`` is standard output."""
     options: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    """Where it may keep what it must remember, such as another program's leave; None keeps nothing."""
 
 
 OUTPUTS: dict[str, OutputKind] = {
@@ -75,12 +78,13 @@ OUTPUTS: dict[str, OutputKind] = {
 """By name, in the order in which they are shown."""
 
 
-def make_output(spec: str) -> Output:
-    """Makes the output that ``spec`` names; it is not open yet. Raises OutputError in one line."""
+def make_output(spec: str, folder: Path | None = None) -> Output:
+    """Makes the output that ``spec`` names; it is not open yet. ``folder`` is for what it must remember. Raises
+    OutputError in one line."""
     name, target = parse_spec(spec)
     module, _, attribute = OUTPUTS[name].maker.partition(":")
     maker = cast("Callable[[Target], Output]", getattr(importlib.import_module(module), attribute))
-    return maker(target)
+    return maker(replace(target, folder=folder))
 
 
 def parse_spec(spec: str) -> tuple[str, Target]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from facewire.bridge.errors import FacewireError
@@ -149,8 +150,9 @@ class Outputs:
     """The outputs that run now, by the text that they were made from. ``offer`` may be called from one thread at a
     time, everything else from any."""
 
-    def __init__(self, clock_ns: Callable[[], int], report: Report) -> None:
-        self._clock_ns, self._report = clock_ns, report
+    def __init__(self, clock_ns: Callable[[], int], report: Report, folder: Path | None = None) -> None:
+        """``report`` gets lines for a person, from any thread; ``folder`` is for what outputs must remember."""
+        self._clock_ns, self._report, self._folder = clock_ns, report, folder
         self._lock = threading.Lock()
         self._runners: tuple[OutputRunner, ...] = ()
 
@@ -164,7 +166,8 @@ class Outputs:
                 raise OutputError(f"{MAX_OUTPUTS} outputs run already: stop one first")
             if any(parse_spec(runner.key) == parsed and not runner.ended for runner in self._runners):
                 raise OutputError(f"the output {spec[:80]!r} runs already")
-            output = make_output(spec)
+            output = make_output(spec, self._folder)
+            output.report = lambda line: self._report(f"{output.name}: {line}")
             try:
                 output.open()
             except BaseException:

@@ -10,12 +10,12 @@ VRCFaceTracking's ("Parameters").
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import random
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +49,6 @@ MAX_DATAGRAMS_A_SECOND = 200
 _BLINKS = [BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["eyeBlinkRight"]]
 _PITCH_YAW = [1, 0, 3, 2]  # of FaceFrame's gaze, in VRChat's order
 
-logger = logging.getLogger("facewire.bridge.outputs")
-
 
 class VrchatOutput(Output):
     """Carries over what VRChat was told, the newest frame, and when everything was told."""
@@ -61,7 +59,8 @@ class VrchatOutput(Output):
         """``listen`` in the options: a port for VRChat's messages where nobody can tell it ours (9001 is its default).
         Raises OutputError."""
         self._udp = UdpSender(target.host, target.port)
-        self._listener = Listener(_port(target.options.get("listen", "")), [*avatar.osc_folders(Path.home())])
+        listen = _port(target.options.get("listen", ""))
+        self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.report(line))
         self._table = mapping.load("unified")
         self._values = self._table.new_values()
         self._feed = Feed(self._table, None)
@@ -141,13 +140,15 @@ class Listener:
     ``parameters`` is the avatar's list, or None while nobody knows it; ``news`` counts up with each change.
     """
 
-    def __init__(self, port: int, folders: list[Path], interfaces: list[str] | None = None) -> None:
+    def __init__(
+        self, port: int, folders: list[Path], report: Callable[[str], None], interfaces: list[str] | None = None
+    ) -> None:
         """``port`` 0 is any; ``folders`` are VRChat's; ``interfaces`` are for mDNS, None for all."""
         self.parameters: avatar.Parameters | None = None
         self.news = 0
         self.advert: oscquery.Advert | None = None
         """Whether OSCQuery tells of us; None where it does not."""
-        self._port, self._folders, self._interfaces = port, folders, interfaces
+        self._port, self._folders, self._report, self._interfaces = port, folders, report, interfaces
         self._socket: socket.socket | None = None
         self._service: tuple[str, int] | None = None
         self._identity: str | None = None
@@ -217,7 +218,7 @@ class Listener:
             why = str(error) or type(error).__name__
         else:
             return
-        logger.warning("vrchat: OSCQuery is not advertised (%s); every parameter is sent as a float", why)
+        self._report(f"OSCQuery is not advertised ({why}); every parameter is sent as a float")
 
     def _receive(self) -> None:
         assert self._socket is not None
