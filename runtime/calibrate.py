@@ -74,10 +74,12 @@ class Face(Protocol):
     """The part of a tracker's observation that is used here."""
 
     confidence: float
-    landmarks: Float32Array
     blendshapes: Float32Array
     head: Float32Array
     gaze: Float32Array
+
+    @property
+    def landmarks(self) -> Float32Array | None: ...
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ class CalibratedFace:
     """The face as its person means it. The arrays are the calibrator's own: they hold until its next step."""
 
     confidence: float
-    landmarks: Float32Array
+    landmarks: Float32Array | None
     blendshapes: Float32Array
     head: Float32Array
     gaze: Float32Array
@@ -93,10 +95,11 @@ class CalibratedFace:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one picture shows, for a capture to judge."""
+    """What one picture shows, or a phone says, for a capture to judge."""
 
     network: Float32Array
-    measures: Float32Array
+    measures: Float32Array | None
+    """None from a phone: there is no geometry to go by."""
     head: Float32Array
     gaze: Float32Array
 
@@ -124,7 +127,9 @@ class Calibrator:
         """Calibrates one face seen at ``now_ns``."""
         found, own = self._face, self.calibration
         found.confidence, found.landmarks, found.head = face.confidence, face.landmarks, face.head
-        if self._measures.step(face.landmarks, face.head):
+        if face.landmarks is None:
+            self._pass(face, own)
+        elif self._measures.step(face.landmarks, face.head):
             self._apply(face, own)
             if self.silent:
                 self._learner.step(self.raw, self._measures.values, own, now_ns)
@@ -148,9 +153,21 @@ class Calibrator:
 
     def sample(self, face: Face) -> Sample | None:
         """Returns what a capture needs of a face; None where its landmarks are worth nothing."""
-        if not self._measures.step(face.landmarks, face.head):
-            return None
-        return Sample(face.blendshapes.copy(), self._measures.values.copy(), face.head.copy(), face.gaze.copy())
+        measures = None
+        if face.landmarks is not None:
+            if not self._measures.step(face.landmarks, face.head):
+                return None
+            measures = self._measures.values.copy()
+        return Sample(face.blendshapes.copy(), measures, face.head.copy(), face.gaze.copy())
+
+    def _pass(self, face: Face, own: Calibration) -> None:
+        """A phone's shapes have their full range already: until rest is shown they stay as they are."""
+        shapes = self._face.blendshapes
+        take_network(face.blendshapes, self.raw)
+        if own.neutral_known:
+            map_ranges(self.raw, own.neutral, own.spread, own.top, own.gain, shapes)
+        else:
+            np.clip(np.multiply(self.raw, own.gain, out=shapes), 0.0, 1.0, out=shapes)
 
     def _apply(self, face: Face, own: Calibration) -> None:
         measures, shapes = self._measures.values, self._face.blendshapes
@@ -181,7 +198,11 @@ def calibrate_neutral(samples: list[Sample], pictures: int, own: Calibration) ->
     _check_still(samples)
     network = np.array([sample.network for sample in samples])
     new = own.copy()
-    new.measures[:] = np.median([sample.measures for sample in samples], axis=0)
+    measures = [sample.measures for sample in samples if sample.measures is not None]
+    if measures:
+        new.measures[:] = np.median(measures, axis=0)
+    elif not own.neutral_known:
+        new.top[:] = 1.0  # a phone's blink has its full range
     raw = _derived(samples, new.measures)
     rest = np.median(raw, axis=0)
     stray = np.percentile(np.abs(raw - rest), 80, axis=0)
@@ -192,7 +213,7 @@ def calibrate_neutral(samples: list[Sample], pictures: int, own: Calibration) ->
     new.neutral[BLINK] = np.minimum(new.neutral[BLINK], 0.35)
     new.top[BLINK] = np.maximum(new.top[BLINK], new.neutral[BLINK] + 0.3)
     new.gaze[:] = np.median([sample.gaze for sample in samples], axis=0)
-    new.measures_known = new.neutral_known = True
+    new.measures_known, new.neutral_known = bool(measures), True
     return new
 
 
@@ -222,7 +243,10 @@ def calibrate_pose(pose: str, samples: list[Sample], pictures: int, own: Calibra
 
 def _close(new: Calibration, samples: list[Sample], unseen: list[str]) -> None:
     """Takes the lids' closed opening; eyes that were never shut change nothing."""
-    opening = np.array([sample.measures[LID_LEFT : LID_LEFT + 2] for sample in samples]) / new.measures[:2]
+    measures = [sample.measures[LID_LEFT : LID_LEFT + 2] for sample in samples if sample.measures is not None]
+    if not measures:
+        return  # a phone's blink is a shape like the others
+    opening = np.array(measures) / new.measures[:2]
     shut = np.percentile(opening, 25, axis=0)
     for side, share in enumerate(shut):
         if share < LID_OPEN_AT - 0.3:
@@ -261,7 +285,10 @@ def _derived(samples: list[Sample], rest: Float32Array) -> Float32Array:
     """Returns raw shapes [n, 52] of samples against the measures of rest."""
     raw = np.zeros((len(samples), len(BLENDSHAPES)), np.float32)
     for sample, row in zip(samples, raw, strict=True):
-        derive_shapes(sample.network, sample.measures, rest, row)
+        if sample.measures is None:
+            take_network(sample.network, row)
+        else:
+            derive_shapes(sample.network, sample.measures, rest, row)
     return raw
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FaceFrame, Sources
-from facewire.runtime.capture.source import CapturedImage, Source
+from facewire.runtime.capture.source import Captured, CapturedImage, Source
 from facewire.runtime.capture.thread import CaptureThread
 from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.pipeline import FacePipeline
@@ -50,7 +50,7 @@ class Live:
         clock: Clock = now_ns,
     ) -> None:
         self._publish, self._report, self._clock = publish, report, clock
-        self._slot: NewestSlot[CapturedImage] = NewestSlot()
+        self._slot: NewestSlot[Captured] = NewestSlot()
         self.capture = CaptureThread(source, self._slot, report) if source else None
         self._pipeline: FacePipeline | None = None
         self._thread = threading.Thread(target=self._run, name="facewire-track", daemon=True)
@@ -119,7 +119,7 @@ class Live:
         if self.capture is None or self._pipeline is None:
             raise CommandError("no camera is in use: start again with --video")
         old_capture, old_slot = self.capture, self._slot
-        slot: NewestSlot[CapturedImage] = NewestSlot()
+        slot: NewestSlot[Captured] = NewestSlot()
         slot.dropped = old_slot.dropped
         self._slot, self.capture = slot, CaptureThread(source, slot, self._report)
         self.capture.start()
@@ -182,16 +182,19 @@ class Live:
                 self._hand_on(pipeline.finish(self._seq, self._capture_ns, self._clock(), self._clock))
         return True
 
-    def _step(self, pipeline: FacePipeline, captured: CapturedImage) -> None:
+    def _step(self, pipeline: FacePipeline, captured: Captured) -> None:
         start_ns, self._capture_ns = self._clock(), captured.capture_ns
         try:
-            pipeline.track(captured.image, captured.capture_ns)
+            if isinstance(captured, CapturedImage):
+                pipeline.track(captured.image, captured.capture_ns)
+            else:
+                pipeline.follow(captured.face, captured.capture_ns)
         except Exception as error:
             pipeline.lose(captured.capture_ns)
             self._note_bad_frame(error)
             self._recover(pipeline, error)
         finally:
-            if self.capture is not None:
+            if self.capture is not None and isinstance(captured, CapturedImage):
                 self.capture.recycle(captured.image)
         tracked_ns = self._clock()
         with self._publishing:
@@ -231,4 +234,5 @@ def _describe(capture: CaptureThread) -> dict[str, Any]:
         "error": str(capture.error) if capture.error else None,
         "rate": round(source.rate, 2),
         "losses": capture.losses,
+        **({"dropped": source.dropped} if source.dropped else {}),
     }

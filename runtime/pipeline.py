@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 
 from facewire.bridge.frame import FaceFrame, Float32Array, Sources
+from facewire.bridge.sides import mirrored
 from facewire.runtime.calibrate import Calibrator
-from facewire.runtime.capture.source import Image
+from facewire.runtime.capture.source import Face, Image
 from facewire.runtime.clock import Clock
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.filters import FaceFilter
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 class TrackedFace(Observed, Protocol):
     """What a tracker returns; its arrays are the tracker's own until its next step."""
 
-    landmarks: Float32Array
+    @property
+    def landmarks(self) -> Float32Array | None: ...
 
 
 class Tracker(Protocol):
@@ -77,7 +79,7 @@ class FacePipeline:
     ) -> None:
         """Loads the networks and compiles the kernels: after this no step is slower than the others.
 
-        Without ``make_tracker`` there is no camera, and speech alone drives the face.
+        Without ``make_tracker`` there is no camera: a phone or speech alone drives the face.
         """
         self._make_tracker, self._device = make_tracker, device
         self._tracker = None if make_tracker is None else make_tracker(device)
@@ -111,19 +113,34 @@ class FacePipeline:
         if self.watch is not None:
             self.watch(image, now_ns)
         face = self._tracker.step(image, now_ns)
+        if face is not None and face.landmarks is not None and self._speech is not None:  # else nobody asks
+            self.trust.step(image, face.landmarks, face.head, now_ns)
+        self._take(face, image, now_ns)
+
+    def follow(self, face: Face | None, now_ns: int) -> None:
+        """Takes what a phone or another program says of the face at ``now_ns``; None where it sees none.
+
+        There is no picture, so the mouth is trusted while the phone sees the face.
+        """
+        if face is not None:
+            self.trust.follow(now_ns)
+            if self.mirror:
+                face = Face(face.confidence, *mirrored(face.blendshapes, face.head, face.gaze))
+        self._take(face, None, now_ns)
+
+    def _take(self, face: TrackedFace | None, image: Image | None, now_ns: int) -> None:
         if self.sampling is not None and self.sampling.step(self.calibrator, face, image, now_ns):
             self.sampling = None
         if face is None:
             self._seen_ns = self._seen_ns or now_ns  # unseen from the first picture on
-            self._dark = bool(image[::16, ::16].mean() < DARK)
+            self._dark = image is not None and bool(image[::16, ::16].mean() < DARK)
             self.lose(now_ns)
             return
         calibrated = self.calibrator.step(face, now_ns)
-        if self._speech is not None:  # without a microphone nobody asks
-            self.trust.step(image, face.landmarks, face.head, now_ns)
         with self._lock:
             # Copies: the frame keeps them, and the owners write theirs again.
-            self._landmarks, self._raw = face.landmarks.copy(), self.calibrator.raw.copy()
+            self._landmarks = None if face.landmarks is None else face.landmarks.copy()
+            self._raw = self.calibrator.raw.copy()
             self._seen_ns, self._dark = now_ns, False
             self._show(calibrated, now_ns)
 
@@ -197,6 +214,11 @@ class FacePipeline:
                 video_ns=aligner.video_ns if speech is not None and sources in ("video", "both") else None,
                 audio_ns=aligner.speech_ns if sources in ("audio", "both") else None,
             )  # fmt: skip
+
+    @property
+    def has_tracker(self) -> bool:
+        """Whether it can look for a face in pictures."""
+        return self._tracker is not None
 
     def use_tracker(self, make_tracker: TrackerFactory, tracker: Tracker) -> None:
         """Follows the face with another network from the next picture on."""

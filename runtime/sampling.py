@@ -25,15 +25,15 @@ class Sampling:
         self.done = threading.Event()
         self._started_ns: int | None = None
 
-    def step(self, calibrator: Calibrator, face: Face | None, image: npt.NDArray[np.uint8], now_ns: int) -> bool:
-        """Takes one picture and the face in it, or None; True once all is collected."""
+    def step(self, calibrator: Calibrator, face: Face | None, image: npt.NDArray[np.uint8] | None, now_ns: int) -> bool:
+        """Takes one picture, where there is one, and the face in it, or None; True once all is collected."""
         if self._started_ns is None:
             self._started_ns = now_ns
         self.pictures += 1
         sample = None if face is None else calibrator.sample(face)
         if sample is not None:
             self.samples.append(sample)
-        elif image[::16, ::16].mean() < DARK:
+        elif image is not None and image[::16, ::16].mean() < DARK:
             self.dark += 1
         if now_ns - self._started_ns < self.seconds * 1e9 and self.pictures < MAX_SAMPLES:
             return False

@@ -71,6 +71,11 @@ class MouthTrust:
         """Takes another camera or person: learns anew."""
         self.__init__()  # type: ignore[misc]
 
+    def follow(self, now_ns: int) -> None:
+        """Says that a phone sees the face at ``now_ns``: there is no picture to judge by."""
+        self.covered = self._doubt = 0.0
+        self._settle(1.0, self._passed_s(now_ns))
+
     def lose(self, now_ns: int) -> None:
         """Says that no face is seen at ``now_ns``."""
         self._settle(0.0, self._passed_s(now_ns))

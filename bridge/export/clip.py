@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge import sides
 from facewire.bridge.export.resample import Float64Array, resample, resample_rotations, uniform_times
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, SOURCES, FlameParameters, Float32Array
 from facewire.bridge.recording.errors import SessionError
@@ -132,18 +133,8 @@ def at_rate(clip: Clip, rate: float) -> Clip:
 
 def mirrored(clip: Clip) -> Clip:
     """Return ``clip`` with left and right swapped; FLAME parameters, whose shapes have no sides, are left out."""
-    columns = [BLENDSHAPE_INDEX[other_side(name)] for name in BLENDSHAPES]
-    head = clip.head * np.array([1, -1, -1, 1, -1, 1, 1], np.float32)
-    gaze = clip.gaze[:, [2, 3, 0, 1]] * np.array([-1, 1, -1, 1], np.float32)
-    return replace(clip, blendshapes=clip.blendshapes[:, columns], head=head, gaze=gaze, flame=None)
-
-
-def other_side(name: str) -> str:
-    """Return the shape that is ``name`` on the other side of the face; ``name`` itself where it has no side."""
-    for side, other in (("Left", "Right"), ("Right", "Left")):
-        if name.endswith(side):
-            return name.removesuffix(side) + other
-    return name
+    blendshapes, head, gaze = sides.mirrored(clip.blendshapes, clip.head, clip.gaze)
+    return replace(clip, blendshapes=blendshapes, head=head, gaze=gaze, flame=None)
 
 
 def _nearest(times_s: Float64Array, at_s: Float64Array) -> npt.NDArray[np.intp]:

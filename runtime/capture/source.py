@@ -1,16 +1,17 @@
-"""What every source of pictures offers, and the errors it may raise."""
+"""What every source of pictures or of tracked faces offers, and the errors it may raise."""
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.errors import FacewireError
+from facewire.bridge.frame import Float32Array
 from facewire.runtime.clock import Clock
 
 Image: TypeAlias = npt.NDArray[np.uint8]
@@ -19,6 +20,10 @@ Image: TypeAlias = npt.NDArray[np.uint8]
 
 class CaptureError(FacewireError):
     """A source cannot be opened, or has stopped giving pictures."""
+
+
+class SourceSilent(CaptureError):  # noqa: N818, it is a state and no failure: the source is open and goes on
+    """Nothing comes from a source that is still open and may speak again at any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +35,48 @@ class CapturedImage:
     """Session clock for live sources; time in the file for files that are read as fast as possible."""
 
 
+@dataclass(slots=True)
+class Face:
+    """A face that a phone or another program tracked; units and spaces are FaceFrame's."""
+
+    confidence: float
+    blendshapes: Float32Array
+    """Shape [52]."""
+    head: Float32Array
+    """Shape [7]."""
+    gaze: Float32Array
+    """Shape [4]."""
+    landmarks: None = None
+    """It comes without a picture, so without landmarks."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedFace:
+    """What a phone or another program says of a face, and when it came."""
+
+    face: Face | None
+    """None while it sees none."""
+    capture_ns: int
+    """Session clock on arrival: the sender's own clock is not ours."""
+
+
+Captured: TypeAlias = CapturedImage | CapturedFace
+
+
 class Source(ABC):
     """One input. ``open``, ``read`` and ``close`` are called from one thread; ``interrupt`` from any."""
 
     name: str
     """What people call it, as in "camera 0 (HD Webcam)"."""
     kind: str
-    """"camera", "url", "file" or "demo"."""
+    """"camera", "url", "file", "demo" or "phone"."""
+    gives: Literal["pictures", "faces"] = "pictures"
     returns: bool
     """Whether it may come back after a failure, as a camera does; a file that ends has ended."""
     rate: float = 0.0
     """Pictures a second that it is expected to give, known after ``open``; 0 where it does not say."""
+    opened: str | None = None
+    """What it listens on and who may send there, for people; None for what opens nothing."""
 
     def __init__(self) -> None:
         self._interrupted = threading.Event()
@@ -50,11 +86,18 @@ class Source(ABC):
         """Gets ready to read; may be called again after ``close``. Raises CaptureError."""
 
     @abstractmethod
-    def read(self, spare: Image | None = None) -> CapturedImage | None:
-        """Waits for the next picture; None at the end. ``spare`` is a picture that may be written over.
+    def read(self, spare: Image | None = None) -> Captured | None:
+        """Waits for the next picture or face; None at the end. ``spare`` is a picture that may be written over.
 
-        Raises CaptureError when the source is lost.
+        Raises:
+            SourceSilent: nothing has come for some time; read on.
+            CaptureError: the source is lost.
         """
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What came and was not used, by reason; empty where there is no such thing."""
+        return {}
 
     @abstractmethod
     def close(self) -> None:

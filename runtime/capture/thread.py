@@ -1,4 +1,4 @@
-"""The thread of one source of pictures."""
+"""The thread of one source of pictures or of tracked faces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from facewire.runtime.capture.device_thread import DeviceThread
-from facewire.runtime.capture.source import CapturedImage, Image, Source
+from facewire.runtime.capture.source import Captured, CapturedImage, Image, Source, SourceSilent
 from facewire.runtime.slots import NewestSlot
 from facewire.runtime.stats import Window
 
@@ -14,7 +14,7 @@ from facewire.runtime.stats import Window
 class CaptureThread(DeviceThread):
     """Reads ``source`` into ``slot``; see ``DeviceThread``."""
 
-    def __init__(self, source: Source, slot: NewestSlot[CapturedImage], report: Callable[[str], None]) -> None:
+    def __init__(self, source: Source, slot: NewestSlot[Captured], report: Callable[[str], None]) -> None:
         super().__init__(source, report, "facewire-capture")
         self.source, self._slot = source, slot
         self._spare: deque[Image] = deque(maxlen=2)
@@ -32,13 +32,17 @@ class CaptureThread(DeviceThread):
         self.source.open()
 
     def _pass_on(self) -> bool:
-        captured = self.source.read(self._spare.popleft() if self._spare else None)
+        try:
+            captured = self.source.read(self._spare.popleft() if self._spare else None)
+        except SourceSilent as silence:
+            self._lose(silence)
+            return True
         if captured is None:
             return False
         self._note_running()
         self._captured.add(captured.capture_ns)
         replaced = self._slot.put(captured)
-        if replaced is not None:
+        if isinstance(replaced, CapturedImage):
             self.recycle(replaced.image)
         return True
 

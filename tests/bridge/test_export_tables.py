@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facewire.bridge.export.clip import Clip, ClipOptions, at_rate, choose_shapes, make_clip, mirrored, other_side
+from facewire.bridge.export.clip import Clip, ClipOptions, at_rate, choose_shapes, make_clip, mirrored
 from facewire.bridge.export.formats import FORMATS, ExportOptions, export, format_of, time_of_day_ns
 from facewire.bridge.export.livelink_import import import_take
 from facewire.bridge.export.resample import resample, resample_rotations, uniform_times
@@ -28,6 +28,7 @@ from facewire.bridge.recording.layout import AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.recording.track import load_track
+from facewire.bridge.sides import other_side
 
 MakeTake = Callable[..., Path]
 
