@@ -17,6 +17,7 @@ from facewire.runtime.cli import (
     cut,
     doctor,
     export,
+    flame,
     import_,
     info,
     models,
@@ -30,7 +31,24 @@ from facewire.runtime.cli import (
 )
 from facewire.runtime.cli.usage import UsageError
 
-COMMANDS = (serve, bake, tail, record, replay, info, plot, cut, repair, export, import_, models, doctor, bench, train)
+COMMANDS = (
+    serve,
+    bake,
+    tail,
+    record,
+    replay,
+    info,
+    plot,
+    cut,
+    repair,
+    export,
+    import_,
+    models,
+    flame,
+    doctor,
+    bench,
+    train,
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -17,6 +17,7 @@ namespace Facewire.Harness
                 case "bench": return DecodeBenchmark.Run(rest);
                 case "playout": return PlayoutReport.Run();
                 case "members": return MemberList.Run(rest);
+                case "flame": return FlameProbe.Run(rest);
                 default:
                     Console.Error.WriteLine($"unknown command {command}");
                     return 2;
