@@ -76,7 +76,7 @@ def best_turn(head: HeadMesh, motion: npt.ArrayLike, joint: Array, weights: Arra
         missing = moved - weights[:, None] * (now - arms)
         columns = [weights[:, None] * np.cross(axis, now) for axis in np.eye(3)]
         system = np.stack([column.ravel() for column in columns], 1)
-        step: Array = np.linalg.lstsq(system, missing.ravel(), rcond=None)[0]
+        step = np.asarray(np.linalg.lstsq(system, missing.ravel(), rcond=None)[0], np.float64)
         turn = axis_angle(matrix(step) @ matrix(turn))
     followed = weights > 0
     missing = moved - weights[:, None] * (arms @ matrix(turn).T - arms)
@@ -93,8 +93,8 @@ def unpose(posed: Array, rest: Array, rig: Rig, pose: Array) -> Array:
     for joint, place in enumerate(rig.joints):
         turn = matrix(pose[3 * joint : 3 * joint + 3])
         blend += rig.weights[:, joint, None, None] * np.column_stack([turn, place - turn @ place])
-    unposed: Array = np.linalg.solve(blend[:, :, :3], (posed - blend[:, :, 3])[..., None])[..., 0]
-    return unposed - rest
+    unposed = np.linalg.solve(blend[:, :, :3], (posed - blend[:, :, 3])[..., None])[..., 0]
+    return np.asarray(unposed - rest, np.float64)
 
 
 def components(rows: Array, mirror: npt.NDArray[np.int32]) -> tuple[Array, Array]:

@@ -48,7 +48,7 @@ def make_rig(head: HeadMesh) -> Rig:
     )
     weights[:, JAW] = jaw_weights(head, parts, jaw, open_rad)
     weights[:, NECK] *= 1 - weights[:, JAW]
-    weights[:, ROOT] = 1 - weights[:, NECK] - weights[:, JAW]
+    weights[:, ROOT] = np.maximum(1 - weights[:, NECK] - weights[:, JAW], 0)
     for joint, name in ((LEFT_EYE, "left_eye"), (RIGHT_EYE, "right_eye")):
         weights[parts[name]] = np.eye(len(JOINTS))[joint]
     return Rig(joints, weights, make_regressor(vertices, joints, parts, head.mirror), open_rad)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from facewire.models.errors import ModelError
 from facewire.models.flame.model import JOINTS, POSE_FEATURES, FlameModel
-from facewire.models.flame.unpickle import read_pickle, to_array
+from facewire.models.flame.unpickle import NPY, read_npy, read_pickle, to_array
 
 Array = npt.NDArray[Any]
 
@@ -39,11 +39,13 @@ def load_flame(path: Path) -> FlameModel:
         if path.stat().st_size > LARGEST_BYTES:
             raise ModelError(f"it is larger than {LARGEST_BYTES >> 20} MB")
         data = path.read_bytes()
-        return _model(_npz(data) if data[:4] == b"PK\x03\x04" else _pickled(data), path.stem, data)
+        with np.errstate(all="ignore"):  # What is no number, or too large, is told by the model's own checks.
+            return _model(named_arrays(data), path.stem, data)
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}): check the name") from None
     except ModelError as error:
-        raise ModelError(f"{path} is no FLAME model that can be used: {error}; {ADVICE}") from None
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path} is no FLAME model that can be used: {reason}; {ADVICE}") from None
 
 
 @cache
@@ -70,11 +72,19 @@ def open_flame_arkit() -> ArkitShapes:
         return ArkitShapes(tuple(map(str, file["arkit_names"])), file["arkit_expression"], file["arkit_pose"])
 
 
+def named_arrays(data: bytes) -> Callable[[str], Array | None]:
+    """Return what gives a file's array by its name, None where there is none of it: a pickle, an npz or an npy.
+
+    Nothing in the file is executed. Raises ModelError, without the file's name, as does what it returns.
+    """
+    return _npz(data) if data[:4] == b"PK\x03\x04" else _pickled(data)
+
+
 def _pickled(data: bytes) -> Callable[[str], Array | None]:
-    content = read_pickle(data)
+    content = read_npy(data) if data.startswith(NPY) else read_pickle(data)
     if not isinstance(content, dict):
         raise ModelError(f"it holds a {type(content).__name__} instead of named arrays")
-    return lambda key: to_array(content[key]) if key in content else None
+    return lambda key: None if content.get(key) is None else to_array(content[key])
 
 
 def _npz(data: bytes) -> Callable[[str], Array | None]:
@@ -145,5 +155,4 @@ def _split(shapedirs: Array, count: Array | None) -> tuple[Array, Array]:
 
 
 def _f32(array: Array) -> npt.NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, np.float32)
+    return np.ascontiguousarray(array, np.float32)

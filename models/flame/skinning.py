@@ -42,7 +42,9 @@ class Skinner:
         self._count = len(model.template)
         blocks = -(-self._count // BLOCK)
         self._template = model.template.astype(np.float64)
-        self._shape_basis = np.ascontiguousarray(model.shape_basis[:, :, : self.shapes].transpose(2, 0, 1), np.float32)
+        flat = model.shape_basis.reshape(3 * self._count, -1)
+        self._shape_basis = np.ascontiguousarray(flat[:, : self.shapes].T, np.float32)
+        self._shape_sums = np.empty((self._count, 3))
         self._regressor = model.joint_regressor.astype(np.float64)
         moving = np.abs(model.pose_basis).max((0, 1)) > 0
         self._features: Int64Array = np.nonzero(moving)[0]
@@ -81,7 +83,14 @@ class Skinner:
             return
         self._shape[:] = shape
         _identify(
-            self._template, self._shape_basis, self._shape, self._regressor, self.shaped, self._shaped, self._rest
+            self._template,
+            self._shape_basis,
+            self._shape,
+            self._regressor,
+            self._shape_sums,
+            self.shaped,
+            self._shaped,
+            self._rest,
         )
 
     def skin(
@@ -150,22 +159,26 @@ def _identify(
     basis: Float32Array,
     shape: Float32Array,
     regressor: Float64Array,
+    sums: Float64Array,
     shaped: Float32Array,
     blocked: Float32Array,
     joints: Float64Array,
 ) -> None:
     """B_S(β; S) = Σ β_n S_n (equation 3), added to the template; J(β) = 𝒥 (T̄ + B_S) (section 3)."""
+    sums[:] = template
+    flat = sums.reshape(-1)
+    for k in range(shape.shape[0]):
+        if shape[k] != 0.0:
+            coefficient, row = float(shape[k]), basis[k]
+            for i in range(flat.shape[0]):
+                flat[i] += coefficient * row[i]
     joints[:] = 0.0
-    for v in range(template.shape[0]):
+    for v in range(sums.shape[0]):
         for d in range(3):
-            total = template[v, d]
-            for k in range(shape.shape[0]):
-                if shape[k] != 0.0:
-                    total += shape[k] * basis[k, v, d]
-            shaped[v, d] = total
-            blocked[v // BLOCK, d, v % BLOCK] = total
+            shaped[v, d] = sums[v, d]
+            blocked[v // BLOCK, d, v % BLOCK] = sums[v, d]
             for j in range(joints.shape[0]):
-                joints[j, d] += regressor[j, v] * total
+                joints[j, d] += regressor[j, v] * sums[v, d]
 
 
 @kernel

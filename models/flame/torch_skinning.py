@@ -58,18 +58,22 @@ class TorchFlame(nn.Module):
         features = (turns[:, 1:] - torch.eye(3, dtype=turns.dtype, device=turns.device)).reshape(batch, -1)
         moved = torch.einsum("bk,vdk->bvd", features, self.pose_basis)
         moved = moved + torch.einsum("bk,vdk->bvd", expression, self.expression_basis[:, :, : expression.shape[1]])
-        world, joints = self._chain(turns, rest, translation)
+        world, joints = self._chain(turns, rest)
         # G'_k: the joint's transform with its rest place taken out; linear blend skinning, equation 2.
         offset = joints - torch.einsum("bjmn,bjn->bjm", world, rest)
         transforms = torch.cat([world, offset[..., None]], -1)
         blend = torch.einsum("vj,bjmn->bvmn", self.weights, transforms)
         vertices = torch.einsum("bvmn,bvn->bvm", blend[..., :3], shaped + moved) + blend[..., 3]
+        if translation is not None:
+            shift = translation[:, None]
+            transforms = torch.cat([world, (offset + shift)[..., None]], -1)
+            vertices, joints = vertices + shift, joints + shift
         return TorchSkinned(vertices, joints, transforms)
 
-    def _chain(self, turns: Tensor, rest: Tensor, translation: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _chain(self, turns: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
         """Rotation [b, 5, 3, 3] and place [b, 5, 3] of every joint in the world, along the tree."""
         world = [turns[:, 0]]
-        places = [rest[:, 0] if translation is None else rest[:, 0] + translation]
+        places = [rest[:, 0]]
         for k, parent in enumerate(self.parents[1:], start=1):
             world.append(world[parent] @ turns[:, k])
             places.append(places[parent] + torch.einsum("bmn,bn->bm", world[parent], rest[:, k] - rest[:, parent]))

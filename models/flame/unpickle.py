@@ -20,7 +20,7 @@ from facewire.models.errors import ModelError
 MOST_OPCODES = 200_000
 """A FLAME file has some hundreds. What a short file can ask for, in memory and time, is bounded by this."""
 MOST_DEPTH = 8
-BANNED = frozenset(("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "BYTEARRAY8"))
+BANNED = frozenset(("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"))
 MOST_VALUES = 200_000_000
 NUMBERS = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
 
@@ -149,8 +149,26 @@ def read_pickle(data: bytes) -> object:
         raise ModelError(f"it is damaged ({type(error).__name__}: {error})"[:160]) from None
 
 
+NPY = b"\x93NUMPY"
+
+
+def read_npy(data: bytes) -> object:
+    """Return the one object in a .npy file: some of FLAME's landmarks are a pickled dict in an array of one.
+
+    Raises ModelError as ``read_pickle``.
+    """
+    start = data.find(b"\n", 0, 1 << 16) + 1  # The header is one line of text.
+    array = read_pickle(data[start:])
+    if isinstance(array, NdArray) and isinstance(array.state, tuple) and isinstance(array.state[-1], list):
+        return array.state[-1][0] if array.state[-1] else None
+    raise ModelError("it holds an array instead of named ones")
+
+
 def _check_program(data: bytes) -> None:
-    """Refuse opcodes that reserve memory by a number in the file, or reach outside of it, before running any."""
+    """Refuse opcodes that reach outside of the file, or reserve memory by a number in it, before running any.
+
+    ``genops`` has refused lengths that the file does not have by then.
+    """
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if count >= MOST_OPCODES:
             raise ModelError("it has too many parts for a FLAME file")
@@ -200,7 +218,7 @@ def _numbers(data: object, dtype: object, shape: object, order: str) -> Array:
         data = text.encode("latin1")
     elif isinstance(data, str):
         data = data.encode("latin1")  # A string of Python 2.
-    if not isinstance(data, bytes) or not isinstance(dtype, Dtype) or not isinstance(shape, tuple):
+    if not isinstance(data, (bytes, bytearray)) or not isinstance(dtype, Dtype) or not isinstance(shape, tuple):
         raise ModelError("one of its arrays is not made of numbers")
     kind = np.dtype(_dtype_name(dtype))
     if any(not isinstance(n, int) or n < 0 for n in shape):
