@@ -126,7 +126,7 @@ def test_the_jaw_takes_the_lower_teeth_and_the_chin_along(
     assert moved[chin, 1] < -0.008
     assert moved[:, 1].min() < -0.02
     above = model.template[:, 1] > 0.02
-    assert np.abs(moved[above]).max() < 1e-4  # Eyes, brows and skull stay.
+    assert np.abs(moved[above]).max() < 5e-4  # Eyes, brows and skull stay.
     assert moved[parts["tongue"], 1].mean() < -0.005
 
 
