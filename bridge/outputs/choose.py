@@ -72,6 +72,9 @@ OUTPUTS: dict[str, OutputKind] = {
         port=49983,
         options={"version": ("v1", "v2"), "phone": ()},
     ),
+    "vts": OutputKind(
+        "facewire.bridge.outputs.vts:VtsOutput", "VTube Studio: its public API for plug-ins", "address", port=8001
+    ),
     "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line a frame", "file"),
     "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a JSON object a line for each frame", "file"),
 }
