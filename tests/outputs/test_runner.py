@@ -13,7 +13,8 @@ import pytest
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output, OutputEndedError, OutputError
 from facewire.bridge.outputs.choose import OUTPUTS, OutputKind, check_remote, make_output, parse_spec
-from facewire.bridge.outputs.runner import MAX_OUTPUTS, MAX_WAITING, REPORT_NS, OutputRunner, Outputs
+from facewire.bridge.outputs.lane import MAX_WAITING, REPORT_NS, Lane
+from facewire.bridge.outputs.runner import MAX_OUTPUTS, Outputs, Runner
 from facewire.bridge.outputs.udp import UdpSender
 
 Frames = Callable[..., Iterator[FaceFrame]]
@@ -59,19 +60,27 @@ class FakeOutput(Output):
         return "a test"
 
 
+class One(Runner):
+    """A thread with one output."""
+
+    def __init__(self, output: Output, clock: Callable[[], int], report: Callable[[str], None]) -> None:
+        super().__init__(output.name)
+        self.lane = Lane(output, output.name, clock, report)
+        self.state = self.lane.state
+        self.add(self.lane)
+
+
 @pytest.fixture
-def run() -> Iterator[Callable[..., OutputRunner]]:
-    started: list[OutputRunner] = []
+def run() -> Iterator[Callable[..., One]]:
+    started: list[One] = []
 
     def start(output: Output, said: list[str] | None = None, clock: Callable[[], int] = time.perf_counter_ns):
-        runner = OutputRunner(output, clock, [].append if said is None else said.append)
-        started.append(runner)
-        runner.start()
-        return runner
+        started.append(One(output, clock, [].append if said is None else said.append))
+        return started[-1]
 
     yield start
-    for runner in started:
-        runner.stop()
+    for one in started:
+        one.stop()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -111,7 +120,7 @@ def test_an_output_that_wants_every_frame_gets_them_in_order_up_to_a_limit(run, 
     output.gate.set()
     wait_for(lambda: len(output.got) == MAX_WAITING + 1)
     assert output.got == [0, *range(11, MAX_WAITING + 11)]  # the oldest went
-    assert runner.dropped == 10
+    assert runner.lane.dropped == 10
     assert said == ["fake: 10 frames were left out: what it writes to is too slow"]
 
 
@@ -224,7 +233,7 @@ def test_outputs_come_and_go_while_frames_flow(frames: Frames) -> None:
             outputs.add("vmc:127.0.0.1:50000")
         outputs.stop()
         outputs.stop()
-        assert not [thread for thread in threading.enumerate() if thread.name == "facewire-vmc"]
+        assert not [thread for thread in threading.enumerate() if thread.name == "facewire-outputs"]
 
 
 def test_a_receiver_that_is_not_there_is_noticed_and_one_that_comes_is_found() -> None:

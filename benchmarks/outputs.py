@@ -1,0 +1,257 @@
+"""Outputs: the delay from publish to datagram, what all of them cost, and that one without a receiver slows nothing.
+
+    python benchmarks/outputs.py                     # 10 s each, at 60 frames a second
+
+Every output sends to a process of its own on loopback; what arrives is stamped by the kernel, so the delay is from the
+call that publishes a frame to the system's taking the frame's first datagram (for VTube Studio, a websocket, to the
+message's arrival). Frames are a face that talks, made beforehand. The processor time is this process's, less that of
+the same loop without outputs. Then the same with nobody there, and with an output that hangs. Prints a table and one
+JSON line. Linux only (SO_TIMESTAMPNS). About 100 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import multiprocessing
+import multiprocessing.connection
+import socket
+import statistics
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.server import ServerConnection, serve
+
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.outputs.base import Output
+from facewire.bridge.outputs.choose import OUTPUTS
+from facewire.bridge.outputs.lane import Lane
+from facewire.bridge.outputs.runner import Outputs, Runner
+
+ROOT = Path(__file__).parents[1]
+RATE = 60
+SO_TIMESTAMPNS = 35
+NETWORKED = [name for name, kind in OUTPUTS.items() if kind.to == "address"]
+FILES = [name for name, kind in OUTPUTS.items() if kind.to == "file"]
+Pipe = multiprocessing.connection.Connection
+
+
+def talking(count: int) -> list[FaceFrame]:
+    """The tests' talking face; every frame is another one, as a tracker's are."""
+    spec = importlib.util.spec_from_file_location("takes", ROOT / "tests" / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return list(module.talking_frames(count, RATE))
+
+
+# --- the other programs -----------------------------------------------------------------------------------------------
+
+
+def receive_datagrams(pipe: Pipe) -> None:
+    """A program that takes datagrams and notes when the system got them, until it is told to stop."""
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    receiver.bind(("127.0.0.1", 0))
+    receiver.settimeout(0.2)
+    pipe.send(receiver.getsockname()[1])
+    arrivals: list[int] = []
+    while not pipe.poll():
+        try:
+            _, ancillary, _, _ = receiver.recvmsg(4096, 64)
+        except TimeoutError:
+            continue
+        seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
+        arrivals.append(seconds * 10**9 + nanoseconds)
+    pipe.send(arrivals)
+
+
+def play_vtube_studio(pipe: Pipe) -> None:
+    """A websocket server that says yes to everything that VTube Studio is asked, and notes when values came."""
+    arrivals: list[int] = []
+
+    def answer(connection: ServerConnection) -> None:
+        with suppress(ConnectionClosedError):
+            for text in connection:
+                take(connection, text)
+
+    def take(connection: ServerConnection, text: str | bytes) -> None:
+        now = time.time_ns()
+        request = json.loads(text)
+        kind = request["messageType"]
+        if kind == "InjectParameterDataRequest":
+            arrivals.append(now)
+        reply = {"authenticationToken": "token", "authenticated": True, "active": True, "reason": ""}
+        reply |= {"currentSessionAuthenticated": True, "parameterName": "x"}
+        about = {"apiName": "VTubeStudioPublicAPI", "apiVersion": "1.0", "requestID": request["requestID"]}
+        kind = kind.removesuffix("Request") + "Response"
+        connection.send(json.dumps({**about, "timestamp": now // 10**6, "messageType": kind, "data": reply}))
+
+    with serve(answer, "127.0.0.1", 0, compression=None) as server:
+        pipe.send(server.socket.getsockname()[1])
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        pipe.recv()
+        pipe.send(arrivals)
+
+
+@contextmanager
+def partner(name: str) -> Iterator[tuple[int, Pipe]]:
+    """A program of its own that takes what the output ``name`` sends: its port, and what to ask for the arrivals."""
+    here, there = multiprocessing.Pipe()
+    work = play_vtube_studio if name == "vts" else receive_datagrams
+    process = multiprocessing.get_context("fork").Process(target=work, args=(there,), daemon=True)
+    process.start()
+    yield here.recv(), here
+    process.join(5)
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def pace(outputs: Outputs, frames: Sequence[FaceFrame]) -> tuple[list[int], list[float], float]:
+    """Offers the frames at their rate. Returns when each was published (system time), how long that took in us, and the
+    processor time of it all as a share of a core."""
+    times_ns, costs_us = [], []
+    cpu_s, start_s = time.process_time(), time.perf_counter()
+    for index, frame in enumerate(frames):
+        time.sleep(max(0.0, start_s + index / RATE - time.perf_counter()))
+        now, begin = time.time_ns(), time.perf_counter_ns()
+        outputs.offer(replace(frame, publish_ns=begin))
+        costs_us.append((time.perf_counter_ns() - begin) / 1e3)
+        times_ns.append(now)
+    time.sleep(1 / RATE)
+    return times_ns, costs_us, (time.process_time() - cpu_s) / (time.perf_counter() - start_s)
+
+
+def delays_ms(published: Sequence[int], arrivals: Sequence[int]) -> list[float]:
+    """From each frame's publication to the first arrival before the next one's."""
+    found, at = [], 0
+    for begin, end in zip(published, [*published[1:], published[-1] + 10**9 // RATE], strict=True):
+        while at < len(arrivals) and arrivals[at] < begin:
+            at += 1
+        if at < len(arrivals) and arrivals[at] < end:
+            found.append((arrivals[at] - begin) / 1e6)
+    return found
+
+
+def run(names: Sequence[str], frames: Sequence[FaceFrame], folder: Path) -> tuple[float, list[float], dict[str, list]]:
+    """All ``names`` at once: share of a core, cost of publishing in us, and the delays of each in ms."""
+    partners = {name: partner(name) for name in names if name in NETWORKED}
+    ports = {name: one.__enter__() for name, one in partners.items()}
+    outputs = Outputs(time.perf_counter_ns, lambda _: None)
+    try:
+        for name, (port, _) in ports.items():
+            outputs.add(f"{name}:127.0.0.1:{port}")
+        for name in set(names) & set(FILES):
+            outputs.add(f"{name}:{folder / name}")
+        outputs.offer(replace(frames[0], publish_ns=time.perf_counter_ns()))
+        time.sleep(1.0)  # connections, hand-shakes
+        published, costs_us, cpu = pace(outputs, frames)
+        states = {state["name"]: state for state in outputs.status()}
+        for name in names:
+            assert states[name]["state"] == "on", states[name]
+    finally:
+        outputs.stop()
+        for _, pipe in ports.values():
+            pipe.send("stop")
+        found = {name: delays_ms(published, pipe.recv()) for name, (_, pipe) in ports.items()}
+        for one in partners.values():
+            one.__exit__(None, None, None)
+    return cpu, costs_us, found
+
+
+class Hanging(Output):
+    """An output whose other side holds it up for a second at each frame."""
+
+    name = "hanging"
+
+    def open(self) -> None:
+        """Nothing to do."""
+
+    def send(self, frame: FaceFrame, now_ns: int) -> None:
+        """Hangs."""
+        del frame, now_ns
+        time.sleep(1.0)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def describe(self) -> str:
+        """Nowhere."""
+        return "nowhere"
+
+
+def run_nobody(frames: Sequence[FaceFrame]) -> tuple[list[float], float, int, list[str]]:
+    """Networked outputs whose receivers are not there, and one that hangs: cost of publishing in us, share of a core,
+    frames that failed, and the lines that were said."""
+    said: list[str] = []
+    outputs = Outputs(time.perf_counter_ns, said.append)
+    for index, name in enumerate(NETWORKED):
+        outputs.add(f"{name}:127.0.0.1:{20001 + index}")
+    hanging = Runner("hanging")
+    hanging.add(Lane(Hanging(), "hanging", time.perf_counter_ns, said.append))
+    outputs._runners = (*outputs._runners, hanging)
+    _, costs_us, cpu = pace(outputs, frames)
+    failed = sum(state["failed"] for state in outputs.status())
+    outputs.stop()
+    return costs_us, cpu, failed, said
+
+
+def quantiles(values: Sequence[float]) -> tuple[float, float]:
+    """Median and 99th percentile."""
+    return statistics.median(values), statistics.quantiles(values, n=100)[98]
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    args = parser.parse_args()
+    frames, figures = talking(round(args.seconds * RATE)), {}
+    with tempfile.TemporaryDirectory() as folder:
+        idle_cpu, idle_us, _ = run([], frames, Path(folder))
+        print(f"{'':20}{'to the datagram: median':>25}{'99 %':>10}{'arrived':>10}{'of a core':>12}")
+        for name in (*NETWORKED, *FILES):
+            cpu, _, found = run([name], frames, Path(tempfile.mkdtemp(dir=folder)))
+            figures[name] = {"core": round(cpu - idle_cpu, 4)}
+            line = f"{name:20}"
+            if name in found:
+                median, late = quantiles(found[name])
+                figures[name] |= {"median_ms": round(median, 3), "p99_ms": round(late, 3)}
+                line += f"{median:22.3f} ms{late:7.3f} ms{len(found[name]) / len(frames):10.0%}"
+            else:
+                line += f"{'-':>25}{'-':>10}{'-':>10}"
+            print(f"{line}{cpu - idle_cpu:12.1%}")
+        cpu, costs_us, found = run([*NETWORKED, *FILES], frames, Path(folder))
+    together = {name: quantiles(values) for name, values in found.items()}
+    slowest, latest = (max(values) for values in zip(*together.values(), strict=True))
+    print(f"{'all together':20}{slowest:22.3f} ms{latest:7.3f} ms{'':10}{cpu - idle_cpu:12.1%}")
+    alone_us, all_us = quantiles(idle_us), quantiles(costs_us)
+    dead_us, dead_cpu, failed, said = run_nobody(frames)
+    print(f"\n{'publishing costs':36}{'median':>10}{'99 %':>12}")
+    for label, (median, late) in (
+        ("without outputs", alone_us), ("with all", all_us), ("nobody there, one hangs", quantiles(dead_us))
+    ):  # fmt: skip
+        print(f"{label:36}{median:7.1f} us{late:9.1f} us")
+    print(f"nobody there: {failed} frames failed, {dead_cpu - idle_cpu:.1%} of a core, {len(said)} lines said")
+    figures["all"] = {
+        "core": round(cpu - idle_cpu, 4),
+        "median_ms": {name: round(median, 3) for name, (median, _) in together.items()},
+        "publish_us": [round(v, 1) for v in (*alone_us, *all_us, *quantiles(dead_us))],
+    }
+    print(json.dumps({"benchmark": "outputs", "rate": RATE, **figures}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""One output's place in its thread: the frames that wait for it, and what became of the others."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from facewire.bridge.errors import FacewireError
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.outputs.base import Output, OutputEndedError
+
+MAX_WAITING = 600
+"""Frames that wait for an output that wants every one: ten seconds of them."""
+REPORT_NS = 60_000_000_000
+"""A line about one output's trouble at most this often."""
+
+
+class Lane:
+    """An open output, which belongs to it from now on.
+
+    Frames wait in a queue of one, or of ``MAX_WAITING`` for an output that wants every frame; when it is full the
+    oldest goes and is counted (drop policy: newest wins). Carries over that queue, the counts, and when it last spoke.
+    ``put`` and ``take`` need their runner's lock; the rest is its thread's alone.
+    """
+
+    def __init__(self, output: Output, key: str, clock_ns: Callable[[], int], report: Callable[[str], None]) -> None:
+        """``report`` gets a line for a person, from the thread."""
+        self.output, self.key = output, key
+        self.dropped = 0
+        """Frames that were overtaken by newer ones before they could be sent."""
+        self.error: str | None = None
+        """What went wrong with the newest frame, or None."""
+        self.ended = False
+        """Whether the output has given up; it is closed then."""
+        self.leaving = False
+        """Whether it shall be closed as soon as what it must still send is sent."""
+        self.closed = threading.Event()
+        self._clock_ns, self._report = clock_ns, report
+        self._frames: deque[FaceFrame] = deque()
+        self._room = MAX_WAITING if output.every_frame else 1
+        self._sent_ns: int | None = None
+        self._reported_ns: int | None = None
+        self._reported_dropped = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something to do at once."""
+        return bool(self._frames) or self.leaving or self.ended
+
+    def put(self, frame: FaceFrame) -> None:
+        """Has ``frame`` wait."""
+        if self.ended or self.leaving:
+            return
+        if len(self._frames) >= self._room:
+            self._frames.popleft()
+            self.dropped += 1
+        self._frames.append(frame)
+
+    def take(self) -> FaceFrame | None:
+        """Returns the frame that is next, if there is one."""
+        return self._frames.popleft() if self._frames else None
+
+    @property
+    def done(self) -> bool:
+        """Whether it can be closed: what waits matters only to an output that wants every frame."""
+        return self.ended or (self.leaving and not (self._frames and self.output.every_frame))
+
+    def send(self, frame: FaceFrame | None) -> None:
+        """Sends ``frame``, or a keep-alive. Raises nothing: what goes wrong is counted and said."""
+        output, now = self.output, self._clock_ns()
+        try:
+            if frame is None:
+                output.idle(now)
+            else:
+                output.send(frame, now)
+        except OutputEndedError as error:
+            self.error, self.ended = str(error), True
+            self._report(f"{output.name}: {error}")
+        except Exception as error:  # nothing that one frame does may end the output
+            output.failed += frame is not None
+            self.error = _words(error)
+            lost = f", {output.failed} frames lost so far" if output.failed else ""
+            self._say(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
+        else:
+            self._note_sent(frame, now)
+
+    def close(self) -> None:
+        """Closes the output."""
+        self.output.close()
+        self.closed.set()
+
+    def state(self) -> dict[str, Any]:
+        """Returns what the status message tells of it."""
+        output, sent_ns = self.output, self._sent_ns
+        return {
+            "id": self.key,
+            "name": output.name,
+            "target": output.describe(),
+            "state": self._state(),
+            "why": self.error or output.waiting,
+            "sent": output.sent,
+            "dropped": self.dropped,
+            "failed": output.failed,
+            "age_s": None if sent_ns is None else round(max(self._clock_ns() - sent_ns, 0) * 1e-9, 2),
+        }
+
+    def _state(self) -> str:
+        if self.ended:
+            return "ended"
+        if self.error is not None:
+            return "failing"
+        return "waiting" if self.output.waiting else "on"
+
+    def _note_sent(self, frame: FaceFrame | None, now_ns: int) -> None:
+        self.error = None
+        if frame is not None and self.output.waiting is None:
+            self.output.sent += 1
+            self._sent_ns = now_ns
+        if self.output.every_frame and self.dropped > self._reported_dropped:
+            self._say(f"{self.dropped} frames were left out: what it writes to is too slow")
+            self._reported_dropped = self.dropped
+
+    def _say(self, line: str) -> None:
+        """A line, unless there was one within the last minute."""
+        now = self._clock_ns()
+        if self._reported_ns is None or now - self._reported_ns >= REPORT_NS:
+            self._reported_ns = now
+            self._report(f"{self.output.name}: {line}")
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, FacewireError):
+        return str(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
