@@ -9,6 +9,7 @@ VRCFaceTracking's ("Parameters").
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import random
@@ -170,6 +171,7 @@ class Listener:
             ) from None
         self._socket.settimeout(POLL_S)
         self._port = self._socket.getsockname()[1]
+        atexit.register(self._leave)
         self._thread.start()
 
     @property
@@ -178,25 +180,35 @@ class Listener:
         return self._port
 
     def close(self) -> None:
-        """Ends the thread; safe to call twice, and before ``open``."""
+        """Has the thread end, which says good-bye and closes the socket; waits for nothing. Safe to call twice, and
+        before ``open``."""
         self._stop.set()
         if self._socket is None:
             return
+        if not self._thread.is_alive():
+            self._socket.close()
         with contextlib.suppress(OSError):
             self._socket.sendto(b"", ("127.0.0.1", self._port))  # wakes the thread
-        if self._thread.is_alive():
-            self._thread.join(3 * POLL_S)
-        self._socket.close()
 
     def found(self, host: str, port: int) -> None:
         """Takes note of VRChat's OSCQuery service."""
         self._retries.reset()
         self._service, self._ask_s = (host, port), 0.0
 
+    def _leave(self) -> None:
+        """At the program's end: the good-bye must be out before threads are cut off."""
+        self.close()
+        self._thread.join(1.0)
+
     def _run(self) -> None:
-        server = oscquery.QueryServer("Facewire", self._port)
+        assert self._socket is not None
+        with self._socket, contextlib.closing(oscquery.QueryServer("Facewire", self._port)) as server:
+            self._serve(server.port)
+        atexit.unregister(self._leave)
+
+    def _serve(self, http_port: int) -> None:
         try:
-            self._advertise(server.port)
+            self._advertise(http_port)
             budget = MessageBudget(MAX_DATAGRAMS_A_SECOND, MAX_DATAGRAMS_A_SECOND)
             while not self._stop.is_set():
                 self._receive()
@@ -205,7 +217,6 @@ class Listener:
                 if self._ask_s is not None and time.monotonic() >= self._ask_s:
                     self._ask()
         finally:
-            server.close()
             if self.advert is not None:
                 self.advert.close()
 

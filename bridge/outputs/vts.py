@@ -130,7 +130,7 @@ class Link:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Ends the thread, whatever it waits for; safe to call twice."""
+        """Has the thread end, whatever it waits for; waits for nothing. Safe to call twice."""
         self._stopping.set()
         with self._changed:
             self._changed.notify()
@@ -138,8 +138,6 @@ class Link:
         if websocket is not None:
             with suppress(OSError):
                 websocket.socket.shutdown(socket.SHUT_RDWR)
-        if self._thread.is_alive():
-            self._thread.join(1.0)
 
     def _run(self) -> None:
         backoff = Backoff(random.random, most_s=MOST_RETRY_S)
