@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,6 +56,8 @@ class Services:
     commands: Mapping[str, CommandHandler] = field(default_factory=dict)
     status: StatusCall = dict
     """Returns the keys of the status message, about once a second, on a thread of its own."""
+    pages: Mapping[str, Page] = field(default_factory=dict)
+    """Files that the page may ask for beside its own, by path."""
 
 
 class Endpoint:
@@ -68,7 +70,7 @@ class Endpoint:
         self._policy = policy
         self._log = OnceLog(logger)
         self._commands = CommandRunner(services.commands, self._log)
-        self._pages = load_pages()
+        self._pages = {**load_pages(), **services.pages}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
 
@@ -135,20 +137,26 @@ class Endpoint:
         path = request.path.partition("?")[0]
         refusal = self._policy.check_host(hosts)
         if refusal is None and path == LIVE_PATH:
-            refusal = (
-                self._policy.check_origin(request.headers.get_all("Origin"), hosts)
-                or self._policy.check_token(request.path, request.headers.get_all("Authorization"))
-                or self._check_live(connection, request)
-            )
+            refusal = self._check_person(request, hosts) or self._check_live(connection, request)
             if refusal is None:
                 return None
         if refusal is None and path in self._pages:
-            if getattr(request, "method", "GET") == "GET":  # Older versions of the library read no other.
-                return page_response(self._pages[path])
-            refusal = Refusal(405, "method", "The page can only be read: use GET.")
+            page = self._pages[path]
+            if getattr(request, "method", "GET") != "GET":  # Older versions of the library read no other.
+                refusal = Refusal(405, "method", "The page can only be read: use GET.")
+            elif page.needs_token:
+                refusal = self._check_person(request, hosts)
+            if refusal is None:
+                return page_response(page)
         refusal = refusal or Refusal(404, "not found", f"Nothing here: the page is at /, the websocket at {LIVE_PATH}.")
         self._log.warning(refusal.kind, f"refused a connection: {refusal.text}")
         return refusal_response(connection, refusal)
+
+    def _check_person(self, request: Request, hosts: Sequence[str]) -> Refusal | None:
+        """Whether who asks may have what is the user's: the stream, and pages that need the token."""
+        return self._policy.check_origin(request.headers.get_all("Origin"), hosts) or self._policy.check_token(
+            request.path, request.headers.get_all("Authorization")
+        )
 
     def _check_live(self, connection: ServerConnection, request: Request) -> Refusal | None:
         assert isinstance(connection, Subscriber)

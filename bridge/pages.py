@@ -30,6 +30,8 @@ class Page:
 
     content_type: str
     body: bytes
+    needs_token: bool = False
+    """Whether it is for those only who may have the stream: what is the user's own, not the program's."""
 
 
 def load_pages() -> dict[str, Page]:

@@ -18,6 +18,7 @@ from facewire.bridge.endpoint import Endpoint, Services, StatusCall
 from facewire.bridge.errors import FacewireError, ServeError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.hub import FanoutCounts
+from facewire.bridge.pages import Page
 from facewire.bridge.protocol import Greeting
 
 SPARE_FILES = 256
@@ -39,6 +40,7 @@ class LiveServer:
         greeting: Greeting | None = None,
         commands: Mapping[str, CommandHandler] | None = None,
         status: StatusCall = dict,
+        pages: Mapping[str, Page] | None = None,
     ) -> None:
         """Make a server; nothing listens before ``start``.
 
@@ -48,13 +50,14 @@ class LiveServer:
             greeting: what hello says.
             commands: handlers by name, called off the event loop, one at a time.
             status: returns the keys of the status message; called about once a second, off the event loop.
+            pages: files that the page may ask for beside its own, by path such as ``/flame.bin``.
         """
         self.config = config or ServerConfig()
         self.token = self.config.token
         """What clients must show, made here where it is needed and none was given; None where nothing is asked."""
         if self.token is None and not is_loopback(self.config.host):
             self.token = secrets.token_urlsafe(24)
-        self._services = Services(clock_ns, greeting or Greeting(), dict(commands or {}), status)
+        self._services = Services(clock_ns, greeting or Greeting(), dict(commands or {}), status, dict(pages or {}))
         self._thread = threading.Thread(target=self._run, name="facewire-bridge", daemon=True)
         self._lock = threading.Lock()
         self._slot: FaceFrame | None = None

@@ -1,4 +1,5 @@
-// The open head in WebGL, moved by 52 shapes. The mesh is `head.bin` (models/head/export_page.py writes it).
+// A head in WebGL: the open head, moved by 52 shapes. Its mesh is `head.bin` (models/head/export_page.py writes it).
+// `show` puts another head in its place: anything with positions, triangles, materials and `move`.
 
 import { matrix } from "./head.js";
 
@@ -26,8 +27,8 @@ const FRAGMENT = `
     gl_FragColor = vec4(pow(c * (lit + sky) + rim * vec3(0.8, 0.9, 1.0) * 0.3 + spark, vec3(0.4545)), 1.0);
   }`;
 
-/** Fetch and unpack the head: positions, triangles, colours, and each shape's vertices and moves. */
-export async function loadHead(url = "head.bin") {
+/** Fetch and unpack the head: positions, triangles, colours, and each shape's vertices and moves; `names` is the shapes' order. */
+async function loadHead(names, url = "head.bin") {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`the head is not there: ${answer.status}`);
   const bytes = await answer.arrayBuffer();
@@ -38,47 +39,57 @@ export async function loadHead(url = "head.bin") {
   const shapes = about.shapes.map(({ name, step_m, vertices, moves }) => ({
     name, step: step_m, vertices: part(Uint16Array, vertices), moves: part(Int8Array, moves),
   }));
-  return { positions, triangles: part(Uint16Array, about.triangles), materials: about.materials, shapes };
+  const order = shapes.map(({ name }) => names.indexOf(name));
+  const move = (moved, weights) => {
+    moved.set(positions);
+    shapes.forEach((shape, i) => addShape(moved, shape, weights[order[i]] ?? 0));
+  };
+  return { positions, triangles: part(Uint16Array, about.triangles), materials: about.materials, move };
 }
 
-/** Draws the head on `canvas`. `makeAvatar` throws where there is no WebGL. */
+/** Draws a head on `canvas`. `makeAvatar` throws where there is no WebGL. */
 class Avatar {
-  constructor(gl, head, names) {
+  constructor(gl, head) {
     this.gl = gl;
-    this.head = head;
-    this.order = head.shapes.map(({ name }) => names.indexOf(name));
-    this.positions = head.positions.slice();
-    this.normals = new Float32Array(head.positions.length);
+    this.own = head;
     this.program = makeProgram(gl);
+    this.buffers = Object.fromEntries(["colour", "shine", "position", "normal", "triangles"].map((name) => [name, gl.createBuffer()]));
     gl.useProgram(this.program);
-    this.attribute("colour", 3, colours(head, (material) => material.colour));
-    this.attribute("shine", 1, colours(head, (material) => [material.shine]));
-    this.moving = { position: this.attribute("position", 3, this.positions), normal: this.attribute("normal", 3, this.normals) };
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, head.triangles, gl.STATIC_DRAW);
     gl.enable(gl.DEPTH_TEST);
     gl.clearColor(0, 0, 0, 0);
+    this.show(head);
+  }
+
+  /** Draw this head from now on: { positions, triangles, materials, move(positions, values) }. */
+  show(head) {
+    const { gl } = this;
+    this.head = head;
+    this.positions = head.positions.slice();
+    this.normals = new Float32Array(head.positions.length);
+    this.attribute("colour", 3, colours(head, (material) => material.colour));
+    this.attribute("shine", 1, colours(head, (material) => [material.shine]));
+    this.attribute("position", 3, this.positions);
+    this.attribute("normal", 3, this.normals);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.buffers.triangles);
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, head.triangles, gl.STATIC_DRAW);
   }
 
   attribute(name, size, data) {
     const { gl } = this;
-    const buffer = gl.createBuffer();
-    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name]);
     gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);
     const place = gl.getAttribLocation(this.program, name);
     gl.enableVertexAttribArray(place);
     gl.vertexAttribPointer(place, size, gl.FLOAT, false, 0, 0);
-    return buffer;
   }
 
-  /** Move the head to 52 `weights` and the pose `head` [7]; mirrored where `flip` is -1. */
-  draw(weights, head, flip) {
+  /** Move the head by `values`, which it understands (52 weights, or FLAME), and to the pose `head` [7]; mirrored where `flip` is -1. */
+  draw(values, head, flip) {
     const { gl, positions } = this;
-    positions.set(this.head.positions);
-    this.head.shapes.forEach((shape, i) => addShape(positions, shape, weights[this.order[i]] ?? 0));
+    this.head.move(positions, values);
     findNormals(positions, this.head.triangles, this.normals);
     for (const [name, data] of [["position", positions], ["normal", this.normals]]) {
-      gl.bindBuffer(gl.ARRAY_BUFFER, this.moving[name]);
+      gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name]);
       gl.bufferSubData(gl.ARRAY_BUFFER, 0, data);
     }
     const { width, height } = gl.canvas;
@@ -98,7 +109,7 @@ class Avatar {
 export async function makeAvatar(canvas, names) {
   const gl = canvas.getContext("webgl", { alpha: true, antialias: true, premultipliedAlpha: true });
   if (!gl) throw new Error("no WebGL");
-  return new Avatar(gl, await loadHead(), names);
+  return new Avatar(gl, await loadHead(names));
 }
 
 function makeProgram(gl) {

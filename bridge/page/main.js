@@ -16,7 +16,7 @@ import { copyAddress, element, fitCanvas, show, showLevel, showProblems } from "
 const STATES = { connecting: "connecting", live: "connected", gone: "no connection: trying again" };
 const SOURCES = { video: "camera", audio: "microphone", both: "both", held: "nothing: at rest" };
 const BASE = ["blendshapes", "head", "gaze", "raw"];
-const PICTURE = [...BASE, "landmarks", "preview"];
+const PICTURE = ["landmarks", "preview"];
 const options = new URLSearchParams(location.search);
 const avatarOnly = options.get("view") === "avatar";
 
@@ -24,14 +24,15 @@ let newest = null;
 let drawn = null;
 let avatar = null;
 let looking = false;
+let flame = null; // The FLAME head while it is shown.
 let names = [];
 const arrivals = [];
 const flip = (avatarOnly ? options.get("mirror") === "1" : true) ? -1 : 1;
 
 function subscribe() {
-  if (avatarOnly) return connection.subscribe(["blendshapes", "head"]);
-  if (document.hidden) return connection.subscribe([], 1);
-  connection.subscribe(looking ? PICTURE : BASE);
+  if (document.hidden && !avatarOnly) return connection.subscribe([], 1);
+  const streams = avatarOnly ? ["blendshapes", "head"] : BASE;
+  connection.subscribe([...streams, ...(looking ? PICTURE : []), ...(flame ? ["flame"] : [])]);
 }
 
 function draw() {
@@ -42,7 +43,7 @@ function draw() {
   if (!drawn.blendshapes) return;
   const values = floats(drawn.blendshapes);
   if (!avatarOnly) shapes.draw(values, drawn.raw && floats(drawn.raw));
-  if (avatar && drawn.head) avatar.draw(values, floats(drawn.head), flip);
+  if (avatar && drawn.head) avatar.draw(flame ? drawn.flame : values, floats(drawn.head), flip);
 }
 
 function showFigures() {
@@ -64,6 +65,31 @@ function showPose(head) {
   // Turning about +x looks down; people count looking up as positive, as the gaze does.
   for (const [id, value] of Object.entries({ yaw, pitch: -pitch, roll })) show(id, `${value.toFixed(0)}°`);
   show("z", `${(-head[6] * 100).toFixed(1)} cm`);
+}
+
+/** Show the FLAME head in place of the open one, or that one again. */
+async function showFlame(on) {
+  flame = null;
+  if (on && avatar) {
+    try {
+      const { loadFlame } = await import("./flame.js");
+      flame = await loadFlame(options.get("token"), avatar.own.materials);
+    } catch (error) {
+      showProblems([`FLAME cannot be shown: ${error.message}`]);
+    }
+  }
+  avatar?.show(flame ?? avatar.own);
+  element("flame").setAttribute("aria-pressed", flame !== null);
+  show("flame", flame ? "Show the open head" : "Show FLAME");
+  drawn = null;
+  subscribe();
+}
+
+/** Offer the switch where the server has a FLAME head; what was switched on is so again after a reload. */
+function offerFlame(there) {
+  element("flame").hidden = !there || !avatar;
+  const wanted = avatarOnly ? options.get("head") === "flame" : localStorage.getItem("facewire-flame") === "1";
+  if (wanted && there !== (flame !== null)) showFlame(there);
 }
 
 async function startAvatar() {
@@ -91,7 +117,7 @@ const connection = new Connection(liveAddress(location), {
     names = message.blendshapes;
     shapes.make(names);
     show("server", `${message.server}, session ${message.session}`);
-    startAvatar();
+    startAvatar().then(() => offerFlame(Boolean(message.flame)));
     // Who gives no previews has no settings either: a replay, or another program's server.
     const controlled = message.streams.includes("preview");
     document.body.classList.toggle("no-panel", !controlled);
@@ -138,6 +164,10 @@ function look(on) {
   subscribe();
 }
 
+element("flame").addEventListener("click", () => {
+  localStorage.setItem("facewire-flame", flame ? "" : "1");
+  showFlame(!flame);
+});
 element("look").addEventListener("click", () => look(!looking));
 element("copy").addEventListener("click", () => copyAddress(connection));
 document.addEventListener("visibilitychange", subscribe);

@@ -1,0 +1,190 @@
+"""The FLAME head in the page: fetched when it is switched on, skinned as in Python, moved by the stream."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from facewire.bridge.codec import Message
+from facewire.bridge.config import ServerConfig
+from facewire.bridge.frame import FaceFrame, FlameParameters
+from facewire.bridge.protocol import Greeting
+from facewire.bridge.server import LiveServer
+from facewire.models.flame import open_flame
+from facewire.models.flame.skinning import Skinner
+from facewire.runtime.flame_page import FLAME_PAGE, flame_pages
+
+Tab = Any
+"""``tests/browser.py`` has it."""
+EXPRESSIONS = 30
+OPEN = FlameParameters(
+    np.zeros(EXPRESSIONS, np.float32),
+    np.array([0.5, 0, 0], np.float32),
+    np.zeros(3, np.float32),
+    np.array([0, 0.4, 0, 0, 0.4, 0], np.float32),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlameGreeting(Greeting):
+    """Announces the open head."""
+
+    def message(self, clock_ns: int) -> Message:
+        flame = {"model": "open_flame", "expressions": EXPRESSIONS}
+        return {**super(FlameGreeting, self).message(clock_ns), "flame": flame}
+
+
+Serve = Callable[..., LiveServer]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start a server whose frames have a shut mouth in the blendshapes and an open one in FLAME."""
+    with ExitStack() as stack:
+
+        def start(*, flame: bool = True, **config: Any) -> LiveServer:
+            greeting = FlameGreeting() if flame else Greeting()
+            pages = flame_pages(open_flame(), EXPRESSIONS) if flame else {}
+            server = LiveServer(
+                ServerConfig(port=0, **config), clock_ns=time.monotonic_ns, greeting=greeting, pages=pages
+            )
+            server.start()
+            stack.callback(server.stop)
+            stopped = threading.Event()
+            thread = threading.Thread(target=publish, args=(server, stopped))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(stopped.set)
+            return server
+
+        yield start
+
+
+def publish(server: LiveServer, stopped: threading.Event) -> None:
+    shapes, gaze = np.zeros(52, np.float32), np.zeros(4, np.float32)
+    head = np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32)
+    seq = 0
+    while not stopped.wait(1 / 60):
+        now_ns = time.monotonic_ns()
+        server.publish(FaceFrame(seq, now_ns, now_ns, "video", 1.0, shapes, head, gaze, flame=OPEN))
+        seq += 1
+
+
+def mouth(tab: Tab) -> np.ndarray:
+    """The middle of the head as it is drawn, float [height, width, 3]."""
+    tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    box = tab.run(
+        """(() => { const box = document.getElementById("head").getBoundingClientRect();
+        return [box.x, box.y, box.width, box.height]; })()"""
+    )
+    shot = base64.b64decode(tab.call("Page.captureScreenshot", format="png")["data"])
+    image = cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR).astype(np.float64)
+    x, y, width, height = (round(value) for value in box)
+    return image[y + height // 3 : y + height, x + width // 3 : x + 2 * width // 3]
+
+
+FETCHED = "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => name.includes('flame'))"
+
+
+def test_the_switch_shows_the_flame_head_and_back_and_fetches_it_only_then(serve: Serve, tab: Tab) -> None:
+    server = serve()
+    tab.call("Emulation.setDeviceMetricsOverride", width=1000, height=900, deviceScaleFactor=1, mobile=False)
+    tab.call("Page.navigate", url=server.page_url)
+    tab.wait_for(
+        "document.getElementById('flame')?.offsetParent && parseFloat(document.getElementById('rate').textContent) > 5"
+    )
+    assert tab.run(FETCHED) == []
+    shut = mouth(tab)
+    tab.run("document.getElementById('flame').click()")
+    tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")
+    assert len(tab.run(FETCHED)) == 2  # flame.js and flame.bin
+    tab.wait_for("document.getElementById('flame').textContent === 'Show the open head'")
+    time.sleep(0.3)  # frames with FLAME come once they are subscribed
+    opened = mouth(tab)
+    tab.picture("panel-flame", whole=False)
+    assert (np.abs(opened - shut).max(axis=2) > 40).mean() > 0.03  # the mouth is open
+    tab.call("Page.reload")
+    tab.wait_for("document.getElementById('flame')?.getAttribute('aria-pressed') === 'true'")
+    tab.run("document.getElementById('flame').click()")
+    tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'false'")
+    time.sleep(0.3)
+    assert (np.abs(mouth(tab) - shut).max(axis=2) > 40).mean() < 0.005
+    assert tab.problems == []
+
+
+def test_the_page_skins_as_python_does(serve: Serve, tab: Tab) -> None:
+    model, rng = open_flame(), np.random.default_rng(2)
+    skinner, zero = Skinner(model, EXPRESSIONS), np.zeros(3, np.float32)
+    tab.call("Page.navigate", url=serve().page_url)
+    tab.wait_for("document.readyState === 'complete'")
+    for share in (0.0, 1.0):
+        values = {
+            "expression": rng.normal(0, share, EXPRESSIONS),
+            **{name: rng.normal(0, 0.2 * share, size) for name, size in (("neck", 3), ("jaw", 3), ("eyes", 6))},
+        }
+        values = {name: value.astype(np.float32) for name, value in values.items()}
+        pose = np.concatenate([zero, values["neck"], values["jaw"], values["eyes"]])
+        expected = skinner.skin(np.zeros(model.shapes, np.float32), values["expression"], pose, zero).copy()
+        eyes = skinner.rest_joints[3:].mean(axis=0)
+        expected += (np.array([0, 0.0309, 0.1085]) - eyes).astype(np.float32)  # where the page puts a head
+        said = json.dumps({name: base64.b64encode(value.tobytes()).decode() for name, value in values.items()})
+        script = f"""(async (said) => {{
+            const {{ loadFlame }} = await import("/flame.js");
+            const view = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+            const head = await loadFlame(null, [{{ name: "skin", colour: [1, 1, 1], shine: 0 }}]);
+            const positions = new Float32Array(head.positions.length);
+            head.move(positions, Object.fromEntries(Object.entries(said).map(([name, text]) => [name, view(text)])));
+            return [...positions];
+        }})({said})"""
+        found = np.array(tab.run(script), np.float32).reshape(-1, 3)
+        worst_m = float(np.abs(found - expected).max())
+        assert worst_m < 1e-5, share
+
+
+def test_obs_gets_the_flame_head_where_it_asks(serve: Serve, tab: Tab) -> None:
+    tab.call("Page.navigate", url=f"{serve().page_url}?view=avatar&background=transparent&head=flame")
+    tab.wait_for(f"({FETCHED}).length === 2")
+    tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")
+    assert tab.run("document.getElementById('flame').offsetParent") is None
+    tab.picture("obs-flame", whole=False)
+    assert tab.problems == []
+
+
+def test_without_flame_there_is_no_switch(serve: Serve, tab: Tab) -> None:
+    tab.call("Page.navigate", url=serve(flame=False).page_url)
+    tab.wait_for("document.getElementById('state')?.textContent === 'connected'")
+    tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 5")
+    assert tab.run("document.getElementById('flame').offsetParent") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [("", {}, 401), ("?token=wrong", {}, 401), ("?token=right", {}, 200), ("", {"Authorization": "Bearer right"}, 200),
+     ("?token=right", {"Origin": "https://evil.example"}, 403)],
+)  # fmt: skip
+def test_the_head_is_for_those_only_who_may_have_the_stream(
+    serve: Serve, path: str, headers: dict[str, str], status: int
+) -> None:
+    server = serve(token="right")
+    url = f"http://127.0.0.1:{server.address[1]}{FLAME_PAGE}{path}"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+            found, body = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        found, body = error.code, error.read()
+        error.close()
+    assert found == status
+    assert body.startswith(b"FWFLAME1") == (status == 200)
