@@ -266,6 +266,8 @@ class Panel:
         source = self._makers.source(what)
         if source is None:
             raise CommandError("choose a camera, or stop the server to run without one")
+        if source.gives == "pictures" and not self._live.pipeline.has_tracker:
+            self._choose_mesh(self.settings.mesh)  # the run began with a phone, which needs no networks
         self._live.switch(source)
         self.settings.video = what
         calibration = self.load_default()

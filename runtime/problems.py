@@ -15,13 +15,15 @@ def find_problems(status: Mapping[str, Any]) -> list[str]:
     """Returns a line for each thing that a person should know and can change; ``status`` is the live loop's."""
     problems = []
     for part, device in (status.get("devices") or {}).items():
-        if device.get("state") == "lost":
+        if device.get("kind") == "phone" and device.get("state") in ("opening", "lost"):
+            problems.append(f"Waiting for {device.get('error') or device.get('name')}.")
+        elif device.get("state") == "lost":
             problems.append(f"The {name_of(part)} is lost: {device.get('error')}. It is tried again until it works.")
         elif device.get("state") == "opening":
             problems.append(f"The {name_of(part)} is being opened.")
-    rates, running = status.get("rates") or {}, is_running(status)
+    rates, running, phone = status.get("rates") or {}, is_running(status), is_phone(status)
     capture_hz = float(rates.get("capture") or 0.0)
-    if running and 0 < capture_hz < SLOW_CAMERA_HZ:
+    if running and 0 < capture_hz < SLOW_CAMERA_HZ and not phone:
         problems.append(
             f"The camera gives only {capture_hz:.0f} pictures a second: give it more light, or a shorter exposure."
         )
@@ -33,18 +35,23 @@ def find_problems(status: Mapping[str, Any]) -> list[str]:
         )
     face = status.get("face") or {}
     if running and float(face.get("unseen_s") or 0.0) > UNSEEN_S:
-        dark = bool(face.get("dark"))
+        dark, who = bool(face.get("dark")), "phone" if phone else "camera"
         problems.append(
             "The picture is dark: uncover the camera or turn a light on."
             if dark
-            else "No face is seen: sit before the camera, facing it, with light from the front."
+            else f"No face is seen: sit before the {who}, facing it, with light from the front."
         )
     return problems
 
 
 def is_running(status: Mapping[str, Any]) -> bool:
-    """Whether a camera gives pictures."""
+    """Whether a camera gives pictures, or a phone faces."""
     return ((status.get("devices") or {}).get("video") or {}).get("state") == "running"
+
+
+def is_phone(status: Mapping[str, Any]) -> bool:
+    """Whether a phone or another program takes the camera's place."""
+    return ((status.get("devices") or {}).get("video") or {}).get("kind") == "phone"
 
 
 def name_of(part: str) -> str:

@@ -71,8 +71,8 @@ def encode(frame: FaceFrame, version: int = 1) -> bytes:
     return (_TEMPLATES[version] % values).encode()
 
 
-def encode_handshake(version: int = 2) -> bytes:
-    """Returns what asks a phone for frames. Every version of the app understands it; old ones send version 1."""
+def encode_handshake(version: int = 1) -> bytes:
+    """Returns what asks a phone for frames. Version 1 is what the publisher documents, so every app knows it."""
     return HANDSHAKE + VERSION_2 if version == 2 else HANDSHAKE
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from facewire.runtime.capture.camera import camera_source, first_camera, named_camera_source, opens, stream_source
+from facewire.runtime.capture.choose_phone import is_phone, phone_source
 from facewire.runtime.capture.demo import DemoSource
 from facewire.runtime.capture.file import FileSource
 from facewire.runtime.capture.source import Source
@@ -23,7 +24,8 @@ def choose_source(
 ) -> Source | None:
     """The live source that ``what`` names; None for ``none``.
 
-    ``report`` gets a line where ``auto`` finds no camera. Raises CaptureError when no camera or file has that name.
+    ``report`` gets a line where ``auto`` finds no camera, or where a second phone sends. Raises CaptureError when no
+    camera or file has that name.
     """
     if what == "none":
         return None
@@ -38,6 +40,8 @@ def choose_source(
         if sys.platform == "darwin":
             opens(int(what))  # macOS asks for permission on the main thread only, which is where this runs
         return camera_source(int(what), rate=rate)
+    if is_phone(what):
+        return phone_source(what, report)
     if "://" in what:
         return stream_source(what)
     path = Path(what)

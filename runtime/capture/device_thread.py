@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
-from facewire.runtime.capture.source import CaptureError
+from facewire.runtime.capture.source import CaptureError, SourceSilent
 
 State: TypeAlias = Literal["opening", "running", "lost", "ended"]
 
@@ -92,5 +92,6 @@ class DeviceThread:
         if self.state == "running":
             self.losses += 1
         if self.state != "lost" and self._device.returns:
-            self._report(f"{error}; it is tried again until it works")
+            silent = isinstance(error, SourceSilent)  # it is open, and nothing has to be tried
+            self._report(f"{error}" if silent else f"{error}; it is tried again until it works")
         self.state, self.error = "lost", error

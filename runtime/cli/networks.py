@@ -66,7 +66,8 @@ def make_pipeline(
     fusion: Fusion | None = None,
     camera: bool = True,
 ) -> FacePipeline:
-    """The pipeline for ``add_tracking_options``'s options, without networks where no ``camera``. Raises ModelError."""
+    """The pipeline for ``add_tracking_options``'s options, without networks where there is nothing to look at: no
+    ``camera``. Raises ModelError."""
     with patience():
         from facewire.runtime.filter_config import FilterConfig
         from facewire.runtime.pipeline import FacePipeline

@@ -12,7 +12,7 @@ from facewire.runtime.cli.files import duration_text, require_suffix, seconds
 from facewire.runtime.cli.listening import until_interrupted
 from facewire.runtime.cli.panel import add_face_options
 from facewire.runtime.cli.serve import add_device_names_option, add_input_options
-from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs
+from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs, gives_pictures
 from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, say
 
 if TYPE_CHECKING:
@@ -62,13 +62,15 @@ def _record(args: argparse.Namespace) -> int:
     from facewire.runtime.live import Live
 
     source, sound = choose_inputs(args)
+    if source is not None and source.opened:
+        say(f"listening on {source.opened}")
     live = Live(source, lambda frame: recorder.offer_frame(frame), report=say)
     recorder = _make_recorder(args, live)
     listener = Listener(args, sound, live.hear, recorder.offer_audio)
 
     def prepare() -> FacePipeline:
         mode: Mode = "mouth" if args.mouth == "audio" and args.mode == "auto" else args.mode
-        return make_pipeline(args, fusion=Fusion(mode, sync=args.sync), camera=source is not None)
+        return make_pipeline(args, fusion=Fusion(mode, sync=args.sync), camera=gives_pictures(source))
 
     recorder.start()
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
 from facewire.runtime.cli.outputs import add_output_option, people_stream
 from facewire.runtime.cli.panel import PANEL_STREAMS, add_face_options, address, make_panel
-from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs
+from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs, gives_pictures
 from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, positive, say
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         "--video",
         metavar="SRC",
         default="auto",
-        help="auto, a camera's number or name, a file, an address (rtsp://, http://), demo, or none (default: auto)",
+        help="auto, a camera's number or name, a file, an address (rtsp://, http://), demo, none, or who tracks the "
+        "face already: livelink[:PORT], ifacialmocap:PHONE, vmc[:PORT] (default: auto)",
     )
     parser.add_argument(
         "--audio",
@@ -141,7 +142,7 @@ def _serve(args: argparse.Namespace) -> int:
     def prepare() -> FacePipeline:
         calibrator = Calibrator(panel.load_default(), silent=not args.no_learning)
         fusion = Fusion(panel.settings.mode, sync=args.sync)
-        pipeline = make_pipeline(args, calibrator=calibrator, fusion=fusion, camera=source is not None)
+        pipeline = make_pipeline(args, calibrator=calibrator, fusion=fusion, camera=gives_pictures(source))
         pipeline.watch = preview.offer
         return pipeline
 
@@ -202,8 +203,9 @@ def start_block(
         "stream": server.url,
         **({"network": seen} if (seen := address(server)["url"]) else {}),
         "input": "none" if source is None else source.name,
+        **({"opened": source.opened} if source is not None and source.opened else {}),
         **({"sound": sound.name} if sound is not None else {}),
-        "mesh": f"{args.mesh}, smoothing {args.smoothing}" + (", mirrored" if args.mirror else ""),
+        **filtering(args, source),
         **({"record": str(args.record)} if args.record else {}),
         **({"outputs": ", ".join(args.output)} if args.output else {}),
         "stop": "Ctrl-C",
@@ -211,3 +213,9 @@ def start_block(
     if server.token:
         lines["note"] = "whoever has these addresses can watch: share them with care"
     return "Facewire is live\n\n" + "\n".join(f"  {key:8}{value}" for key, value in lines.items()) + "\n"
+
+
+def filtering(args: argparse.Namespace, source: Source | None) -> dict[str, str]:
+    """What is done with what comes in; a face that a phone tracks needs no mesh."""
+    filters = f"smoothing {args.smoothing}" + (", mirrored" if args.mirror else "")
+    return {"filters": filters} if source and source.gives == "faces" else {"mesh": f"{args.mesh}, {filters}"}

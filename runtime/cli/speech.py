@@ -97,17 +97,18 @@ def make_driver(args: argparse.Namespace) -> SpeechDriver:
 def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource | None]:
     """What to watch and what to listen to. Raises CaptureError where an input that was asked for is not there.
 
-    A microphone is opened where speech may move the mouth: without a camera, beside a camera, or where one was named;
-    not beside a file or the demo face, whose mouth is not the user's.
+    A microphone is opened where speech may move the mouth: without a camera, beside a camera or a phone, or where one
+    was named; not beside a file or the demo face, whose mouth is not the user's.
     """
     from facewire.runtime.capture.camera import first_camera
+    from facewire.runtime.capture.choose_phone import is_phone
     from facewire.runtime.capture.choose_sound import choose_sound
     from facewire.runtime.capture.source import CaptureError
 
     deaf = args.mouth == "video" or args.mode == "camera"
     spoken = args.mouth == "audio" or args.mode in ("microphone", "mouth")
     blind = args.video == "none" or (args.video == "auto" and not deaf and first_camera() is None)
-    camera = args.video.isdigit() or (args.video == "auto" and not blind)
+    camera = args.video.isdigit() or is_phone(args.video) or (args.video == "auto" and not blind)
     wanted = args.audio != "auto" or blind or spoken or (camera and not deaf)
     sound = choose_sound(args.audio, loop=args.loop) if wanted else None
     if sound is None and spoken:
@@ -116,7 +117,15 @@ def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource 
         if args.video == "auto":
             say(f"no camera found: {sound.name} moves the face (choose inputs with --video and --audio)")
         return None, sound
-    return make_source(args, args.video), sound
+    source = make_source(args, args.video)
+    if source is not None and source.gives == "faces":
+        source.open()  # now, so that a port that is taken is said at once
+    return source, sound
+
+
+def gives_pictures(source: Source | None) -> bool:
+    """Whether there is something to look at, so that networks are needed."""
+    return source is not None and source.gives == "pictures"
 
 
 def make_source(args: argparse.Namespace, what: str) -> Source | None:
