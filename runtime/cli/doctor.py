@@ -68,7 +68,18 @@ def run(args: argparse.Namespace) -> int:
 
 def findings() -> Iterator[Finding]:
     """Every check in turn; one that fails itself is a finding too."""
-    for check in (_system, _libraries, _networks, _processor, _gpu, _cameras, _microphones, _kernel_cache, _port):
+    for check in (
+        _system,
+        _libraries,
+        _networks,
+        _processor,
+        _gpu,
+        _cameras,
+        _microphones,
+        _phones,
+        _kernel_cache,
+        _port,
+    ):
         yield from _guarded(check)
 
 
@@ -176,6 +187,25 @@ def _microphones() -> Iterator[Finding]:
     for microphone in microphones:
         default = ", the default" if microphone.is_default else ""
         yield Finding("ok", "microphone", f"{microphone.index}: {microphone.name}, {microphone.rate} Hz{default}")
+
+
+def _phones() -> Iterator[Finding]:
+    """The ports where apps that track a face themselves are received: livelink, ifacialmocap and vmc."""
+    from facewire.runtime.capture.choose_phone import APPS, LOOPBACK
+
+    taken, free = [], []
+    for name, app in APPS.items():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((LOOPBACK, app.port))
+                free.append(f"--video {name} on UDP {app.port}")
+            except OSError:
+                taken.append(f"UDP {app.port} ({app.title})")
+    if free:
+        yield Finding("ok", "phones", f"can be received: {', '.join(free)}")
+    if taken:
+        advice = "another program reads that app here: stop it, or name another port, as in --video livelink:11112"
+        yield Finding("note", "phones", f"taken: {', '.join(taken)}", advice)
 
 
 def _kernel_cache() -> Iterator[Finding]:

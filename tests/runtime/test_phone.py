@@ -21,6 +21,7 @@ from facewire.runtime.capture.choose import choose_source
 from facewire.runtime.capture.choose_phone import is_phone, phone_source
 from facewire.runtime.capture.phone import PhoneSource, describe_opening
 from facewire.runtime.capture.source import CapturedFace, CapturedImage, CaptureError, Face, Source, SourceSilent
+from facewire.runtime.cli.doctor import _phones
 from facewire.runtime.clock import now_ns
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.live import Live
@@ -486,3 +487,19 @@ def test_a_run_may_go_from_a_phone_to_a_camera(use, run):
     receiver.live.switch(OnePicture())
     wait_for(lambda: receiver.jaw == 0.5)
     assert receiver.live.status()["drops"]["bad_frames"] == 0
+
+
+def test_doctor_says_which_phones_can_be_received(use):
+    use(PhoneSource("phone", phone_source("vmc", print)._reader, "127.0.0.1", 39539))
+    found = {finding.verdict: finding for finding in _phones()}
+    assert "--video livelink on UDP 11111" in found["ok"].text
+    assert found["note"].text == "taken: UDP 39539 (VMC protocol)"
+
+
+def test_problems_speak_of_the_phone():
+    status = {"devices": {"video": {"kind": "phone", "state": "opening", "name": "Live Link Face on port 11111"}}}
+    assert find_problems(status) == ["Waiting for Live Link Face on port 11111."]
+    running = {"devices": {"video": {"kind": "phone", "state": "running"}}, "rates": {"capture": 10.0}}
+    assert find_problems(running) == []
+    (line,) = find_problems({**running, "face": {"unseen_s": 5.0}})
+    assert "before the phone" in line
