@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from facewire.models.errors import ModelError
 from facewire.models.flame.model import JOINTS, POSE_FEATURES, FlameModel
-from facewire.models.flame.unpickle import NPY, read_npy, read_pickle, to_array
+from facewire.models.flame.pickled_arrays import to_array
+from facewire.models.flame.unpickle import NPY, read_npy, read_pickle
 
 Array = npt.NDArray[Any]
 

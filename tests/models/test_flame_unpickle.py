@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import load_flame, unpickle
-from facewire.models.flame.unpickle import NdArray, Record, read_pickle, to_array
+from facewire.models.flame.pickled_arrays import to_array
+from facewire.models.flame.unpickle import NdArray, Record, read_pickle
 
 
 class Call:
