@@ -42,7 +42,7 @@ def render_png(data: PlotData) -> bytes:
     sound_height = WAVE + SPECTROGRAM + 2 * GAP if data.sound else 0
     height = HEADER + BAND + GAP + len(data.main) * (CURVE + GAP) + sound_height + AXIS
     image = np.full((height, WIDTH, 3), 255, np.uint8)
-    _text(image, data.title, (LEFT, 34), 0.75)
+    draw_text(image, data.title, (LEFT, 34), 0.75)
     top = HEADER
     _draw_sources(image, data, top)
     top += BAND + GAP
@@ -76,14 +76,14 @@ def _columns(data: PlotData, times_s: npt.NDArray[np.float64]) -> npt.NDArray[np
 
 
 def _draw_sources(image: Image, data: PlotData, top: int) -> None:
-    _text(image, "driven by", (12, top + 13), 0.42)
+    draw_text(image, "driven by", (12, top + 13), 0.42)
     for span in data.sources:
         first, last = (int(x) for x in _columns(data, np.array([span.start_s, span.end_s])))
         cv2.rectangle(image, (first, top), (last, top + BAND - 1), SOURCES[span.source], -1)
     for number, source in enumerate(SOURCES):
         left = WIDTH - RIGHT - 90 * (len(SOURCES) - number)
         cv2.rectangle(image, (left, 22), (left + 12, 34), SOURCES[source], -1)
-        _text(image, source, (left + 18, 33), 0.42)
+        draw_text(image, source, (left + 18, 33), 0.42)
 
 
 def _draw_grid(image: Image, data: PlotData, top: int, bottom: int) -> None:
@@ -93,12 +93,12 @@ def _draw_grid(image: Image, data: PlotData, top: int, bottom: int) -> None:
         x = int(_columns(data, np.array([time_s - data.offset_s]))[0])
         cv2.line(image, (x, top), (x, bottom), GRID, 1)
         text = time_text(float(time_s), step_s)
-        _text(image, text, (x - 4 * len(text), bottom + 20), 0.42)
-    _text(image, "seconds" if data.offset_s + data.duration_s < 60 else "time", (12, bottom + 20), 0.42)
+        draw_text(image, text, (x - 4 * len(text), bottom + 20), 0.42)
+    draw_text(image, "seconds" if data.offset_s + data.duration_s < 60 else "time", (12, bottom + 20), 0.42)
 
 
 def _draw_curve(image: Image, data: PlotData, name: str, curve: Float32Array, top: int, colour: Colour) -> None:
-    _text(image, name, (12, top + CURVE // 2 + 5), 0.48)
+    draw_text(image, name, (12, top + CURVE // 2 + 5), 0.48)
     base = top + CURVE - 1
     cv2.line(image, (LEFT, base), (WIDTH - RIGHT, base), GRID, 1)
     full = next((one for one in FULL_SCALES if curve.max() <= one), 1.0)
@@ -107,7 +107,7 @@ def _draw_curve(image: Image, data: PlotData, name: str, curve: Float32Array, to
         cv2.line(image, (column, base - int(least)), (column, base - int(most)), colour, 1)
     middle = np.stack([x, base - np.round((low + high) / 2).astype(int)], axis=1)
     cv2.polylines(image, [middle.astype(np.int32)], False, colour, 1, cv2.LINE_AA)
-    _text(image, f"{full:g}", (LEFT - 38, top + 12), 0.36)
+    draw_text(image, f"{full:g}", (LEFT - 38, top + 12), 0.36)
 
 
 def envelope(
@@ -120,7 +120,7 @@ def envelope(
 
 
 def _draw_wave(image: Image, sound: SoundPicture, top: int) -> None:
-    _text(image, "sound", (12, top + WAVE // 2 + 5), 0.48)
+    draw_text(image, "sound", (12, top + WAVE // 2 + 5), 0.48)
     middle, scale = top + WAVE // 2, (WAVE // 2 - 2) / max(0.05, float(np.abs([sound.low, sound.high]).max()))
     x = LEFT + np.arange(len(sound.low)) * (WIDTH - LEFT - RIGHT - 1) / len(sound.low)
     columns, low, _ = envelope(x, sound.low)
@@ -130,12 +130,13 @@ def _draw_wave(image: Image, sound: SoundPicture, top: int) -> None:
 
 
 def _draw_spectrogram(image: Image, sound: SoundPicture, top: int) -> None:
-    _text(image, f"{sound.top_hz / 1000:.0f} kHz", (12, top + 12), 0.42)
-    _text(image, "0", (12, top + SPECTROGRAM), 0.42)
+    draw_text(image, f"{sound.top_hz / 1000:.0f} kHz", (12, top + 12), 0.42)
+    draw_text(image, "0", (12, top + SPECTROGRAM), 0.42)
     picture = cv2.resize(sound.spectrogram[::-1], (WIDTH - LEFT - RIGHT, SPECTROGRAM), interpolation=cv2.INTER_AREA)
     image[top : top + SPECTROGRAM, LEFT : WIDTH - RIGHT] = cv2.applyColorMap(255 - picture, cv2.COLORMAP_BONE)
 
 
-def _text(image: Image, text: str, place: tuple[int, int], size: float) -> None:
+def draw_text(image: Image, text: str, place: tuple[int, int], size: float) -> None:
+    """Write a line of text whose lower left corner is at ``place``."""
     plain = "".join(character if " " <= character <= "~" else "?" for character in text)  # OpenCV's font is ASCII.
     cv2.putText(image, plain, place, cv2.FONT_HERSHEY_SIMPLEX, size, INK, 1, cv2.LINE_AA)
