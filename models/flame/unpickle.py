@@ -12,8 +12,6 @@ import pickle
 import pickletools
 from typing import Any, NoReturn
 
-import numpy.typing as npt
-
 from facewire.models.errors import ModelError
 
 MOST_OPCODES = 200_000
