@@ -87,8 +87,8 @@ def test_a_profile_has_its_outputs_run_and_leaves_the_command_lines(
     assert ids(switches) == ["vmc:127.0.0.1:40001", f"csv:{tmp_path}/take.csv", "vmc:127.0.0.1:40003"]
     switches.use(("jsonl:-", "vmc:8.8.8.8", "vmc:127.0.0.1:40004"))
     assert ids(switches)[2:] == ["vmc:127.0.0.1:40004"]
-    assert len(said) == 2
-    assert all(line.startswith("an output of the profile is not on: ") for line in said)
+    # Nobody is there on these ports, which may be said beside it.
+    assert len([line for line in said if line.startswith("an output of the profile is not on: ")]) == 2
 
 
 def test_a_profile_keeps_outputs_and_an_older_one_says_nothing_of_them(tmp_path: Path) -> None:
