@@ -7,6 +7,7 @@ import contextlib
 import math
 import socket
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,7 @@ from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
 from facewire.bridge.outputs.choose import make_output
 from facewire.runtime.calibrate import Calibrator, calibrate_neutral, calibrate_pose
 from facewire.runtime.capture.choose import choose_source
-from facewire.runtime.capture.choose_phone import is_phone, phone_source
+from facewire.runtime.capture.choose_phone import APPS, is_phone, phone_source
 from facewire.runtime.capture.phone import PhoneSource, describe_opening
 from facewire.runtime.capture.source import CapturedFace, CapturedImage, CaptureError, Face, Source, SourceSilent
 from facewire.runtime.cli.doctor import _phones
@@ -489,11 +490,15 @@ def test_a_run_may_go_from_a_phone_to_a_camera(use, run):
     assert receiver.live.status()["drops"]["bad_frames"] == 0
 
 
-def test_doctor_says_which_phones_can_be_received(use):
-    use(PhoneSource("phone", phone_source("vmc", print)._reader, "127.0.0.1", 39539))
+def test_doctor_says_which_phones_can_be_received(use, monkeypatch):
+    one, another = use(phone("vmc")), use(phone("livelink"))
+    taken, free = one.address[1], another.address[1]
+    another.close()
+    for name, port in (("vmc", taken), ("livelink", free), ("ifacialmocap", taken)):
+        monkeypatch.setitem(APPS, name, replace(APPS[name], port=port))
     found = {finding.verdict: finding for finding in _phones()}
-    assert "--video livelink on UDP 11111" in found["ok"].text
-    assert found["note"].text == "taken: UDP 39539 (VMC protocol)"
+    assert found["ok"].text == f"can be received: --video livelink on UDP {free}"
+    assert found["note"].text == f"taken: UDP {taken} (iFacialMocap), UDP {taken} (VMC protocol)"
 
 
 def test_problems_speak_of_the_phone():
