@@ -42,6 +42,10 @@ class Python2Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
 
     def save_string(self, value: str | bytes) -> None:
         data = value.encode("latin1") if isinstance(value, str) else value
+        if self.proto == 0:  # Python 2's default: text, with escapes.
+            self.write(pickle.STRING + repr(data)[1:].encode() + b"\n")
+            self.memoize(value)
+            return
         short = pickle.SHORT_BINSTRING + bytes([len(data)]) if len(data) < 256 else None
         self.write((short or pickle.BINSTRING + struct.pack("<i", len(data))) + data)
         self.memoize(value)

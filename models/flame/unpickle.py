@@ -17,6 +17,7 @@ from facewire.models.errors import ModelError
 MOST_OPCODES = 200_000
 """A FLAME file has some hundreds. What a short file can ask for, in memory and time, is bounded by this."""
 BANNED = frozenset(("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"))
+OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 
 class Record:
@@ -159,13 +160,23 @@ def read_npy(data: bytes) -> object:
 def _check_program(data: bytes) -> None:
     """Refuse opcodes that reach outside of the file, or reserve memory by a number in it, before running any.
 
-    ``genops`` has refused lengths that the file does not have by then.
+    Their arguments' readers refuse lengths that the file does not have.
     """
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if count >= MOST_OPCODES:
-            raise ModelError("it has too many parts for a FLAME file")
+    stream = io.BytesIO(data)
+    for _ in range(MOST_OPCODES):
+        code = stream.read(1).decode("latin1")
+        if code not in OPCODES:
+            raise ModelError("it is damaged (no pickle, or one that was cut)")
+        opcode = OPCODES[code]
         if opcode.name in BANNED:
             raise ModelError(f"it uses pickle's {opcode.name}, which no FLAME file needs")
+        if opcode.name == "STOP":
+            return
+        if opcode.name == "STRING":
+            stream.readline()  # The reader takes ASCII only, and Python 2's protocol 0 writes arrays so.
+            continue
+        argument = opcode.arg.reader(stream) if opcode.arg is not None else None
         # The place in the memo is a number in the file too, and the C unpickler makes room up to it.
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > MOST_OPCODES:
             raise ModelError("it is damaged (a place in the memo that cannot be)")
+    raise ModelError("it has too many parts for a FLAME file")

@@ -58,6 +58,11 @@ def test_reads_every_protocol_and_plain_arrays(tmp_path: Path, arrays: Arrays, p
     )
 
 
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_reads_python_2s_older_protocols(tmp_path: Path, arrays: Arrays, protocol: int) -> None:
+    check(load_flame(write_official(tmp_path / "m.pkl", arrays, protocol=protocol)), arrays)
+
+
 def test_reads_a_real_scipy_matrix_and_other_orders_in_memory(tmp_path: Path, arrays: Arrays) -> None:
     path = tmp_path / "m.pkl"
     content = {

@@ -7,7 +7,19 @@ import pytest
 
 from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.flame import FlameModel, open_flame, open_flame_arkit
-from facewire.models.flame.build_rig import JAW, LEFT_EYE, NECK, RIGHT_EYE, ROOT, Indices, hinge, parts_of, turn_about_x
+from facewire.models.flame.build_expression import make_expressions
+from facewire.models.flame.build_rig import (
+    JAW,
+    LEFT_EYE,
+    NECK,
+    RIGHT_EYE,
+    ROOT,
+    Indices,
+    hinge,
+    make_rig,
+    parts_of,
+    turn_about_x,
+)
 from facewire.models.flame.files import KEYS, OPEN_FLAME_PATH
 from facewire.models.flame.skinning import Skinner
 from facewire.models.head import HeadMesh, load_head
@@ -187,6 +199,18 @@ def test_people_look_like_people(posed: Posed, model: FlameModel, head: HeadMesh
         assert 0.13 < width < 0.24
         assert 0.2 < height < 0.36
         assert (np.sum(normals(person) * rest, axis=1) < 0).mean() < 0.01
+
+
+def test_the_script_makes_what_is_committed(model: FlameModel, head: HeadMesh) -> None:
+    """All but the persons, whose data would have to be fetched."""
+    rig = make_rig(head)
+    np.testing.assert_allclose(model.weights, rig.weights, atol=1e-6)
+    np.testing.assert_allclose(model.joint_regressor, rig.regressor, atol=1e-6)
+    expressions, known = make_expressions(head, rig, list(ARKIT_NAMES)), open_flame_arkit()
+    np.testing.assert_allclose(known.pose, expressions.poses, atol=1e-5)
+    made = np.einsum("vdk,nk->nvd", expressions.basis, expressions.coefficients)
+    kept = np.einsum("vdk,nk->nvd", model.expression_basis, known.expression)
+    assert np.abs(made - kept).max() < 5e-5  # Whatever signs or order another machine's mathematics chooses.
 
 
 def test_hinge_finds_a_known_turn() -> None:
