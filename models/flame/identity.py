@@ -1,0 +1,188 @@
+"""Who is in front of the camera: identity from many frames, without keeping any of them.
+
+Each frame that is taken says something about identity. What its own unknowns (pose, jaw, expression) could explain as
+well is taken out of that by the Schur complement of its normal matrix, and the rest is added up: recursive least
+squares with the frame's unknowns marginalised. So a smile that lasts does not become a wide mouth as long as other
+frames disagree. Views from new directions say something new; from where many frames were taken one more counts little.
+
+Personal offsets: the network puts some landmarks elsewhere on a person's skin than the registration does, the same in
+every frame. Their mean along the skin, drawn towards none and at most ``MOST_OFFSET_M``, is kept beside the identity;
+across the skin nothing is taken, for that would be the shape of a face.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from facewire.models.face.jit import kernel
+from facewire.models.face.landmarks import MESH_COUNT
+from facewire.models.flame.fit_kernels import (
+    Setup,
+    State,
+    Work,
+    cholesky,
+    copy_row,
+    damp,
+    linearise,
+    solve_lower,
+    solve_upper,
+    take_identity,
+    weigh,
+)
+from facewire.models.flame.points import Bases, FlamePoints
+
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+
+FRAME_WEIGHT = 0.3
+"""Of one frame's evidence: errors of neighbouring frames are alike, and so prove less than independent ones."""
+VIEWS, VIEW_RAD = 7, 0.17
+"""Directions of the head, to the sides and up, that are told apart."""
+VIEW_FRAMES = 8.0
+"""After so many frames from one direction the next counts half."""
+OFFSET_FRAMES = 6.0
+"""Offsets are drawn towards none as by so many frames without any."""
+MOST_OFFSET_M = 0.006
+MOST_SHAPE = 5.0
+"""Standard deviations."""
+
+
+class Identity(NamedTuple):
+    """What is known of a person."""
+
+    shape: Float64Array
+    """[s], the identity that frames are fitted with."""
+    best: Float64Array
+    """[s], what the evidence says."""
+    information: Float64Array
+    """[s, s]."""
+    evidence: Float64Array
+    """[s]."""
+    factor: Float64Array
+    """[s, s], a buffer."""
+    offsets: Float32Array
+    """[3, 468], metres, in the model's space, in the order of ``points.Bases``."""
+    offset_sums: Float32Array
+    offset_count: Float64Array
+    """[1], frames, weighted."""
+    views: Float64Array
+    """[VIEWS, VIEWS], frames taken from each direction."""
+
+
+def nobody(points: FlamePoints) -> Identity:
+    """Return what is known at first."""
+    s = points.shapes
+    return Identity(
+        np.zeros(s),
+        np.zeros(s),
+        np.zeros((s, s)),
+        np.zeros(s),
+        np.zeros((s, s)),
+        np.zeros((3, MESH_COUNT), np.float32),
+        np.zeros((3, MESH_COUNT), np.float32),
+        np.zeros(1),
+        np.zeros((VIEWS, VIEWS)),
+    )
+
+
+def forget(identity: Identity) -> None:
+    """Make a person nobody again."""
+    for array in identity:
+        array[:] = 0.0
+
+
+@kernel
+def view_weight(turn: Float64Array, identity: Identity) -> float:
+    """Return how much a frame from the state's direction counts, 0 to 1, and count it."""
+    yaw, pitch = math.atan2(turn[0, 2], turn[2, 2]), math.asin(min(max(turn[1, 2], -1.0), 1.0))
+    half = VIEWS // 2
+    column = min(max(round(yaw / VIEW_RAD) + half, 0), VIEWS - 1)
+    row = min(max(round(pitch / VIEW_RAD) + half, 0), VIEWS - 1)
+    weight: float = 1.0 / (1.0 + identity.views[row, column] / VIEW_FRAMES)
+    identity.views[row, column] += 1.0
+    return weight
+
+
+@kernel
+def learn(
+    with_offsets: bool,
+    share: float,
+    bases: Bases,
+    normals: Float64Array,
+    setup: Setup,
+    state: State,
+    work: Work,
+    identity: Identity,
+) -> None:
+    """Take the frame that was fitted last, and go ``share`` of the way from the identity to what the evidence says."""
+    count, s = work.step.shape[0], identity.shape.shape[0]
+    weight = view_weight(state.turn, identity)
+    linearise(s, bases, setup, state, work)
+    weigh(0, count + s, work)
+    if damp(0.0, setup, work):
+        copy_row(work.gradient, work.step)
+        solve_lower(work.factor, work.step, count)
+        for i in range(s):
+            solve_lower(work.factor, work.normal[count + i], count)
+        add_evidence(FRAME_WEIGHT * weight, count, work, identity)
+    for i in range(s):
+        for j in range(i + 1):
+            identity.factor[i, j] = identity.information[i, j] + (1.0 if i == j else 0.0)
+        identity.best[i] = identity.evidence[i]
+    if cholesky(identity.factor, s):
+        solve_lower(identity.factor, identity.best, s)
+        solve_upper(identity.factor, identity.best, s)
+        for i in range(s):
+            goal = min(max(identity.best[i], -MOST_SHAPE), MOST_SHAPE)
+            identity.shape[i] += share * (goal - identity.shape[i])
+    if with_offsets:
+        learn_offsets(weight, -state.shift[2], normals, state, work, identity)
+    take_identity(identity.shape, identity.offsets, bases, work)
+
+
+@kernel
+def add_evidence(weight: float, count: int, work: Work, identity: Identity) -> None:
+    """Add a frame's information on identity: the Schur complement, H_ss - X Xᵀ with X = H_sp L⁻ᵀ, and its gradient."""
+    s = identity.shape.shape[0]
+    for i in range(s):
+        x = work.normal[count + i]
+        pulled = work.gradient[count + i]
+        for k in range(count):
+            pulled -= x[k] * work.step[k]
+        identity.evidence[i] += weight * pulled
+        for j in range(i + 1):
+            y = work.normal[count + j]
+            total = x[count + j]
+            for k in range(count):
+                total -= x[k] * y[k]
+            total *= weight
+            identity.information[i, j] += total
+            identity.evidence[i] += total * identity.shape[j]
+            if i != j:
+                identity.evidence[j] += total * identity.shape[i]
+
+
+@kernel
+def learn_offsets(
+    weight: float, distance_m: float, normals: Float64Array, state: State, work: Work, identity: Identity
+) -> None:
+    """Take the frame's errors across the line of sight, along the skin, into the running mean of each landmark."""
+    identity.offset_count[0] += weight
+    turn, sums, offsets = state.turn, identity.offset_sums, identity.offsets
+    for i in range(MESH_COUNT):
+        ex = distance_m * (work.seen[0, i] - work.lens[0, i])
+        ey = distance_m * (work.seen[1, i] - work.lens[1, i])
+        outward = size = 0.0
+        for k in range(3):
+            sums[k, i] += weight * (turn[0, k] * ex + turn[1, k] * ey + offsets[k, i])
+            outward += sums[k, i] * normals[i, k]
+        for k in range(3):
+            offsets[k, i] = (sums[k, i] - outward * normals[i, k]) / (identity.offset_count[0] + OFFSET_FRAMES)
+            size += offsets[k, i] ** 2
+        if size > MOST_OFFSET_M**2:
+            for k in range(3):
+                offsets[k, i] *= MOST_OFFSET_M / math.sqrt(size)
