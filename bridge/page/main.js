@@ -25,6 +25,7 @@ let drawn = null;
 let avatar = null;
 let looking = false;
 let flame = null; // The FLAME head while it is shown.
+let offered = null; // What hello said of FLAME.
 let names = [];
 const arrivals = [];
 const flip = (avatarOnly ? options.get("mirror") === "1" : true) ? -1 : 1;
@@ -85,11 +86,13 @@ async function showFlame(on) {
   subscribe();
 }
 
-/** Offer the switch where the server has a FLAME head; what was switched on is so again after a reload. */
-function offerFlame(there) {
-  element("flame").hidden = !there || !avatar;
+/** Offer the switch where hello announces FLAME; what was switched on is so again after a reload, or with another server's head. */
+function offerFlame(announced) {
+  const other = JSON.stringify(announced) !== JSON.stringify(offered);
+  offered = announced;
+  element("flame").hidden = !announced || !avatar;
   const wanted = avatarOnly ? options.get("head") === "flame" : localStorage.getItem("facewire-flame") === "1";
-  if (wanted && there !== (flame !== null)) showFlame(there);
+  if (wanted && other) showFlame(Boolean(announced));
 }
 
 async function startAvatar() {
@@ -117,7 +120,7 @@ const connection = new Connection(liveAddress(location), {
     names = message.blendshapes;
     shapes.make(names);
     show("server", `${message.server}, session ${message.session}`);
-    startAvatar().then(() => offerFlame(Boolean(message.flame)));
+    startAvatar().then(() => offerFlame(message.flame ?? null));
     // Who gives no previews has no settings either: a replay, or another program's server.
     const controlled = message.streams.includes("preview");
     document.body.classList.toggle("no-panel", !controlled);

@@ -58,7 +58,7 @@ def serve() -> Iterator[Serve]:
             greeting = FlameGreeting() if flame else Greeting()
             pages = flame_pages(open_flame(), EXPRESSIONS) if flame else {}
             server = LiveServer(
-                ServerConfig(port=0, **config), clock_ns=time.monotonic_ns, greeting=greeting, pages=pages
+                ServerConfig(**{"port": 0, **config}), clock_ns=time.monotonic_ns, greeting=greeting, pages=pages
             )
             server.start()
             stack.callback(server.stop)
@@ -167,6 +167,23 @@ def test_without_flame_there_is_no_switch(serve: Serve, tab: Tab) -> None:
     tab.wait_for("document.getElementById('state')?.textContent === 'connected'")
     tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 5")
     assert tab.run("document.getElementById('flame').offsetParent") is None
+
+
+def test_a_server_that_has_flame_no_more_gets_the_open_head_back(serve: Serve, tab: Tab) -> None:
+    first = serve()
+    tab.call("Page.navigate", url=first.page_url)
+    tab.wait_for("!!document.getElementById('flame')?.offsetParent")
+    tab.run("document.getElementById('flame').click()")
+    tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")
+    first.stop()
+    tab.wait_for("document.getElementById('state').dataset.state !== 'live'")
+    second = serve(flame=False, port=first.address[1])
+    tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'false'")
+    tab.wait_for("document.getElementById('flame').offsetParent === null")
+    second.stop()
+    serve(port=first.address[1])
+    tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")
+    tab.run("localStorage.clear()")
 
 
 @pytest.mark.parametrize(
