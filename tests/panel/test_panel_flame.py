@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 import threading
 import time
 import urllib.error
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,6 +22,7 @@ import pytest
 from facewire.bridge.codec import Message
 from facewire.bridge.config import ServerConfig
 from facewire.bridge.frame import FaceFrame, FlameParameters
+from facewire.bridge.pages import Page
 from facewire.bridge.protocol import Greeting
 from facewire.bridge.server import LiveServer
 from facewire.models.flame import open_flame
@@ -28,6 +31,7 @@ from facewire.runtime.flame_page import FLAME_PAGE, flame_pages
 
 Tab = Any
 """``tests/browser.py`` has it."""
+GOLDEN = Path(__file__).parents[1] / "golden" / "flame"
 EXPRESSIONS = 30
 OPEN = FlameParameters(
     np.zeros(EXPRESSIONS, np.float32),
@@ -54,9 +58,10 @@ def serve() -> Iterator[Serve]:
     """Start a server whose frames have a shut mouth in the blendshapes and an open one in FLAME."""
     with ExitStack() as stack:
 
-        def start(*, flame: bool = True, **config: Any) -> LiveServer:
+        def start(*, flame: bool = True, pages: dict[str, Page] | None = None, **config: Any) -> LiveServer:
             greeting = FlameGreeting() if flame else Greeting()
-            pages = flame_pages(open_flame(), EXPRESSIONS) if flame else {}
+            if pages is None:
+                pages = flame_pages(open_flame(), EXPRESSIONS) if flame else {}
             server = LiveServer(
                 ServerConfig(**{"port": 0, **config}), clock_ns=time.monotonic_ns, greeting=greeting, pages=pages
             )
@@ -124,33 +129,50 @@ def test_the_switch_shows_the_flame_head_and_back_and_fetches_it_only_then(serve
     assert tab.problems == []
 
 
+SKIN = """(async (said) => {
+    const { loadFlame } = await import("/flame.js");
+    const head = await loadFlame(null, [{ name: "skin", colour: [1, 1, 1], shine: 0 }]);
+    const positions = new Float32Array(head.positions.length);
+    const view = (list) => new DataView(Float32Array.from(list).buffer);
+    head.move(positions, Object.fromEntries(Object.entries(said).map(([name, list]) => [name, view(list)])));
+    return [...positions];
+})(%s)"""
+
+
+def skinned(tab: Tab, values: dict[str, Any], eyes: np.ndarray) -> np.ndarray:
+    """The vertices [v, 3] as the page has them, put back from where it places a head, by its eyes."""
+    said = {name: np.asarray(values[name]).tolist() for name in ("expression", "neck", "jaw", "eyes")}
+    places = np.array(tab.run(SKIN % json.dumps(said)), np.float32).reshape(-1, 3)
+    return places - (np.array([0, 0.0309, 0.1085]) - eyes)
+
+
 def test_the_page_skins_as_python_does(serve: Serve, tab: Tab) -> None:
     model, rng = open_flame(), np.random.default_rng(2)
     skinner, zero = Skinner(model, EXPRESSIONS), np.zeros(3, np.float32)
     tab.call("Page.navigate", url=serve().page_url)
     tab.wait_for("document.readyState === 'complete'")
     for share in (0.0, 1.0):
-        values = {
-            "expression": rng.normal(0, share, EXPRESSIONS),
-            **{name: rng.normal(0, 0.2 * share, size) for name, size in (("neck", 3), ("jaw", 3), ("eyes", 6))},
-        }
-        values = {name: value.astype(np.float32) for name, value in values.items()}
-        pose = np.concatenate([zero, values["neck"], values["jaw"], values["eyes"]])
-        expected = skinner.skin(np.zeros(model.shapes, np.float32), values["expression"], pose, zero).copy()
-        eyes = skinner.rest_joints[3:].mean(axis=0)
-        expected += (np.array([0, 0.0309, 0.1085]) - eyes).astype(np.float32)  # where the page puts a head
-        said = json.dumps({name: base64.b64encode(value.tobytes()).decode() for name, value in values.items()})
-        script = f"""(async (said) => {{
-            const {{ loadFlame }} = await import("/flame.js");
-            const view = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-            const head = await loadFlame(null, [{{ name: "skin", colour: [1, 1, 1], shine: 0 }}]);
-            const positions = new Float32Array(head.positions.length);
-            head.move(positions, Object.fromEntries(Object.entries(said).map(([name, text]) => [name, view(text)])));
-            return [...positions];
-        }})({said})"""
-        found = np.array(tab.run(script), np.float32).reshape(-1, 3)
-        worst_m = float(np.abs(found - expected).max())
-        assert worst_m < 1e-5, share
+        expression = rng.normal(0, share, EXPRESSIONS).astype(np.float32)
+        joints = rng.normal(0, 0.2 * share, 12).astype(np.float32)
+        values = {"expression": expression, "neck": joints[:3], "jaw": joints[3:6], "eyes": joints[6:]}
+        pose = np.concatenate([zero, joints])
+        expected = skinner.skin(np.zeros(model.shapes, np.float32), expression, pose, zero)
+        found = skinned(tab, values, skinner.rest_joints[3:].mean(axis=0))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_page_skins_the_golden_poses_with_their_correctives(serve: Serve, tab: Tab) -> None:
+    body = (GOLDEN / "small.flame.bytes").read_bytes()
+    pages = {FLAME_PAGE: Page("application/octet-stream", body)}
+    tab.call("Page.navigate", url=serve(pages=pages).page_url)
+    tab.wait_for("document.readyState === 'complete'")
+    v, _, m, *_ = struct.unpack_from("<5i", body, 8)
+    said = json.loads((GOLDEN / "poses.json").read_text())
+    joints = 28 + 6 + 65 + sum(1 + len(name) + 8 for name in ("skin", "eyes")[:m]) + 12 * v + 6 * v // 3 + 10 * v
+    eyes = np.frombuffer(body, "<f4", 15, joints).reshape(5, 3)[3:].mean(axis=0)
+    for pose in said:
+        expected = np.reshape(pose["vertices"], (-1, 3))
+        np.testing.assert_allclose(skinned(tab, pose, eyes), expected, atol=1e-5, err_msg=pose["name"])
 
 
 def test_obs_gets_the_flame_head_where_it_asks(serve: Serve, tab: Tab) -> None:

@@ -130,7 +130,8 @@ namespace Facewire
             if (_surface != null)
             {
                 Rest();
-                GetComponent<MeshFilter>().sharedMesh = _before;
+                var filter = GetComponent<MeshFilter>();
+                if (filter != null) filter.sharedMesh = _before;
                 Discard(_surface.Mesh);
             }
             _surface = null;
