@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from facewire.bridge.formats.ifacialmocap_text import IFacialMocapReader
 from facewire.bridge.formats.livelink_packet import LiveLinkReader
 from facewire.bridge.formats.received import FaceReader
 from facewire.bridge.formats.vmc_messages import VmcReader
+from facewire.bridge.outputs.choose import OUTPUTS, parse_spec
 from facewire.runtime.capture.phone import PhoneSource
 from facewire.runtime.capture.source import CaptureError
 
 LOOPBACK = "127.0.0.1"
+HERE = (LOOPBACK, "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,16 @@ def phone_source(what: str, report: Callable[[str], None]) -> PhoneSource:
     return PhoneSource(
         f"{app.title} on {host}", app.reader(), "", port, phone=host, phone_port=port, report=report
     )  # fmt: skip
+
+
+def check_no_circle(source: PhoneSource, outputs: Iterable[str]) -> None:
+    """Raises CaptureError where one of the ``outputs`` sends to the very port that ``source``, which is open, reads."""
+    host, port = source.address
+    for spec in outputs:
+        name, target = parse_spec(spec)
+        to_us = target.host == host or (target.host in HERE and _listens(host))
+        if target.port == port and to_us and OUTPUTS[name].to == "address":
+            raise CaptureError(f"the output {spec} would feed its own input {source.name}: give one another port")
 
 
 def _listens(host: str) -> bool:

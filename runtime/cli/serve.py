@@ -97,6 +97,8 @@ def _serve(args: argparse.Namespace) -> int:
     from facewire.bridge.protocol import Greeting
     from facewire.bridge.server import LiveServer
     from facewire.runtime.calibrate import Calibrator
+    from facewire.runtime.capture.choose_phone import check_no_circle
+    from facewire.runtime.capture.phone import PhoneSource
     from facewire.runtime.cli.networks import make_pipeline
     from facewire.runtime.clock import now_ns
     from facewire.runtime.fuse import Fusion
@@ -110,6 +112,8 @@ def _serve(args: argparse.Namespace) -> int:
     check_speech(args)
     people = people_stream(args.output)
     source, sound = choose_inputs(args)
+    if isinstance(source, PhoneSource):
+        check_no_circle(source, args.output)
     greeting = Greeting(rate=source.rate if source is not None else args.rate, streams=PANEL_STREAMS)
     live = Live(source, lambda frame: hand_on(frame), report=say)
     takes = make_takes(args, live, lambda: greeting.message(now_ns()))

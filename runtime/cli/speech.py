@@ -103,6 +103,7 @@ def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource 
     from facewire.runtime.capture.camera import first_camera
     from facewire.runtime.capture.choose_phone import is_phone
     from facewire.runtime.capture.choose_sound import choose_sound
+    from facewire.runtime.capture.phone import PhoneSource
     from facewire.runtime.capture.source import CaptureError
 
     deaf = args.mouth == "video" or args.mode == "camera"
@@ -118,7 +119,7 @@ def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource 
             say(f"no camera found: {sound.name} moves the face (choose inputs with --video and --audio)")
         return None, sound
     source = make_source(args, args.video)
-    if source is not None and source.gives == "faces":
+    if isinstance(source, PhoneSource):
         source.open()  # now, so that a port that is taken is said at once
     return source, sound
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import math
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,9 +19,11 @@ from facewire.bridge.formats.ifacialmocap_text import HANDSHAKE, encode
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder
 from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
 from facewire.bridge.outputs.choose import make_output
+from facewire.bridge.recording.reader import open_session
+from facewire.bridge.recording.track import load_track
 from facewire.runtime.calibrate import Calibrator, calibrate_neutral, calibrate_pose
 from facewire.runtime.capture.choose import choose_source
-from facewire.runtime.capture.choose_phone import APPS, is_phone, phone_source
+from facewire.runtime.capture.choose_phone import APPS, check_no_circle, is_phone, phone_source
 from facewire.runtime.capture.phone import PhoneSource, describe_opening
 from facewire.runtime.capture.source import CapturedFace, CapturedImage, CaptureError, Face, Source, SourceSilent
 from facewire.runtime.cli.doctor import _phones
@@ -338,6 +342,15 @@ def test_a_port_that_is_taken_is_one_line(use, sender):
     assert str(sender.getsockname()[1]) in str(caught.value)
 
 
+def test_an_output_that_would_feed_its_own_input_is_one_line(use):
+    source = use(phone("vmc"))
+    port = source.address[1]
+    for spec in (f"vmc:{port}", f"vmc:localhost:{port}", f"livelink:127.0.0.1:{port}"):
+        with pytest.raises(CaptureError, match="would feed its own input"):
+            check_no_circle(source, ["jsonl:-", spec])
+    check_no_circle(source, [f"vmc:{port + 1}", f"vmc:192.168.1.5:{port}", "csv:take.csv"])
+
+
 def test_a_phone_that_no_way_leads_to_is_one_line(use):
     with pytest.raises(CaptureError, match="no way to the phone"):
         use(phone_source("ifacialmocap:no.such.phone.invalid", print))
@@ -382,6 +395,46 @@ def test_what_is_opened_is_said():
     assert describe_opening(("192.168.1.5", 49983), "192.168.1.20").endswith("to the phone 192.168.1.20 only")
     assert "whoever reaches this machine" in describe_opening(("0.0.0.0", 11111), None)
     assert describe_opening(("::1", 11111), None) == "UDP [::1]:11111, to this machine only"
+
+
+# The commands
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
+    port, take = free_port(), tmp_path / "take.mcap"
+    output = use(make_output(f"livelink:127.0.0.1:{port}"))
+    command = ["record", str(take), "--video", f"livelink:{port}", "--mouth", "video", "--smoothing", "off"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "facewire.runtime.cli", *command, "--duration", "1"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        while process.poll() is None:
+            with contextlib.suppress(OSError):
+                output.send(a_frame(), now_ns())
+            time.sleep(0.005)
+        said = process.stderr.read()
+    assert process.returncode == 0, said
+    assert f"listening on UDP 127.0.0.1:{port}, to this machine only" in said
+    with open_session(take) as session:
+        track = load_track(session)
+    assert len(track.seq) > 20
+    np.testing.assert_allclose(track.blendshapes[-1], a_frame().blendshapes, atol=1e-6)
+
+
+def test_serve_refuses_to_feed_itself():
+    port = free_port()
+    command = ["serve", "--video", f"vmc:{port}", "--output", f"vmc:{port}", "--mouth", "video"]
+    result = subprocess.run(
+        [sys.executable, "-m", "facewire.runtime.cli", *command], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "would feed its own input" in result.stderr
 
 
 # The pipeline without pictures
