@@ -4,9 +4,9 @@
 
 Every output sends to a process of its own on loopback; what arrives is stamped by the kernel, so the delay is from the
 call that publishes a frame to the system's taking the frame's first datagram (for VTube Studio, a websocket, to the
-message's arrival). Frames are a face that talks, made beforehand. The processor time is this process's, less that of
-the same loop without outputs. Then the same with nobody there, and with an output that hangs. Prints a table and one
-JSON line. Linux only (SO_TIMESTAMPNS). About 100 s.
+message's arrival). Frames are a face that talks, filtered as live ones are, made beforehand. The processor time is this
+process's, less that of the same loop without outputs. Then the same with nobody there, and with an output that hangs.
+Prints a table and one JSON line. Linux only (SO_TIMESTAMPNS). About 100 s.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import OUTPUTS
 from facewire.bridge.outputs.lane import Lane
 from facewire.bridge.outputs.runner import Outputs, Runner
+from facewire.runtime.filter_config import FilterConfig
+from facewire.runtime.filters import FaceFilter
 
 ROOT = Path(__file__).parents[1]
 RATE = 60
@@ -45,13 +47,17 @@ Pipe = multiprocessing.connection.Connection
 
 
 def talking(count: int) -> list[FaceFrame]:
-    """The tests' talking face; every frame is another one, as a tracker's are."""
+    """The tests' talking face through the live filters: every frame is another one, as noisy as a tracker's are."""
     spec = importlib.util.spec_from_file_location("takes", ROOT / "tests" / "conftest.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return list(module.talking_frames(count, RATE))
+    face, frames = FaceFilter(FilterConfig.preset("medium")), []
+    for frame in module.talking_frames(count, RATE):
+        shapes, head, gaze = face.step(frame.blendshapes, frame.head, frame.gaze, frame.capture_ns)
+        frames.append(replace(frame, blendshapes=shapes, head=head, gaze=gaze))
+    return frames
 
 
 # --- the other programs -----------------------------------------------------------------------------------------------
