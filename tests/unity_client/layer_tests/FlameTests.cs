@@ -10,6 +10,8 @@ namespace Facewire.LayerTests
     /// <summary>FacewireFlame on stand-ins for Unity's classes: our arithmetic and our care, not the engine.</summary>
     public sealed class FlameTests
     {
+        const string Digest = "0000000000000000000000000000000000000000000000000000000000000000";
+
         GameObject _object;
         FacewireReceiver _receiver;
         FacewireFlame _flame;
@@ -143,11 +145,13 @@ namespace Facewire.LayerTests
             Assert.That(UnityEngine.Object.Destroyed, Is.EqualTo(new[] { first }));
         }
 
-        [TestCase(null, "streams no FLAME"), TestCase("flame2023", "streams FLAME for 'flame2023' and this head is 'small'")]
-        [TestCase("small", "streams 50 expression coefficients and this head has 10")]
-        public void WhatDoesNotFitTheServersFlameIsSaidInOneLine(string model, string line)
+        [TestCase(null, "", "streams no FLAME"), TestCase("flame2023", "", "streams FLAME for 'flame2023' and this head is of another model, 'small'")]
+        [TestCase("small", "12ab", "another model"), TestCase("small", "", "streams 50 expression coefficients and this head has 10")]
+        [TestCase("renamed", Digest, "streams 50 expression coefficients")]
+        public void WhatDoesNotFitTheServersFlameIsSaidInOneLine(string model, string digest, string line)
         {
-            var hello = new HelloMessage { Streams = model == null ? new[] { "blendshapes" } : new[] { "flame" }, FlameModel = model ?? "", FlameExpressions = 50 };
+            var streams = model == null ? new[] { "blendshapes" } : new[] { "flame" };
+            var hello = new HelloMessage { Streams = streams, FlameModel = model ?? "", FlameDigest = digest, FlameExpressions = 50 };
             var check = typeof(FacewireFlame).GetMethod("Check", BindingFlags.NonPublic | BindingFlags.Instance);
             _flame.Apply();
             for (var i = 0; i < 3; i++) check.Invoke(_flame, new object[] { hello });

@@ -187,8 +187,8 @@ namespace Facewire
             _problems.Clear();
             if (Array.IndexOf(hello.Streams, "flame") < 0)
                 _problems.Add("The server streams no FLAME: start it with --flame.");
-            else if (hello.FlameModel.Length > 0 && hello.FlameModel != _mesh.Name)
-                _problems.Add($"The server streams FLAME for '{hello.FlameModel}' and this head is '{_mesh.Name}': make its file from the same model.");
+            else if (hello.FlameDigest.Length > 0 ? hello.FlameDigest != _mesh.Digest : hello.FlameModel.Length > 0 && hello.FlameModel != _mesh.Name)
+                _problems.Add($"The server streams FLAME for '{hello.FlameModel}' and this head is of another model, '{_mesh.Name}': write it from the same file.");
             else if (hello.FlameExpressions > _mesh.ExpressionCount)
                 _problems.Add($"The server streams {hello.FlameExpressions} expression coefficients and this head has {_mesh.ExpressionCount}: the others are left out.");
             Tell();

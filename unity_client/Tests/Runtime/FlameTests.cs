@@ -158,9 +158,11 @@ namespace Facewire.Tests
             writer.WriteString("protocol");
             writer.WriteInteger(1);
             writer.WriteString("flame");
-            writer.WriteMap(3);
+            writer.WriteMap(4);
             writer.WriteString("model");
             writer.WriteString("open");
+            writer.WriteString("digest");
+            writer.WriteString("12ab");
             writer.WriteString("expressions");
             writer.WriteInteger(50);
             writer.WriteString("later");
@@ -169,7 +171,7 @@ namespace Facewire.Tests
             writer.WriteNumber(60);
             var bytes = Messages.Bytes(writer);
             Assert.That(HelloMessage.TryDecode(bytes, 0, bytes.Length, out var hello), Is.True);
-            Assert.That((hello.FlameModel, hello.FlameExpressions), Is.EqualTo(("open", 50L)));
+            Assert.That((hello.FlameModel, hello.FlameDigest, hello.FlameExpressions), Is.EqualTo(("open", "12ab", 50L)));
         }
 
         static void Decode(int seq, FaceFrame frame, float level)

@@ -20,6 +20,9 @@ namespace Facewire
         /// <summary>The FLAME whose parameters the server can stream; empty where it names none.</summary>
         public string FlameModel = "";
 
+        /// <summary>SHA-256 of that FLAME's file; empty where it is not known.</summary>
+        public string FlameDigest = "";
+
         /// <summary>How many expression coefficients that FLAME's frames have; 0 where it is not known.</summary>
         public long FlameExpressions;
 
@@ -59,6 +62,7 @@ namespace Facewire
         bool TryReadFlameValue(ref MsgpackReader reader, in Slice key)
         {
             if (key.Is(WireNames.Model)) return TryReadText(ref reader, out FlameModel);
+            if (key.Is(WireNames.Digest)) return TryReadText(ref reader, out FlameDigest);
             return key.Is(WireNames.Expressions) ? reader.TryReadInteger(out FlameExpressions) : reader.TrySkip();
         }
 

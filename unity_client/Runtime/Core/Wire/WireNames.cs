@@ -28,6 +28,7 @@ namespace Facewire
         public static readonly byte[] Neck = Utf8("neck");
         public static readonly byte[] Eyes = Utf8("eyes");
         public static readonly byte[] Model = Utf8("model");
+        public static readonly byte[] Digest = Utf8("digest");
         public static readonly byte[] Expressions = Utf8("expressions");
 
         /// <summary>In the order of <see cref="FaceSources"/>.</summary>
