@@ -142,6 +142,7 @@ const connection = new Connection(liveAddress(location), {
     takes.status(message);
     outputs.status(message);
     showLevel(message.devices?.audio);
+    offerPicture(message.devices?.video);
     showProblems(message.problems ?? Object.values(message.devices ?? {}).flatMap((device) => device?.error ?? []));
   },
   error: (message) => showProblems([message.message]),
@@ -155,6 +156,15 @@ const shapes = new Shapes(element("shapes"), (name, factor) => controls.set({ ga
 const calibration = new CalibrationPart(connection, controls);
 const takes = new TakesPart(connection);
 const outputs = new OutputsPart(connection);
+
+/** Say where there is no picture to look at: a phone that tracks the face keeps it to itself. */
+function offerPicture(device) {
+  const phone = device?.kind === "phone";
+  if (phone && !element("look").disabled) camera.clear();
+  element("look").disabled = phone;
+  element("camera-hint").hidden = looking && !phone;
+  show("camera-hint", phone ? "The phone tracks the face and sends no picture." : "The picture is sent only while you look.");
+}
 
 function look(on) {
   looking = on;
