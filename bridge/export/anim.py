@@ -142,8 +142,8 @@ def _rotation_curves(times_s: npt.NDArray[np.float64], bones: dict[str, Float32A
 
 def _shape_curves(clip: Clip, rig: RigPaths) -> Iterator[str]:
     yield "  m_FloatCurves:"
-    for name, column in zip(clip.shapes, clip.columns, strict=True):
-        values = clip.blendshapes[:, column].astype(np.float64) * 100
+    for name, column in zip(clip.shapes, clip.chosen.T, strict=True):
+        values = column.astype(np.float64) * 100
         keys = needed_keys(clip.times_s, values, SHAPE_TOLERANCE)
         yield from ("  - curve:", "      serializedVersion: 2", "      m_Curve:")
         yield from _float_keys(clip.times_s[keys], values[keys])

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 import numpy.typing as npt
 
-from facewire.bridge import sides
+from facewire.bridge import mapping, sides
 from facewire.bridge.export.resample import Float64Array, resample, resample_rotations, uniform_times
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, SOURCES, FlameParameters, Float32Array
 from facewire.bridge.recording.errors import SessionError
@@ -29,6 +29,8 @@ class ClipOptions:
     """Swap left and right, as in a mirror."""
     shapes: Sequence[str] | None = None
     """Names or patterns such as ``mouth*``; None is all of them."""
+    names: str | None = None
+    """A section of the mapping table, whose targets take the place of ARKit's shapes; None keeps those."""
 
 
 @dataclass(slots=True)
@@ -41,26 +43,34 @@ class Clip:
     times_s: Float64Array
     """Shape [n]: seconds from the first frame."""
     blendshapes: Float32Array
-    """Shape [n, 52], all of them; ``shapes`` says which were asked for."""
+    """Shape [n, 52], all of ARKit's; ``shapes`` says which were asked for."""
     head: Float32Array
     gaze: Float32Array
     sources: list[str]
     confidence: Float32Array
     shapes: tuple[str, ...] = FULL_SHAPES
     flame: list[FlameParameters] | None = None
+    names: str | None = None
+    """The section of the mapping table that ``shapes`` are targets of; None where they are ARKit's."""
 
     def __len__(self) -> int:
         return len(self.times_s)
 
     @property
     def columns(self) -> list[int]:
-        """Indices of ``shapes`` in ``BLENDSHAPES``."""
+        """Indices of ``shapes`` in ``BLENDSHAPES``; only where they are ARKit's."""
         return [BLENDSHAPE_INDEX[name] for name in self.shapes]
 
     @property
     def chosen(self) -> Float32Array:
         """Shape [n, len(shapes)]: the values of the shapes that were asked for."""
-        return self.blendshapes[:, self.columns]
+        if self.names is None:
+            return self.blendshapes[:, self.columns]
+        table = mapping.load(self.names)
+        values = np.zeros((len(self), len(table.names)), np.float32)
+        for shapes, out in zip(self.blendshapes, values, strict=True):
+            table.apply(shapes, out)
+        return values[:, [table.index(name) for name in self.shapes]]
 
 
 def make_clip(name: str, track: Track, options: ClipOptions) -> Clip:
@@ -69,7 +79,7 @@ def make_clip(name: str, track: Track, options: ClipOptions) -> Clip:
     Raises:
         SessionError: no shape has such a name, or the rate is out of bounds.
     """
-    shapes = choose_shapes(options.shapes)
+    shapes = choose_shapes(options.shapes, options.names)
     clip = Clip(
         name=name,
         rate=track.rate,
@@ -81,24 +91,40 @@ def make_clip(name: str, track: Track, options: ClipOptions) -> Clip:
         confidence=track.confidence,
         shapes=shapes,
         flame=track.flame,
+        names=options.names,
     )
     if options.rate is not None:
         clip = at_rate(clip, options.rate)
     return mirrored(clip) if options.mirror else clip
 
 
-def choose_shapes(patterns: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the shapes that ``patterns`` name, in the order of ``BLENDSHAPES``.
+def choose_shapes(patterns: Sequence[str] | None, names: str | None = None) -> tuple[str, ...]:
+    """Return the shapes that ``patterns`` name, in the order of ``BLENDSHAPES`` or of the mapping table's ``names``.
+
+    Without patterns these are all that something drives, but for those that would only add up with others.
 
     Raises:
-        SessionError: a pattern names none.
+        SessionError: a pattern names none, or the table has no such section.
     """
+    known, usual, such = FULL_SHAPES, FULL_SHAPES, "ARKit's names are such as jawOpen or mouth*"
+    if names is not None:
+        rows = _section(names)
+        known = tuple(row.target for row in rows)
+        usual = tuple(row.target for row in rows if row.weights and not row.combines)
+        such = f"{names} has {', '.join(known[:5])} …"
     if patterns is None:
-        return FULL_SHAPES
+        return usual
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in BLENDSHAPES):
-            raise SessionError(f"no shape is called {pattern!r}: ARKit's names are such as jawOpen or mouth*")
-    return tuple(name for name in BLENDSHAPES if any(fnmatchcase(name, pattern) for pattern in patterns))
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise SessionError(f"no shape is called {pattern!r}: {such}")
+    return tuple(name for name in known if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def _section(names: str) -> tuple[mapping.Row, ...]:
+    try:
+        return mapping.section(names).rows
+    except mapping.MappingError as error:
+        raise SessionError(str(error)) from None
 
 
 def at_rate(clip: Clip, rate: float) -> Clip:

@@ -33,6 +33,9 @@ FORMATS: dict[str, str] = {
     ".wav": "the sound",
 }
 
+FIXED_NAMES = (".csv", ".glb", ".json")
+"""Formats whose readers know ARKit's names alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
@@ -90,6 +93,8 @@ def export(
         with replacing(output, force=force) as file:
             write_wav(session, start_ns, end_ns, file)
         return ExportReport(0, 0.0, (end_ns - start_ns) / 1e9)
+    if options.clip.names is not None and suffix in FIXED_NAMES:
+        raise SessionError(f"{suffix} has names of its own: leave --names out")
     clip = make_clip(output.stem, load_track(session, start_ns, end_ns, progress), options.clip)
     with replacing(output, force=force) as file:
         _write(suffix, session, clip, (start_ns, end_ns), options, file)

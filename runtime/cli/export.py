@@ -23,6 +23,7 @@ def add_parser(commands: Subparsers) -> None:
         "head), .npz (NumPy), .jsonl, .json (Audio2Face) or .wav (the sound).",
         "facewire export take.mcap -o take.csv\n"
         "facewire export take.mcap -o take.anim --face-path Face --head-path Armature/Hips/Spine/Neck/Head\n"
+        "facewire export take.mcap -o take.anim --names vroid --face-path Face --shape-prefix Face.M_F00_000_00_\n"
         "facewire export take.mcap -o take.glb --rate 30 --shapes jawOpen 'mouth*'",
     )
     parser.add_argument("input", metavar="FILE", type=Path, help="a session")
@@ -32,6 +33,12 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--mirror", action="store_true", help="swap left and right")
     parser.add_argument(
         "--shapes", metavar="NAME", nargs="+", help="only these shapes: ARKit's names or patterns such as 'mouth*'"
+    )
+    parser.add_argument(
+        "--names",
+        metavar="KIND",
+        choices=("vrm", "vrm0", "vroid", "visemes"),
+        help="other names than ARKit's, for .anim, .npz and .jsonl: vrm, vrm0, vroid or visemes (docs/mapping.md)",
     )
     unity = parser.add_argument_group("for .anim", "paths from the Animator's object, joined by /")
     unity.add_argument("--face-path", metavar="PATH", default="Body", help="the face's mesh (default: Body)")
@@ -68,7 +75,7 @@ def _options(args: argparse.Namespace) -> ExportOptions:
     left_eye, right_eye = args.eye_paths or (None, None)
     return ExportOptions(
         part=TimeRange(args.start, args.end),
-        clip=ClipOptions(args.rate, args.mirror, args.shapes),
+        clip=ClipOptions(args.rate, args.mirror, args.shapes, args.names),
         rig=RigPaths(args.face_path, args.head_path, left_eye, right_eye, args.shape_prefix),
         load_head=load_head,
     )

@@ -288,6 +288,36 @@ def test_shapes_are_chosen_by_name_and_pattern() -> None:
         choose_shapes(["JawOpen"])
 
 
+def test_shapes_under_other_programs_names(make_take: MakeTake, tmp_path: Path) -> None:
+    take = make_take(seconds=1)
+    arkit, vroid = clip_of(take), clip_of(take, names="vroid")
+    assert vroid.shapes[:2] == ("Fcl_MTH_A", "Fcl_MTH_I")
+    assert "Fcl_EYE_Close" not in vroid.shapes  # the two eyes' own would add up with it
+    row = dict(zip(vroid.shapes, vroid.chosen.T, strict=True))
+    blink = arkit.blendshapes[:, BLENDSHAPES.index("eyeBlinkLeft")]
+    np.testing.assert_allclose(row["Fcl_EYE_Close_L"], blink, atol=1e-6)
+    assert row["Fcl_MTH_A"].max() > 0.9  # the jaw
+    assert choose_shapes(["*_L", "Fcl_EYE_Close"], "vroid") == ("Fcl_EYE_Close_L", "Fcl_EYE_Close")
+    with pytest.raises(SessionError, match=r"no shape is called 'jawOpen': vrm0 has Neutral, A, I, U, E"):
+        choose_shapes(["jawOpen"], "vrm0")
+    with pytest.raises(SessionError, match="no section 'vrm9'"):
+        choose_shapes(None, "vrm9")
+    options = ExportOptions(clip=ClipOptions(names="vrm"))
+    with open_session(take) as session:
+        export(session, tmp_path / "a.anim", options)
+        export(session, tmp_path / "a.npz", options)
+        with pytest.raises(SessionError, match=r"\.csv has names of its own"):
+            export(session, tmp_path / "a.csv", options)
+    text = (tmp_path / "a.anim").read_text()
+    assert "attribute: blendShape.blinkLeft" in text
+    assert "neutral" not in text
+    assert "jawOpen" not in text
+    assert not (tmp_path / "a.csv").exists()
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert arrays["names"].tolist()[:2] == ["happy", "angry"]
+        assert arrays["blendshapes"].shape == (60, len(arrays["names"]))
+
+
 # --- bad input ------------------------------------------------------------------------------------------------------
 
 
