@@ -13,6 +13,8 @@ from facewire.bridge.outputs.base import Output, OutputEndedError
 
 MAX_WAITING = 600
 """Frames that wait for an output that wants every one: ten seconds of them."""
+STUCK_NS = 2_000_000_000
+"""Sending one frame takes no longer than this: a pipe is full that nobody reads, or a disk hangs."""
 REPORT_NS = 60_000_000_000
 """A line about one output's trouble at most this often."""
 
@@ -40,6 +42,8 @@ class Lane:
         self._clock_ns, self._report = clock_ns, report
         self._frames: deque[FaceFrame] = deque()
         self._room = MAX_WAITING if output.every_frame else 1
+        self._began_ns: int | None = None
+        """When the frame that is being sent was taken; None between frames."""
         self._sent_ns: int | None = None
         self._reported_ns: int | None = None
         self._reported_dropped = 0
@@ -70,6 +74,7 @@ class Lane:
     def send(self, frame: FaceFrame | None) -> None:
         """Sends ``frame``, or a keep-alive. Raises nothing: what goes wrong is counted and said."""
         output, now = self.output, self._clock_ns()
+        self._began_ns = now
         try:
             if frame is None:
                 output.idle(now)
@@ -85,6 +90,8 @@ class Lane:
             self._say(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
         else:
             self._note_sent(frame, now)
+        finally:
+            self._began_ns = None
 
     def close(self) -> None:
         """Closes the output."""
@@ -94,24 +101,25 @@ class Lane:
     def state(self) -> dict[str, Any]:
         """Returns what the status message tells of it."""
         output, sent_ns = self.output, self._sent_ns
+        state, why = self._state()
         return {
             "id": self.key,
             "name": output.name,
             "target": output.describe(),
-            "state": self._state(),
-            "why": self.error or output.waiting,
+            "state": state,
+            "why": why,
             "sent": output.sent,
             "dropped": self.dropped,
             "failed": output.failed,
             "age_s": None if sent_ns is None else round(max(self._clock_ns() - sent_ns, 0) * 1e-9, 2),
         }
 
-    def _state(self) -> str:
-        if self.ended:
-            return "ended"
-        if self.error is not None:
-            return "failing"
-        return "waiting" if self.output.waiting else "on"
+    def _state(self) -> tuple[str, str | None]:
+        if self.ended or self.error is not None:
+            return ("ended" if self.ended else "failing"), self.error
+        if (began_ns := self._began_ns) is not None and self._clock_ns() - began_ns > STUCK_NS:
+            return "failing", f"it takes nothing; {len(self._frames)} frames wait"
+        return ("waiting" if self.output.waiting else "on"), self.output.waiting
 
     def _note_sent(self, frame: FaceFrame | None, now_ns: int) -> None:
         self.error = None

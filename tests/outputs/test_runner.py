@@ -13,7 +13,7 @@ import pytest
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output, OutputEndedError, OutputError
 from facewire.bridge.outputs.choose import OUTPUTS, OutputKind, check_remote, make_output, parse_spec
-from facewire.bridge.outputs.lane import MAX_WAITING, REPORT_NS, Lane
+from facewire.bridge.outputs.lane import MAX_WAITING, REPORT_NS, STUCK_NS, Lane
 from facewire.bridge.outputs.runner import MAX_OUTPUTS, Outputs, Runner
 from facewire.bridge.outputs.udp import UdpSender
 
@@ -202,6 +202,21 @@ def test_offering_never_waits_for_an_output_that_hangs(run, frames: Frames) -> N
         runner.offer(frame)
     assert time.perf_counter() - start < 1.0  # it hangs for five seconds
     output.gate.set()
+
+
+def test_an_output_that_hangs_is_seen_to_hang(run, frames: Frames) -> None:
+    output, now = FakeOutput(every_frame=True), [1]
+    output.gate.clear()
+    runner = run(output, [], lambda: now[0])
+    for frame in frames(5):
+        runner.offer(frame)
+    assert output.entered.wait(5)
+    assert runner.state()["state"] == "on"
+    now[0] += STUCK_NS + 1
+    assert (runner.state()["state"], runner.state()["why"]) == ("failing", "it takes nothing; 4 frames wait")
+    output.gate.set()
+    wait_for(lambda: output.sent == 5)
+    assert runner.state()["state"] == "on"
 
 
 def test_outputs_come_and_go_while_frames_flow(frames: Frames) -> None:
