@@ -186,9 +186,21 @@ class PhoneSource(Source):
         if now - self._heard_ns < SILENT_NS or now - self._said_ns < SILENT_NS:
             return
         self._said_ns = now
+        self._check_way()
         if self._holder is None:
             raise SourceSilent(f"{self.name}: nothing has come yet; let the app send to {self._where()}")
         raise SourceSilent(f"{self.name}: nothing comes any more from {self._holder[0]}; is the app still open?")
+
+    def _check_way(self) -> None:
+        """The phone or this machine may have got another address, and then nothing comes here any more."""
+        if self._phone is None:
+            return
+        try:
+            way = find_way(self._phone)
+        except CaptureError:
+            return  # no network at all: it may come back as it was
+        if way != (self._phone_address, self._host):
+            raise CaptureError(f"{self.name}: its address has changed, or this machine's")
 
     def _where(self) -> str:
         host, port = self.address

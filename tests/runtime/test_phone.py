@@ -4,24 +4,27 @@ late, broken and foreign ones, and phones that sleep."""
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from facewire.bridge.formats.ifacialmocap_text import HANDSHAKE, encode
+from facewire.bridge.formats.ifacialmocap_text import HANDSHAKE, IFacialMocapReader, encode
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder
 from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.track import load_track
 from facewire.runtime.calibrate import Calibrator, calibrate_neutral, calibrate_pose
+from facewire.runtime.capture import phone as phone_module
 from facewire.runtime.capture.choose import choose_source
 from facewire.runtime.capture.choose_phone import APPS, check_no_circle, is_phone, phone_source
 from facewire.runtime.capture.phone import PhoneSource, describe_opening
@@ -76,6 +79,12 @@ def phone(what, **options):
     for name, value in options.items():
         setattr(source, f"_{name}", value)
     return source
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def live_link(frame, time_ns):
@@ -168,11 +177,7 @@ def test_what_one_facewire_sends_another_one_shows(use, run, output, name, shape
 
 def test_the_hand_shake_wakes_a_facewire_that_takes_a_phone_s_place(use, run):
     """Asked at the phone's port, answered at ours, for as long as it takes."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    from facewire.bridge.formats.ifacialmocap_text import IFacialMocapReader
-
+    port = free_port()
     source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="127.0.0.1", phone_port=port))
     receiver = run(source)
     time.sleep(0.2)
@@ -284,11 +289,9 @@ def test_the_first_sender_holds_the_port_until_it_is_silent(use, sender):
         assert jaw_of(read(source)) == 0.3, "it has its own time"
 
 
-def test_a_named_phone_is_the_only_one_that_is_heard(use, sender):
-    from facewire.bridge.formats.ifacialmocap_text import IFacialMocapReader
-
-    source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="127.0.0.1"))
-    source._phone_address = "192.0.2.7"  # as if it were elsewhere
+def test_a_named_phone_is_the_only_one_that_is_heard(use, sender, monkeypatch):
+    monkeypatch.setattr(phone_module, "find_way", lambda _: ("192.0.2.7", "127.0.0.1"))
+    source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="my-phone"))
     sender.sendto(encode(a_frame()), source.address)
     source._said_ns = source._heard_ns = now_ns() - 3 * S
     with pytest.raises(SourceSilent, match="nothing has come yet"):
@@ -296,9 +299,46 @@ def test_a_named_phone_is_the_only_one_that_is_heard(use, sender):
     assert source.dropped["foreign"] == 1
 
 
-def test_a_silent_phone_is_asked_once_a_second_until_it_answers(use):
-    from facewire.bridge.formats.ifacialmocap_text import IFacialMocapReader
+def test_a_new_address_of_the_phone_is_found_by_opening_anew(use, run, monkeypatch):
+    monkeypatch.setattr(phone_module, "SILENT_NS", S // 20)
+    monkeypatch.setattr(phone_module, "find_way", lambda _: ("192.0.2.7", "127.0.0.1"))
+    source = use(PhoneSource("phone", IFacialMocapReader(), "", free_port(), phone="my-phone"))
+    receiver = run(source)
+    monkeypatch.setattr(phone_module, "find_way", lambda _: ("127.0.0.1", "127.0.0.1"))
+    output = use(make_output(f"ifacialmocap:127.0.0.1:{source._port}"))
+    receiver.stream(output, lambda: len(receiver.frames) > 3)
+    assert any("address has changed" in line for line in receiver.reports)
 
+
+def test_a_stream_of_datagrams_leaves_no_garbage(use, sender):
+    """Good and bad ones, late ones and those of others."""
+    source, encoder = use(phone("livelink")), LiveLinkEncoder("phone")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+
+        def stream(first, count):
+            for step in range(first, first + count):
+                sender.sendto(encoder.encode(a_frame(), 10 * S + step * 16_666_667), source.address)
+                sender.sendto(encoder.encode(a_frame(), 10 * S + (step - 1) * 16_666_667), source.address)
+                sender.sendto(b"broken", source.address)
+                other.sendto(b"foreign", source.address)
+                assert source.read().face is not None
+
+        stream(0, 100)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            stream(100, 500)
+            gc.collect()
+            grown = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+    assert grown < 20_000
+    assert source.dropped["broken"] >= 300
+    assert source.dropped["late"] >= 300
+
+
+def test_a_silent_phone_is_asked_once_a_second_until_it_answers(use):
     clock = SimpleNamespace(ns=100 * S)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as as_phone:
         as_phone.bind(("127.0.0.1", 0))
@@ -398,12 +438,6 @@ def test_what_is_opened_is_said():
 
 
 # The commands
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
