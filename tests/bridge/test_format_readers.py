@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 from facewire.bridge.formats.ifacialmocap_text import IFacialMocapReader, encode
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder, LiveLinkReader
@@ -140,6 +142,27 @@ def test_shapes_count_when_they_are_applied_in_single_messages_or_bundles():
     assert jaw(reader) == 0.75
     assert reader.face.blendshapes[BLENDSHAPE_INDEX["browInnerUp"]] == 0.25, "what is not named stays"
     assert reader.face.position_m is None
+
+
+def test_what_another_library_sends_is_read():
+    """PyPI's python-osc, as a bundle of messages with its own choice of types."""
+    bundle = OscBundleBuilder(IMMEDIATELY)
+    for address, *arguments in (
+        ("/VMC/Ext/OK", 1, 3, 0, 1),
+        ("/VMC/Ext/T", 12.5),
+        ("/VMC/Ext/Root/Pos", "root", 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0),
+        ("/VMC/Ext/Bone/Pos", "Head", 0.0, 0.1, 0.0, *about("y", 30)),
+        ("/VMC/Ext/Blend/Val", "JawOpen", 0.5),
+        ("/VMC/Ext/Blend/Apply",),
+    ):
+        message = OscMessageBuilder(address)
+        for argument in arguments:
+            message.add_arg(argument)
+        bundle.add_content(message.build())
+    reader, news = heard(bundle.build().dgram)
+    assert news == [True]
+    assert jaw(reader) == 0.5
+    np.testing.assert_allclose(reader.face.rotation, about("y", -30), atol=1e-6)
 
 
 def test_turns_come_out_of_unity_s_space():
