@@ -46,8 +46,8 @@ def low_pass_weight(cutoff_hz, step_s):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def smooth_lines(raw, step_s, parameters, value, speed, noise, last):  # type: ignore[no-untyped-def]
-    """One-Euro on each element of ``raw``, clamped to 0..1 first.
+def smooth_lines(raw, low, high, step_s, parameters, value, speed, noise, last):  # type: ignore[no-untyped-def]
+    """One-Euro on each element of ``raw``, clamped to ``low`` and ``high`` first.
 
     ``parameters`` is [n, 6]; ``value``, ``speed``, ``noise`` (a low quantile of the input's own speed) and ``last``
     (its last value) [n] are the state.
@@ -56,7 +56,7 @@ def smooth_lines(raw, step_s, parameters, value, speed, noise, last):  # type: i
         target = float(raw[i])
         if not math.isfinite(target):
             continue
-        target = min(max(target, 0.0), 1.0)
+        target = min(max(target, low), high)
         error = target - value[i]
         faster = abs(target - last[i]) / step_s > noise[i]
         # Up by a quarter of the way down: it settles where a fifth of the speeds are below it.
@@ -163,7 +163,7 @@ def smooth_face(shapes, head, gaze, step_s, parameters, value, speed, noise, las
 
     ``out`` float32[63] takes 52 shapes, the head [7] and the gaze [4]; the layout of the state is FaceFilter's.
     """
-    smooth_lines(shapes, step_s, parameters[:52], value[:52], speed[:52], noise, last)
+    smooth_lines(shapes, 0.0, 1.0, step_s, parameters[:52], value[:52], speed[:52], noise, last)
     smooth_rotation(head[:4], step_s, parameters[52], value[52:56], speed[52:55])
     smooth_position(head[4:], step_s, parameters[53], value[56:59], speed[55:58])
     smooth_direction(gaze[0], gaze[1], step_s, parameters[54], value[59:62], speed[58:61])
@@ -199,6 +199,7 @@ class FaceFilter:
 
     def configure(self, config: FilterConfig) -> None:
         """Takes other settings from the next step on; the state stays, so nothing jumps."""
+        self.config = config
         rows = [*(_region(config, name) for name in BLENDSHAPES), config.head_turn, config.head_move, config.gaze]
         self._parameters[:] = [
             (row.min_cutoff_hz, row.beta, row.speed_cutoff_hz, row.quiet, row.noise, row.pull_hz) for row in rows

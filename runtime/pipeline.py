@@ -25,6 +25,7 @@ from facewire.runtime.steps import in_steps
 from facewire.runtime.trust import MouthTrust
 
 if TYPE_CHECKING:
+    from facewire.runtime.flame import LiveFlame
     from facewire.runtime.speak import SpeechTick
 
 
@@ -94,6 +95,8 @@ class FacePipeline:
         """A capture for calibration that is running, or none."""
         self.watch: Callable[[Image, int], None] | None = None
         """Gets every picture as it is tracked, with its time; must be quick and keep nothing of it."""
+        self.flame: LiveFlame | None = None
+        """Makes each frame's FLAME parameters, where a run has any."""
         self.mirror = mirror
         self._lock = threading.RLock()
         self._speech: SpeechTick | None = None
@@ -115,6 +118,9 @@ class FacePipeline:
         face = self._tracker.step(image, now_ns)
         if face is not None and face.landmarks is not None and self._speech is not None:  # else nobody asks
             self.trust.step(image, face.landmarks, face.head, now_ns)
+        if face is not None and self.flame is not None:
+            height, width = image.shape[:2]
+            self.flame.fit(face.landmarks, width, height, face.confidence, now_ns)
         self._take(face, image, now_ns)
 
     def follow(self, face: Face | None, now_ns: int) -> None:
@@ -126,6 +132,9 @@ class FacePipeline:
             self.trust.follow(now_ns)
             if self.mirror:
                 face = Face(face.confidence, *mirrored(face.blendshapes, face.head, face.gaze))
+        if self.flame is not None:
+            with self._lock:
+                self.flame.forget()  # a phone gives no landmarks to fit
         self._take(face, None, now_ns)
 
     def _take(self, face: TrackedFace | None, image: Image | None, now_ns: int) -> None:
@@ -163,6 +172,8 @@ class FacePipeline:
             seen.at_rest,
         )
         self._video_ns = now_ns
+        if self.flame is not None:
+            self.flame.show(shown.blendshapes, shown.gaze, shown.left, self.filter.config, now_ns)
 
     def hear(self, speech: SpeechTick | None) -> None:
         """Takes what the microphone says now; None once there is no microphone any more."""
@@ -210,6 +221,7 @@ class FacePipeline:
             return FaceFrame(
                 seq, capture_ns, clock(), sources, _unit(fusion.confidence),
                 in_steps(fusion.blendshapes), in_steps(fusion.head), in_steps(fusion.gaze), self._landmarks,
+                flame=None if self.flame is None else self.flame.frame(fusion, speech),
                 raw=self._raw,
                 video_ns=aligner.video_ns if speech is not None and sources in ("video", "both") else None,
                 audio_ns=aligner.speech_ns if sources in ("audio", "both") else None,

@@ -48,7 +48,7 @@ from facewire.models.flame.rotations import axis_angle, eyes_of
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
-LANDMARK_STD_M = 0.002
+LANDMARK_STD_M = 0.0015
 """Of a landmark, as far as the model's 468 are independent: neighbours err together."""
 DEPTH_WEIGHT = 0.05
 JAW_STD_RAD = (0.25, 0.05, 0.03)
@@ -72,7 +72,7 @@ class FlameFit:
     """A frame's FLAME parameters. The arrays are the fitter's own: they hold until its next step."""
 
     expression: Float32Array
-    """[e], standard deviations."""
+    """[e], standard deviations: the model's first coefficients, at most ``points.MOST_EXPRESSIONS``."""
     jaw: Float32Array
     """[3], axis-angle in radians, as all rotations."""
     neck: Float32Array
@@ -80,7 +80,7 @@ class FlameFit:
     eyes: Float32Array
     """[6], left, right."""
     shape: Float32Array
-    """[s], the identity, standard deviations."""
+    """[s], the identity, standard deviations; likewise."""
     rotation: Float32Array
     """[3], of the root: turns the head about the root's joint, in camera space (as ``FaceFrame.head``)."""
     translation: Float32Array
@@ -115,7 +115,7 @@ class FlameFitter:
         self._gaze = Gaze(rest_cm)
         self._head, self._eyes_rad, self._matrix = np.zeros(7, np.float32), np.zeros(4, np.float32), np.eye(4)
         self._identity = nobody(points)
-        sizes = (model.expressions, 3, 3, 6, model.shapes, 3, 3)
+        sizes = (points.expressions, 3, 3, 6, points.shapes, 3, 3)
         expression, jaw, neck, eyes, shape, rotation, translation = (np.zeros(size, np.float32) for size in sizes)
         self._fit = FlameFit(expression, jaw, neck, eyes, shape, rotation, translation, 0.0, 0.0)
         self._eye_distance_m = 0.01 * eye_distance(rest_cm)
@@ -207,7 +207,7 @@ class FlameFitter:
 
     def _write(self, landmarks: Float32Array, width: int, height: int, residual: float, confidence: float) -> None:
         fit, state = self._fit, self._state
-        fit.expression[: self._points.expressions] = state.expression
+        fit.expression[:] = state.expression
         fit.jaw[:] = state.jaw
         self._matrix[:3, :3], self._matrix[:3, 3] = state.turn, 100.0 * state.shift
         self._gaze.measure(landmarks, width, height, self._matrix, self._eyes_rad)
@@ -230,7 +230,7 @@ class FlameFitter:
         share = REFINE_SHARE if frozen else 1.0
         bases, normals = self._points.bases, self._points.normals
         learn(self._with_offsets, share, bases, normals, self._setup, self._state, self._work, self._identity)
-        self._fit.shape[: self._points.shapes] = self._identity.shape
+        self._fit.shape[:] = self._identity.shape
 
     def _warm_up(self) -> None:
         """Compile every kernel: the template, seen straight from half a metre."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.landmarks import LIPS, MESH_COUNT
+from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.flame.correspondence import Correspondence
 from facewire.models.flame.model import JOINTS, FlameModel
 
@@ -35,8 +35,13 @@ OUTLINE = np.array([
     136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 ], np.int32)  # fmt: skip
 """Landmarks of the face's outline (MediaPipe's FACEMESH_FACE_OVAL)."""
-OUTLINE_WEIGHT, LIPS_WEIGHT = 0.25, 1.5
-"""The outline slides over the skin as the head turns; lips carry speech."""
+OUTLINE_WEIGHT, LIDS_WEIGHT, CREASE_WEIGHT = 0.25, 8.0, 0.3
+"""The outline slides over the skin as the head turns. A blink moves 16 landmarks of 468, those of the lids' rims; those
+of the next ring lie in the lids' creases, which are each person's own."""
+INNER_LIPS_WEIGHT, OUTER_LIPS_WEIGHT = 4.0, 2.5
+"""The rims of the lips say whether a mouth is shut."""
+RIM, RING = 16, 20
+"""Landmarks of an eye's rim, the first rows of ``LEFT_EYE``, and of a ring of ``LIPS``: the outer, then the inner."""
 
 
 class Bases(NamedTuple):
@@ -137,7 +142,9 @@ def see(model: FlameModel, on: Correspondence) -> FlamePoints:
 def _weights() -> Float32Array:
     weights = np.ones(MESH_COUNT, np.float32)
     weights[OUTLINE] = OUTLINE_WEIGHT
-    weights[LIPS] = LIPS_WEIGHT
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        weights[eye[:RIM]], weights[eye[RIM : 2 * RIM]] = LIDS_WEIGHT, CREASE_WEIGHT
+    weights[LIPS[:RING]], weights[LIPS[RING : 2 * RING]] = OUTER_LIPS_WEIGHT, INNER_LIPS_WEIGHT
     weights *= MESH_COUNT / weights.sum()
     return weights
 
