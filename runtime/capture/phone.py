@@ -15,6 +15,7 @@ from facewire.bridge.formats.received import DatagramError, FaceReader, OlderDat
 from facewire.bridge.frame import Float32Array
 from facewire.runtime.capture.source import CapturedFace, CaptureError, Face, Image, Source, SourceSilent
 from facewire.runtime.clock import Clock, now_ns
+from facewire.runtime.network import own_address, way_to
 from facewire.runtime.presence import REST_DISTANCE_M
 
 WAIT_S = 0.1
@@ -204,7 +205,7 @@ class PhoneSource(Source):
 
     def _where(self) -> str:
         host, port = self.address
-        return f"{'this machine' if ipaddress.ip_address(host).is_unspecified else host}, UDP port {port}"
+        return f"{own_address() if ipaddress.ip_address(host).is_unspecified else host}, UDP port {port}"
 
 
 def to_face(received: ReceivedFace) -> Face:
@@ -216,10 +217,7 @@ def to_face(received: ReceivedFace) -> Face:
 def find_way(phone: str) -> tuple[str, str]:
     """Returns a phone's address and this machine's own on the way to it; nothing is sent. Raises CaptureError."""
     try:
-        address = socket.getaddrinfo(phone, 9, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(address)
-            return str(address[0]), str(probe.getsockname()[0])
+        return way_to(phone)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise CaptureError(f"there is no way to the phone {phone!r} ({why}): check its address and the Wi-Fi") from None
@@ -233,4 +231,5 @@ def describe_opening(address: tuple[str, int], phone: str | None) -> str:
         return f"{where}, to this machine only"
     if phone is not None:
         return f"{where}, to the phone {phone} only"
-    return f"{where}, to the network: whoever reaches this machine there can move the face"
+    machine = own_address() if ipaddress.ip_address(host).is_unspecified else host
+    return f"{where}, to the network: whoever reaches this machine there ({machine}) can move the face"

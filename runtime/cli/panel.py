@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from facewire.runtime.cli.networks import tracker_factory
 from facewire.runtime.cli.speech import make_source
+from facewire.runtime.network import own_address
 
 if TYPE_CHECKING:
     from facewire.bridge.server import LiveServer
@@ -112,13 +112,3 @@ def address(server: LiveServer) -> dict[str, Any]:
     if ipaddress.ip_address(host).is_unspecified:
         url = url._replace(netloc=f"{own_address()}:{server.address[1]}")
     return {"url": url.geturl(), "hint": "whoever has this address can watch and control: share it with care"}
-
-
-def own_address() -> str:
-    """This machine's address on its network. Nothing is sent: a datagram socket only looks up the way."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return socket.gethostname()
-        return str(probe.getsockname()[0])
