@@ -84,6 +84,8 @@ class Greeting:
     """Frames a second that the source is expected to give; 0 when it is not known."""
     streams: tuple[str, ...] = DEFAULT_STREAMS
     """Streams that this server can give."""
+    flame: Mapping[str, Any] | None = None
+    """Which FLAME the stream of that name is in; None where there is none."""
 
     def message(self, clock_ns: int) -> Message:
         """Return the hello message (wire.md, 3.1) at the session clock's ``clock_ns``."""
@@ -96,6 +98,7 @@ class Greeting:
             "streams": list(self.streams),
             "clock_ns": clock_ns,
             "rate": float(self.rate),
+            **({} if self.flame is None else {"flame": dict(self.flame)}),
         }
 
 

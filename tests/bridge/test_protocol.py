@@ -132,6 +132,9 @@ def test_hello_and_results_are_the_golden_ones() -> None:
     hello = decode_message(golden("hello"))
     greeting = Greeting(session=hello["session"], rate=60, streams=tuple(hello["streams"]))
     assert greeting.message(1_234_000_000_000) == {**hello, "server": greeting.message(0)["server"]}
+    hello = decode_message(golden("hello_flame"))
+    greeting = Greeting(hello["session"], 60, tuple(hello["streams"]), hello["flame"])
+    assert greeting.message(1_234_000_000_000) == {**hello, "server": greeting.message(0)["server"]}
     assert result_message(7) == decode_message(golden("result"))
     assert result_message("b1946ac9", value={"path": "take-1.mcap"}) == decode_message(golden("result_value"))
     assert result_message(7, error="unknown command 'dance'") == decode_message(golden("result_error"))

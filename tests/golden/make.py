@@ -71,6 +71,17 @@ def messages() -> dict[str, dict[str, Any]]:
             "clock_ns": 1_234_000_000_000,
             "rate": 60.0,
         },
+        "hello_flame": {
+            "type": "hello",
+            "protocol": 1,
+            "server": "facewire/0.1.0",
+            "session": SESSION,
+            "blendshapes": list(BLENDSHAPES),
+            "streams": ["blendshapes", "head", "gaze", "flame"],
+            "clock_ns": 1_234_000_000_000,
+            "rate": 60.0,
+            "flame": {"model": "open_flame", "digest": "0f" * 32, "expressions": 50, "shapes": 80},
+        },
         "subscribe": {"type": "subscribe"},
         "subscribe_all": {
             "type": "subscribe",
