@@ -10,19 +10,18 @@ from facewire.models.face.jit import kernel
 Float64Array = npt.NDArray[np.float64]
 Int8Array = npt.NDArray[np.int8]
 
-PATIENCE = 3
-"""Block exchanges without progress before one variable is exchanged at a time."""
-MOST_EXCHANGES = 500
+MOST_STEPS = 1000
+SLACK = 1e-9
 FREE, AT_LOW, AT_HIGH = 0, -1, 1
 
 
 class BoundedLeastSquares:
     """Minimises x·Q x / 2 - b·x over 0 <= x <= 1 for one positive definite Q and ever new b.
 
-    Block principal pivoting (Kim and Park 2011, Fast nonnegative matrix factorization: an active-set-like method and
-    comparisons, SIAM J. Sci. Comput. 33(6), section 3, here with two bounds): what breaks a bound or wants to leave
-    one is exchanged at once; where that does not progress, one variable at a time (Murty's rule), which always ends.
-    Carries over which variables were at a bound: the next solution is found sooner, and is the same without it.
+    Active sets (Stark and Parker 1995, Bounded-variable least-squares, Computational Statistics 10): what is free goes
+    to its best until the first of it meets a bound and stays there; then whatever gains most by leaving its bound is
+    freed. Every step makes the value smaller. Carries over the last solution, where the next one begins: it is found
+    sooner, and is the same without it.
     """
 
     def __init__(self, quadratic: Float64Array) -> None:
@@ -32,13 +31,13 @@ class BoundedLeastSquares:
         self._state = np.zeros(count, np.int8)
         self._factor = np.zeros((count, count))
         self._index = np.zeros(count, np.int64)
-        self._gradient = np.zeros(count)
+        self._best = np.zeros(count)
         self.solution = np.zeros(count)
         """[n], what ``solve`` found last."""
 
     def solve(self, linear: Float64Array) -> Float64Array:
         """The best x, float64 [n], for a b [n]: a view that is valid until the next call."""
-        _solve(self._quadratic, linear, self._state, self._index, self._factor, self._gradient, self.solution)
+        _solve(self._quadratic, linear, self._state, self._index, self._factor, self._best, self.solution)
         return self.solution
 
 
@@ -49,41 +48,50 @@ def _solve(
     state: Int8Array,
     index: npt.NDArray[np.int64],
     factor: Float64Array,
-    gradient: Float64Array,
+    best: Float64Array,
     x: Float64Array,
 ) -> None:
-    count = x.shape[0]
-    fewest, patience = count + 1, PATIENCE
-    for _ in range(MOST_EXCHANGES):
-        _solve_free(quadratic, linear, state, index, factor, x)
-        wrong, last = 0, -1
-        for i in range(count):
-            gradient[i] = -linear[i]
-            for j in range(count):
-                gradient[i] += quadratic[i, j] * x[j]
-            if _wanted(state[i], x[i], gradient[i], quadratic[i, i]) != state[i]:
-                wrong, last = wrong + 1, i
-        if wrong == 0:
-            break
-        if wrong < fewest:
-            fewest, patience = wrong, PATIENCE
-        else:
-            patience -= 1
-        for i in range(count):
-            if patience >= 0 or i == last:
-                state[i] = _wanted(state[i], x[i], gradient[i], quadratic[i, i])
-    for i in range(count):  # A variable that is free may be past its bound by the last digits.
-        x[i] = min(max(x[i], 0.0), 1.0)
+    for _ in range(MOST_STEPS):
+        _solve_free(quadratic, linear, state, index, factor, best)
+        if not _go(best, state, x):
+            leaving = _leaving(quadratic, linear, state, x)
+            if leaving < 0:
+                return
+            state[leaving] = FREE
 
 
 @kernel
-def _wanted(state: int, x: float, gradient: float, curvature: float) -> int:
-    """Where a variable belongs: at the bound that it breaks, or free where it would rather leave its bound."""
-    slack = 1e-9
-    if state == FREE:
-        return AT_LOW if x < -slack else (AT_HIGH if x > 1.0 + slack else FREE)
-    leaves = gradient < -slack * curvature if state == AT_LOW else gradient > slack * curvature
-    return FREE if leaves else state
+def _go(best: Float64Array, state: Int8Array, x: Float64Array) -> bool:
+    """Takes x to the best, or as far as the first bound on the way; returns whether one was met."""
+    share, met = 1.0, -1
+    for i in range(x.shape[0]):
+        if state[i] == FREE and not -SLACK <= best[i] <= 1.0 + SLACK:
+            bound = 0.0 if best[i] < 0.0 else 1.0
+            reached = (bound - x[i]) / (best[i] - x[i])
+            if reached < share or met < 0:
+                share, met = min(share, reached), i
+    for i in range(x.shape[0]):
+        if state[i] == FREE:
+            x[i] = min(max(x[i] + share * (best[i] - x[i]), 0.0), 1.0)
+    if met >= 0:
+        state[met] = AT_LOW if best[met] < 0.0 else AT_HIGH
+        x[met] = 0.0 if best[met] < 0.0 else 1.0
+    return met >= 0
+
+
+@kernel
+def _leaving(quadratic: Float64Array, linear: Float64Array, state: Int8Array, x: Float64Array) -> int:
+    """Which variable would gain most by leaving its bound, -1 where none would gain."""
+    chosen, most = -1, SLACK
+    for i in range(x.shape[0]):
+        if state[i] != FREE:
+            slope = -linear[i]
+            for j in range(x.shape[0]):
+                slope += quadratic[i, j] * x[j]
+            gain = (-slope if state[i] == AT_LOW else slope) / quadratic[i, i]
+            if gain > most:
+                chosen, most = i, gain
+    return chosen
 
 
 @kernel
@@ -95,7 +103,7 @@ def _solve_free(
     factor: Float64Array,
     x: Float64Array,
 ) -> None:
-    """Sets x to its bounds and, by Cholesky, to the best of what is free."""
+    """Writes to x the bounds of what is at one, and by Cholesky the best of what is free."""
     free = 0
     for i in range(x.shape[0]):
         x[i] = 1.0 if state[i] == AT_HIGH else 0.0

@@ -134,17 +134,21 @@ def fit_maps(model: FlameModel, motions: Float64Array, weights: Float64Array) ->
     count = model.expressions
     deviation = np.concatenate([np.full(count, EXPRESSION_STD), np.full(3, TURN_STD), np.full(6, BEND_STD)])
     normal = design.T @ design + np.diag(deviation**-2)
-    fitted = [
-        _fit_shape(model, motion[counted], counted, root, _turn(name, motion[counted] * root, design, normal))
-        for name, motion in zip(ARKIT_NAMES, motions, strict=True)
-    ]
-    expression, jaw, residual = (np.stack(parts) for parts in zip(*fitted, strict=True))
-    size = np.linalg.norm(motions[:, counted], axis=2)
-    moved, missing = size > STILL_M, np.linalg.norm(residual, axis=2)
+    wanted = motions[:, counted]
+    jaw = np.zeros((SHAPES, 3), np.float32)
+    expression, residual = np.zeros((SHAPES, count)), np.zeros_like(wanted)
+    still = [number for number, name in enumerate(ARKIT_NAMES) if name not in JAW_SHAPES]
+    expression[still], residual[still] = _fit_expression(model, counted, root, jaw[still[0]], wanted[still])
+    for number in map(ARKIT_NAMES.index, JAW_SHAPES):
+        jaw[number] = _turn((wanted[number] * root / NOISE_M).ravel(), design, normal)
+        fitted = _fit_expression(model, counted, root, jaw[number], wanted[number : number + 1])
+        expression[number], residual[number] = fitted[0][0], fitted[1][0]
+    size, missing = np.linalg.norm(wanted, axis=2), np.linalg.norm(residual, axis=2)
+    moved = size > STILL_M
     square = (np.where(moved, missing, 0) ** 2).sum(1) / np.maximum(moved.sum(1), 1)
     return Maps(
         expression.astype(np.float32),
-        jaw.astype(np.float32),
+        jaw,
         normal[: count + 3, : count + 3],
         size.max(1).astype(np.float32),
         np.sqrt(square).astype(np.float32),
@@ -153,20 +157,17 @@ def fit_maps(model: FlameModel, motions: Float64Array, weights: Float64Array) ->
     )
 
 
-def _turn(name: str, motion: Float64Array, design: Float64Array, normal: Float64Array) -> Float32Array:
-    """The jaw's turn [3] in a shape, from the weighted motion [c, 3] of what counts."""
-    if name not in JAW_SHAPES:
-        return np.zeros(3, np.float32)
-    parameters = np.linalg.solve(normal, design.T @ (motion.ravel() / NOISE_M))
-    found = np.ascontiguousarray(parameters[:-6], np.float32)
+def _turn(motion: Float64Array, design: Float64Array, normal: Float64Array) -> Float32Array:
+    """The jaw's turn [3] that explains a motion [3 c] best, in the design's units, with the expression beside it."""
+    found = np.ascontiguousarray(np.linalg.solve(normal, design.T @ motion)[:-6], np.float32)
     limit(found)
     return found[-3:]
 
 
-def _fit_shape(
-    model: FlameModel, motion: Float64Array, counted: npt.NDArray[np.bool_], root: Float64Array, jaw: Float32Array
-) -> tuple[Float64Array, Float32Array, Float64Array]:
-    """Expression [e] with the jaw turned so, the turn, and what is missing of the motion [c, 3]."""
+def _fit_expression(
+    model: FlameModel, counted: npt.NDArray[np.bool_], root: Float64Array, jaw: Float32Array, motions: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Expressions [k, e] that with the jaw turned so give the motions [k, c, 3] best, and what is missing of these."""
     turn = np.empty((3, 3))
     rotation(jaw, turn)
     turn -= np.eye(3)
@@ -178,7 +179,8 @@ def _fit_shape(
     basis = model.expression_basis[counted].astype(np.float64)
     basis = basis + follows[:, :, None] * np.einsum("ab,vbe->vae", turn, basis)
     rows = (basis * root[:, :, None] / NOISE_M).reshape(-1, model.expressions)
-    wanted = ((motion - moved) * root / NOISE_M).ravel()
-    prior = np.eye(model.expressions) / EXPRESSION_STD**2
-    expression = np.linalg.solve(rows.T @ rows + prior, rows.T @ wanted)
-    return expression, jaw, motion - moved - basis @ expression
+    wanted = motions - moved
+    normal = rows.T @ rows + np.eye(model.expressions) / EXPRESSION_STD**2
+    expression = np.linalg.solve(normal, rows.T @ (wanted * root / NOISE_M).reshape(len(motions), -1).T).T
+    given = (expression @ basis.reshape(-1, model.expressions).T).reshape(wanted.shape)
+    return expression, wanted - given

@@ -5,9 +5,9 @@ The eyes come from the gaze, which is measured in radians, not from the shapes e
 between 0 and 1; these move the lids. An eye turns about the axis across its line of sight, without rolling (Listing's
 law). The neck is not used: the head's pose is in the frame.
 
-FLAME -> ARKit takes eyeLook… from the eyes' turns, and of the other shapes those between 0 and 1 that come nearest to
-expression and jaw on the surface: a small quadratic programme with bounds. A mild prior for small weights decides where
-shapes can hardly be told apart.
+FLAME -> ARKit finds the shapes between 0 and 1 that come nearest to expression and jaw on the surface and to the eyes'
+yaw and pitch: a small quadratic programme with bounds. A mild prior for small weights decides where shapes can hardly
+be told apart.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from facewire.models.face.jit import kernel
 from facewire.models.flame.bounded import BoundedLeastSquares
 from facewire.models.flame.map_fit import SHAPES, Maps, maps_of
 from facewire.models.flame.model import FlameModel
+from facewire.models.flame.rotations import eyes_of
 from facewire.models.flame.skinning import rotation
 
 Float32Array = npt.NDArray[np.float32]
@@ -30,13 +31,25 @@ Float64Array = npt.NDArray[np.float64]
 
 LOOK_DOWN_RAD, LOOK_IN_RAD, LOOK_OUT_RAD, LOOK_UP_RAD = 0.289, 0.365, 0.369, 0.187
 """How far the shapes eyeLook… at 1 turn the open head's eyes."""
-LOOK_RAD = np.array([LOOK_DOWN_RAD, LOOK_IN_RAD, LOOK_OUT_RAD, LOOK_UP_RAD])
-LOOK_LEFT, LOOK_RIGHT = ARKIT_NAMES.index("eyeLookDownLeft"), ARKIT_NAMES.index("eyeLookDownRight")
-"""Each is followed by In, Out and Up."""
-LOOKS = np.array([first + step for first in (LOOK_LEFT, LOOK_RIGHT) for step in range(4)])
-OTHERS = np.array([number for number in range(SHAPES) if number not in LOOKS])
-WEIGHT_STD = 3.0
-"""Of a shape's weight, on the way back: a prior that no more than breaks ties."""
+GAZE_STD_RAD = 0.05
+"""How far the eyes of a fitted or tracked face are from what the lids tell."""
+WEIGHT_STD, WEIGHT_COST = 3.0, 0.5
+"""Priors for small weights on the way back: they no more than break ties, as between looking in and out, which move the
+lids by each other's opposite: one of the two is enough."""
+
+
+def _gaze_of_shapes() -> Float64Array:
+    """[52, 4]: left yaw, left pitch, right yaw, right pitch in radians of each shape at 1."""
+    turns = np.zeros((SHAPES, 4))
+    for side, (yaw, pitch, inwards) in {"Left": (0, 1, -1.0), "Right": (2, 3, 1.0)}.items():
+        turns[ARKIT_NAMES.index(f"eyeLookIn{side}"), yaw] = inwards * LOOK_IN_RAD
+        turns[ARKIT_NAMES.index(f"eyeLookOut{side}"), yaw] = -inwards * LOOK_OUT_RAD
+        turns[ARKIT_NAMES.index(f"eyeLookUp{side}"), pitch] = LOOK_UP_RAD
+        turns[ARKIT_NAMES.index(f"eyeLookDown{side}"), pitch] = -LOOK_DOWN_RAD
+    return turns
+
+
+GAZE_OF_SHAPES = _gaze_of_shapes()
 
 
 class ArkitToFlame:
@@ -57,7 +70,7 @@ class ArkitToFlame:
         to the subject's left, +pitch up. The results are views that are valid until the next call.
         """
         _combine(blendshapes, self._matrix, self._parameters)
-        _turn_eyes(gaze, self._eyes)
+        eyes_of(gaze, self._eyes)
         return self._result
 
 
@@ -67,14 +80,14 @@ class FlameToArkit:
     def __init__(self, model: FlameModel, maps: Maps | None = None) -> None:
         """Use the model's maps (see ``maps_of``). Raises ModelError where they are another's or cannot be made."""
         found = _checked(model, maps)
-        columns = np.concatenate([found.expression, found.jaw], axis=1).astype(np.float64)
-        self._looks = np.ascontiguousarray(columns[LOOKS])
-        self._project = np.ascontiguousarray(columns[OTHERS] @ found.metric)
-        quadratic = self._project @ columns[OTHERS].T + np.eye(len(OTHERS)) / WEIGHT_STD**2
-        self._solver = BoundedLeastSquares(quadratic)
-        self._rest = np.zeros(columns.shape[1])
-        self._linear = np.zeros(len(OTHERS))
-        self._look = np.zeros(len(LOOKS))
+        columns = np.concatenate([found.expression, found.jaw, GAZE_OF_SHAPES], axis=1).astype(np.float64)
+        size = columns.shape[1]
+        metric = np.eye(size) / GAZE_STD_RAD**2
+        metric[:-4, :-4] = found.metric
+        self._project = np.ascontiguousarray(columns @ metric)
+        self._solver = BoundedLeastSquares(self._project @ columns.T + np.eye(SHAPES) / WEIGHT_STD**2)
+        self._parameters = np.zeros(size)
+        self._linear = np.zeros(SHAPES)
         self._turn = np.zeros((3, 3))
         self._blendshapes = np.zeros(SHAPES, np.float32)
 
@@ -83,19 +96,16 @@ class FlameToArkit:
 
         expression [e] in standard deviations, jaw [3] and eyes [6] (left, right) as axis-angles in radians.
         """
-        _look_from_eyes(eyes, LOOK_RAD, self._turn, self._look)
-        _project(expression, jaw, self._look, self._looks, self._project, self._rest, self._linear)
-        _put(self._look, LOOKS, self._solver.solve(self._linear), OTHERS, self._blendshapes)
+        _gather(expression, jaw, eyes, self._turn, self._parameters)
+        _project(self._project, self._parameters, self._linear)
+        self._linear -= WEIGHT_COST
+        self._blendshapes[:] = self._solver.solve(self._linear)
         return self._blendshapes
 
 
 def gaze_of(blendshapes: Float32Array) -> Float32Array:
     """The gaze [4] in radians that the shapes eyeLook… stand for, for shapes [52] that come without one."""
-    gaze = np.zeros(4, np.float32)
-    for side, first in enumerate((LOOK_LEFT, LOOK_RIGHT)):
-        down, inwards, outwards, up = blendshapes[first : first + 4] * LOOK_RAD
-        gaze[2 * side] = (outwards - inwards) * (1 if side == 0 else -1)
-        gaze[2 * side + 1] = up - down
+    gaze: Float32Array = (blendshapes @ GAZE_OF_SHAPES).astype(np.float32)
     return gaze
 
 
@@ -125,61 +135,25 @@ def _combine(weights: Float32Array, matrix: Float32Array, result: Float32Array) 
 
 
 @kernel
-def _turn_eyes(gaze: Float32Array, eyes: Float32Array) -> None:
-    """From yaw and pitch to the shortest turn that takes +z to the line of sight: its axis is z x sight."""
-    for side in range(2):
-        yaw, pitch = float(gaze[2 * side]), float(gaze[2 * side + 1])
-        x, y, z = math.cos(pitch) * math.sin(yaw), math.sin(pitch), math.cos(pitch) * math.cos(yaw)
-        sine = math.sqrt(x * x + y * y)
-        scale = math.atan2(sine, z) / sine if sine > 1e-9 else 1.0
-        eyes[3 * side], eyes[3 * side + 1], eyes[3 * side + 2] = -scale * y, scale * x, 0.0
-
-
-@kernel
-def _look_from_eyes(eyes: Float32Array, look_rad: Float64Array, turn: Float64Array, look: Float64Array) -> None:
-    """Down, in, out and up of the left, then of the right eye, 0..1."""
+def _gather(
+    expression: Float32Array, jaw: Float32Array, eyes: Float32Array, turn: Float64Array, parameters: Float64Array
+) -> None:
+    """Writes expression, jaw and gaze, one after the other."""
+    count = expression.shape[0]
+    parameters[:count] = expression
+    parameters[count : count + 3] = jaw
     for side in range(2):
         rotation(eyes[3 * side : 3 * side + 3], turn)
-        yaw = math.atan2(turn[0, 2], turn[2, 2])
-        pitch = math.asin(min(max(turn[1, 2], -1.0), 1.0))
-        outwards = yaw if side == 0 else -yaw
-        look[4 * side] = min(max(-pitch / look_rad[0], 0.0), 1.0)
-        look[4 * side + 1] = min(max(-outwards / look_rad[1], 0.0), 1.0)
-        look[4 * side + 2] = min(max(outwards / look_rad[2], 0.0), 1.0)
-        look[4 * side + 3] = min(max(pitch / look_rad[3], 0.0), 1.0)
+        at = count + 3 + 2 * side
+        parameters[at] = math.atan2(turn[0, 2], turn[2, 2])
+        parameters[at + 1] = math.asin(min(max(turn[1, 2], -1.0), 1.0))
 
 
 @kernel
-def _project(
-    expression: Float32Array,
-    jaw: Float32Array,
-    look: Float64Array,
-    looks: Float64Array,
-    projection: Float64Array,
-    rest: Float64Array,
-    linear: Float64Array,
-) -> None:
-    """What is left of the parameters without the lids' following of the eyes, seen by each of the other shapes."""
-    count = expression.shape[0]
-    for i in range(rest.shape[0]):
-        rest[i] = expression[i] if i < count else jaw[i - count]
-        for k in range(look.shape[0]):
-            rest[i] -= look[k] * looks[k, i]
+def _project(projection: Float64Array, parameters: Float64Array, linear: Float64Array) -> None:
+    """The product of a matrix [n, p] and parameters [p]."""
     for k in range(linear.shape[0]):
-        linear[k] = 0.0
-        for i in range(rest.shape[0]):
-            linear[k] += projection[k, i] * rest[i]
-
-
-@kernel
-def _put(
-    look: Float64Array,
-    looks: npt.NDArray[np.int64],
-    weights: Float64Array,
-    others: npt.NDArray[np.int64],
-    blendshapes: Float32Array,
-) -> None:
-    for k in range(looks.shape[0]):
-        blendshapes[looks[k]] = look[k]
-    for k in range(others.shape[0]):
-        blendshapes[others[k]] = weights[k]
+        total = 0.0
+        for i in range(parameters.shape[0]):
+            total += projection[k, i] * parameters[i]
+        linear[k] = total

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flame_heads import without_inner_parts
 
 from facewire.models.assets import CACHE_VARIABLE, asset_path
 from facewire.models.errors import ModelError
@@ -23,7 +24,7 @@ from facewire.models.flame.correspondence import (
     read_correspondence,
 )
 from facewire.models.flame.registration import register
-from facewire.models.flame.surface import components_of, look_at, nearest, normals_of
+from facewire.models.flame.surface import look_at, nearest, normals_of
 from facewire.models.head import load_head
 
 pytestmark = pytest.mark.models
@@ -49,29 +50,6 @@ def on_open_head() -> Correspondence:
 
 def laid_onto(model: FlameModel, canonical: Geometry) -> Correspondence:
     return register(model, canonical["vertices"], canonical["triangles"])
-
-
-def without_inner_parts(model: FlameModel, seed: int) -> FlameModel:
-    """The model without teeth, tongue and brows, as FLAME is, its vertices and triangles in another order."""
-    label = components_of(model.triangles, len(model.template))
-    skin = np.bincount(label).argmax()
-    kept = np.nonzero((label == skin) | (model.weights[:, 3:] > 0.5).any(1))[0]
-    kept = np.random.default_rng(seed).permutation(kept)
-    number = np.full(len(model.template), -1, np.int32)
-    number[kept] = np.arange(len(kept))
-    triangles = number[model.triangles]
-    triangles = np.random.default_rng(seed).permutation(triangles[(triangles >= 0).all(1)])
-    regressor = model.joint_regressor[:, kept]
-    by_vertex = ("template", "shape_basis", "expression_basis", "pose_basis", "weights")
-    arrays = {name: getattr(model, name)[kept] for name in by_vertex}
-    return dataclasses.replace(
-        model,
-        **arrays,
-        triangles=triangles,
-        joint_regressor=regressor / regressor.sum(1, keepdims=True),
-        digest="0" * 64,
-        name="a test's head",
-    )
 
 
 def test_the_open_heads_landmarks_are_made_again_as_they_were_kept(
@@ -154,7 +132,7 @@ def test_another_head_gets_the_same_landmarks_and_they_are_kept(
     turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
     face = 1.4 * (model.template + model.shape_basis @ identity) @ turn.T + [0.3, -0.1, 0.2]
     whole = dataclasses.replace(model, template=face.astype(np.float32))
-    changed = without_inner_parts(whole, seed=1)
+    changed, _ = without_inner_parts(whole, seed=1)
     monkeypatch.setattr("facewire.models.flame.correspondence.cache_folder", lambda: tmp_path)
     found = correspondence_of(changed)
     apart_mm = 1e3 * np.linalg.norm(found.landmarks(changed.template) - on_open_head.landmarks(whole.template), axis=1)
