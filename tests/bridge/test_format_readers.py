@@ -231,7 +231,7 @@ def test_names_that_nobody_knows_take_no_room():
     assert (len(reader._clips), len(reader._bones)) == (0, 0)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_vmc_reader_fail(data):
     reader = VmcReader()
@@ -242,7 +242,7 @@ def test_no_bytes_make_the_vmc_reader_fail(data):
 
 
 @pytest.mark.parametrize("names", ["arkit", "camel"])
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     st.integers(0, 2**32),
     st.floats(-1.4, 1.4),

@@ -124,7 +124,7 @@ def test_a_live_link_datagram_from_another_library_is_read_by_name():
     assert packet.face.position_m is None
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(frames(), st.integers(0, 10**15))
 def test_what_we_send_as_live_link_says_the_same_to_another_reader(frame, time_ns):
     encoder = LiveLinkEncoder("Ünit 1")
@@ -146,7 +146,7 @@ def test_what_we_send_as_live_link_says_the_same_to_another_reader(frame, time_n
     assert values["RightEyePitch"] == -frame.gaze[3]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(frames())
 def test_live_link_there_and_back_loses_nothing(frame):
     face = livelink_packet.decode(LiveLinkEncoder("Facewire").encode(frame, 5)).face
@@ -221,14 +221,14 @@ def test_what_is_no_live_link_datagram_is_refused(data):
         livelink_packet.decode(data)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.binary(max_size=400))
 @example(b"\6" + b"\0" * 8)
 def test_no_bytes_make_the_live_link_reader_fail(data):
     expect_face_or_refusal(livelink_packet.decode, data)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, len(LIVE_LINK) - 1), st.binary(min_size=1, max_size=8), st.integers(0, len(LIVE_LINK)))
 def test_no_damage_makes_the_live_link_reader_fail(at, value, end):
     expect_face_or_refusal(livelink_packet.decode, changed(at, value)[:end])
@@ -283,7 +283,7 @@ def test_the_published_eyes_do_not_roll_in_the_order_that_we_read_them():
 
 
 @pytest.mark.parametrize("version", [1, 2])
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(frame=frames())
 def test_ifacialmocap_there_and_back_is_within_its_own_resolution(version, frame):
     line = ifacialmocap_text.encode(frame, version)
@@ -370,13 +370,13 @@ def test_what_is_no_ifacialmocap_line_is_refused(data):
         ifacialmocap_text.decode(data)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.one_of(st.binary(max_size=300), st.text("jawOpenhdEyrigtl_RL-&|#=,.0123456789einfa+", max_size=300)))
 def test_no_bytes_make_the_ifacialmocap_reader_fail(data):
     expect_face_or_refusal(ifacialmocap_text.decode, data if isinstance(data, bytes) else data.encode())
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, len(PHONE_LINE) - 1), st.binary(min_size=1, max_size=8), st.integers(0, len(PHONE_LINE)))
 def test_no_damage_makes_the_ifacialmocap_reader_fail(at, value, end):
     expect_face_or_refusal(ifacialmocap_text.decode, (PHONE_LINE[:at] + value + PHONE_LINE[at + len(value) :])[:end])

@@ -175,8 +175,9 @@ def test_what_one_facewire_sends_another_one_shows(use, run, output, name, shape
     assert (status["kind"], status["state"]) == ("phone", "running")
 
 
-def test_the_hand_shake_wakes_a_facewire_that_takes_a_phone_s_place(use, run):
+def test_the_hand_shake_wakes_a_facewire_that_takes_a_phone_s_place(use, run, monkeypatch):
     """Asked at the phone's port, answered at ours, for as long as it takes."""
+    monkeypatch.setattr(phone_module, "ASK_NS", S // 10)
     port = free_port()
     source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="127.0.0.1", phone_port=port))
     receiver = run(source)
@@ -186,7 +187,8 @@ def test_the_hand_shake_wakes_a_facewire_that_takes_a_phone_s_place(use, run):
     np.testing.assert_allclose(receiver.last.blendshapes, a_frame().blendshapes, atol=0.005001)
 
 
-def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run):
+def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, monkeypatch):
+    monkeypatch.setattr(phone_module, "SILENT_NS", S // 2)
     source = use(phone("livelink"))
     sender = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
     receiver = run(source)
