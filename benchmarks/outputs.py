@@ -5,8 +5,9 @@
 Every output sends to a process of its own on loopback; what arrives is stamped by the kernel, so the delay is from the
 call that publishes a frame to the system's taking the frame's first datagram (for VTube Studio, a websocket, to the
 message's arrival). Frames are a face that talks, filtered as live ones are, made beforehand. The processor time is this
-process's, less that of the same loop without outputs. Then the same with nobody there, and with an output that hangs.
-Prints a table and one JSON line. Linux only (SO_TIMESTAMPNS). About 100 s.
+process's, less that of the same loop without outputs. Then the same with nobody there, and with an output that hangs;
+and the delay in a live run that tracks the demo face and has a subscriber.
+Prints a table and one JSON line. Linux only (SO_TIMESTAMPNS). About 120 s.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import multiprocessing.connection
 import socket
 import statistics
 import struct
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -30,6 +33,7 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.server import ServerConnection, serve
 
+from facewire.bridge.client_blocking import connect_blocking
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import OUTPUTS
@@ -177,6 +181,31 @@ def run(names: Sequence[str], frames: Sequence[FaceFrame], folder: Path) -> tupl
     return cpu, costs_us, found
 
 
+def run_live(seconds: float) -> list[float]:
+    """The delays in ms of ``facewire serve --output vmc`` that tracks the demo face, with a subscriber beside it."""
+    with partner("vmc") as (port, pipe):
+        command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "demo", "--audio", "none"]
+        command += ["--device", "cpu", "--listen", "127.0.0.1:0", "--output", f"vmc:{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            start: dict[str, str] = {}
+            while "stop" not in start:
+                key, _, value = process.stdout.readline().strip().partition(" ")
+                start[key] = value.strip()
+            offset_ns = time.time_ns() - time.perf_counter_ns()  # the stream's clock is this machine's perf_counter
+            published: list[int] = []
+            with connect_blocking(start["stream"], buffer=1000) as client:
+                next(iter(client))
+                until = time.perf_counter() + seconds
+                for frame in client:
+                    published.append(frame.publish_ns + offset_ns)
+                    if time.perf_counter() > until:
+                        break
+            process.terminate()
+        pipe.send("stop")
+        return delays_ms(published, pipe.recv())
+
+
 class Hanging(Output):
     """An output whose other side holds it up for a second at each frame."""
 
@@ -250,12 +279,15 @@ def main() -> None:
         ("without outputs", alone_us), ("with all", all_us), ("nobody there, one hangs", quantiles(dead_us))
     ):  # fmt: skip
         print(f"{label:36}{median:7.1f} us{late:9.1f} us")
+    live = quantiles(run_live(args.seconds))
+    print(f"{'facewire serve, vmc, to the datagram':36}{live[0]:7.3f} ms{live[1]:9.3f} ms")
     print(f"nobody there: {failed} frames failed, {dead_cpu - idle_cpu:.1%} of a core, {len(said)} lines said")
     figures["all"] = {
         "core": round(cpu - idle_cpu, 4),
         "median_ms": {name: round(median, 3) for name, (median, _) in together.items()},
         "publish_us": [round(v, 1) for v in (*alone_us, *all_us, *quantiles(dead_us))],
     }
+    figures["live"] = {"median_ms": round(live[0], 3), "p99_ms": round(live[1], 3)}
     print(json.dumps({"benchmark": "outputs", "rate": RATE, **figures}))
 
 

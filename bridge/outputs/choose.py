@@ -51,13 +51,6 @@ OUTPUTS: dict[str, OutputKind] = {
         port=39539,
         options={"names": ("arkit", "camel", "vrm", "vrm0"), "bones": ("on", "head", "off")},
     ),
-    "vrchat": OutputKind(
-        "facewire.bridge.outputs.vrchat:VrchatOutput",
-        "VRChat: Unified Expressions and eye tracking by OSC",
-        "address",
-        port=9000,
-        options={"listen": ()},
-    ),
     "livelink": OutputKind(
         "facewire.bridge.outputs.livelink:LiveLinkOutput",
         "Live Link Face: Unreal Engine",
@@ -75,10 +68,17 @@ OUTPUTS: dict[str, OutputKind] = {
     "vts": OutputKind(
         "facewire.bridge.outputs.vts:VtsOutput", "VTube Studio: its public API for plug-ins", "address", port=8001
     ),
+    "vrchat": OutputKind(
+        "facewire.bridge.outputs.vrchat:VrchatOutput",
+        "VRChat: Unified Expressions and eye tracking by OSC",
+        "address",
+        port=9000,
+        options={"listen": ()},
+    ),
     "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line a frame", "file"),
     "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a JSON object a line for each frame", "file"),
 }
-"""By name, in the order in which they are shown."""
+"""By name, in the order in which they are shown; the quickest to send first."""
 
 
 def make_output(spec: str, folder: Path | None = None) -> Output:

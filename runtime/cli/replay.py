@@ -72,8 +72,8 @@ def _replay(args: argparse.Namespace) -> int:
         rate = float(session.metadata.hello.get("rate") or 0.0)
 
         def publish(frame: FaceFrame) -> None:
-            server.publish_every(frame)
             outputs.offer(frame)
+            server.publish_every(frame)
 
         replay = Replay(session, publish, part_ns=part_ns, speed=args.speed, loop=args.loop)
         outputs = OutputSwitches(say, replay.clock)

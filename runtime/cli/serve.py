@@ -136,8 +136,8 @@ def _serve(args: argparse.Namespace) -> int:
     preview = Preview(lambda: server.wants("preview"), server.publish_preview)
 
     def publish(frame: FaceFrame) -> None:
+        outputs.offer(frame)  # first: the server's thread takes far longer than they do
         server.publish(frame)
-        outputs.offer(frame)
 
     def hand_on(frame: FaceFrame) -> None:
         outlet.live(frame)
