@@ -70,14 +70,14 @@ class Feed:
 
     def changes(self, values: Float32Array, flags: tuple[bool, ...]) -> list[bytes]:
         """Returns what is new: ``values`` are the table's targets, ``flags`` in the order of ``FLAGS``."""
-        elements: list[bytes] = []
         now = values[self._rows]
         moved = np.abs(now - self._told)
         # Where a value ends, at rest or in full, it must arrive exactly, however small the last step.
         ends = (now == 0) | (np.abs(now) == 1)
-        for index in np.flatnonzero(~(moved < RESOLUTION) | (ends & (moved > 0))).tolist():
-            self._told[index] = now[index]
-            elements.append(self._heads[index] + struct.pack(">f", now[index]))
+        changed = np.flatnonzero(~(moved < RESOLUTION) | (ends & (moved > 0)))
+        self._told[changed] = now[changed]
+        numbers = now.astype(">f4").tobytes()
+        elements = [self._heads[index] + numbers[4 * index : 4 * index + 4] for index in changed.tolist()]
         for number in self._numbers:
             number.add_changes(float(values[number.row]), elements)
         for place, (flag, texts) in enumerate(self._flags):

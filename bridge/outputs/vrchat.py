@@ -28,7 +28,7 @@ from facewire.bridge.outputs.avatar import AvatarError
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.osc import OscError, decode, encode_message
-from facewire.bridge.outputs.udp import UdpSender
+from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES, UdpSender
 from facewire.bridge.outputs.unified import Feed, bundles, element
 from facewire.bridge.pacing import NS_PER_S, Backoff, MessageBudget, SourceInterval, Thinner
 
@@ -36,6 +36,8 @@ MAX_RATE = 60.0
 """VRChat takes what came once for each picture that it draws; more would only be overwritten."""
 REFRESH_NS = 4 * NS_PER_S
 """Everything anew: datagrams get lost, and VRChat gives the eyes back to itself after 10 s."""
+MAX_LOCAL_BYTES = 4096
+"""A datagram within this machine is not cut to pieces; VRCFaceTracking sends VRChat as many in one."""
 EYE_RESOLUTION_DEG = 0.1
 CHANGE = "/avatar/change"
 GAZE, LIDS = "/tracking/eye/LeftRightPitchYaw", "/tracking/eye/EyesClosedAmount"
@@ -62,6 +64,7 @@ class VrchatOutput(Output):
         self._udp = UdpSender(target.host, target.port)
         listen = _port(target.options.get("listen", ""))
         self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.report(line))
+        self._datagram_bytes = MAX_LOCAL_BYTES if oscquery.is_own(target.host) else MAX_DATAGRAM_BYTES
         self._table = mapping.load("unified")
         self._values = self._table.new_values()
         self._feed = Feed(self._table, None)
@@ -114,7 +117,7 @@ class VrchatOutput(Output):
         elements = self._feed.changes(self._values, (seen and frame.sources != "audio", seen, seen))
         if seen:  # with nobody there, VRChat moves the eyes and blinks by itself after a while
             self._add_eyes(frame, elements)
-        for datagram in bundles(elements):
+        for datagram in bundles(elements, self._datagram_bytes):
             self._udp.send(datagram)
         self._udp.settle()
 

@@ -1,8 +1,8 @@
 """VTube Studio: values for its tracking parameters by its public API, a websocket on port 8001.
 
-The person at the screen allows it once; the token is kept in Facewire's configuration folder. A thread of its own holds
-the connection, so nothing here ever waits for VTube Studio; between frame and socket there is one place, where the
-newest wins.
+The person at the screen allows it once; the token is kept in Facewire's configuration folder. Nothing here ever waits
+for VTube Studio: it acknowledges values once for each picture that it draws, and until then they are replaced by newer
+ones.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
 from facewire.bridge import mapping
 from facewire.bridge.frame import FaceFrame, Float32Array
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
-from facewire.bridge.outputs.vts_api import MAX_REPLY_BYTES, VtsDeniedError, VtsError, VtsSession, check_token
-from facewire.bridge.pacing import Backoff, MessageBudget
+from facewire.bridge.outputs.vts_api import VtsDeniedError, VtsError, VtsSession, check_token
+from facewire.bridge.outputs.vts_socket import TextSocket
+from facewire.bridge.pacing import Backoff
 
-KEEP_S = 0.4
+Parameters: TypeAlias = tuple[list[str], dict[str, tuple[float, float, float]]]
+"""All parameters, and those of them that must be made, with lowest, highest and default value."""
+
+KEEP_NS = 400_000_000
 """Values go out again after so long without a frame: VTube Studio takes its parameters back after a second."""
 WAIT_S = 0.05
-OPEN_TIMEOUT_S = 2.0
 MOST_RETRY_S = 5.0
 REPORT_S = 60.0
-MAX_REPLIES_A_SECOND = 500
 HOME_S = 30.0
 """Time constant of the mean place of the head, which positions count from."""
 TOKEN_FILE = "vts.json"
@@ -60,11 +60,11 @@ class VtsOutput(Output):
         self._home: Float32Array | None = None
         self._home_ns = 0
         self.waiting = f"connecting to {self._where}"
-        self._link = Link(self, self._where, (names, custom), Tokens(target.folder, self._where))
+        self._link = Link(self, target, (names, custom))
 
     def open(self) -> None:
-        """Starts to connect; whether VTube Studio is there does not matter yet."""
-        self._link.start()
+        """Begins to connect; whether VTube Studio is there does not matter yet."""
+        self._link.step(0)
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
         """Hands the frame's values on. Raises OutputError while VTube Studio is not there or says no."""
@@ -74,8 +74,9 @@ class VtsOutput(Output):
         self._link.offer(values, frame.sources != "held")
         self.idle(now_ns)
 
-    def idle(self, now_ns: int) -> None:  # noqa: ARG002
-        """Says what is wrong; the connection keeps itself alive. Raises OutputError."""
+    def idle(self, now_ns: int) -> None:
+        """Keeps the conversation up. Raises OutputError."""
+        self._link.step(now_ns)
         if self._link.problem is not None:
             raise OutputError(self._link.problem)
 
@@ -98,126 +99,128 @@ class VtsOutput(Output):
 
 
 class Link:
-    """The connection and its thread. Holds the newest values; a newer one replaces them (drop policy: newest wins)."""
+    """The connection. A thread opens it and talks until values may be sent, which may take until somebody clicks;
+    from then on ``step`` does everything, and waits for nothing.
 
-    def __init__(
-        self,
-        output: Output,
-        where: str,
-        parameters: tuple[list[str], dict[str, tuple[float, float, float]]],
-        tokens: Tokens,
-    ) -> None:
+    Holds the newest values; a newer one replaces them (drop policy: newest wins).
+    """
+
+    def __init__(self, output: Output, target: Target, parameters: Parameters) -> None:
         self.problem: str | None = None
         """Why nothing arrives, or None."""
-        self._output, self._where, self._parameters, self._tokens = output, where, parameters, tokens
+        self._output, self._target, self._parameters = output, target, parameters
+        self._tokens = Tokens(target.folder, output.describe())
         self._newest: tuple[Float32Array, bool] | None = None
         self._fresh = False
-        self._changed = threading.Condition(threading.Lock())
+        self._said_ns = 0
+        self._retry_ns: int | None = None
+        self._backoff = Backoff(random.random, most_s=MOST_RETRY_S)
+        self._live: tuple[TextSocket, VtsSession] | None = None
+        self._opener: threading.Thread | None = None
+        self._opened: tuple[TextSocket, VtsSession] | None = None
+        self._denied = False
         self._stopping = threading.Event()
-        self._said_s = 0.0
         self._reported_s: dict[str, float] = {}
-        self._websocket: ClientConnection | None = None
-        self._thread = threading.Thread(target=self._run, name="facewire-vts-link", daemon=True)
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
 
     def offer(self, values: Float32Array, face_found: bool) -> None:
-        """Replaces what is to be sent. Never waits."""
-        with self._changed:
-            self._newest, self._fresh = (values, face_found), True
-            self._changed.notify()
+        """Replaces what is to be sent."""
+        self._newest, self._fresh = (values, face_found), True
+
+    def step(self, now_ns: int) -> None:
+        """Takes what has come and sends what is new, or opens the connection. Raises nothing, waits for nothing."""
+        if self._live is None and not self._stopping.is_set():
+            self._reopen(now_ns)
+        if self._live is None:
+            return
+        try:
+            self._exchange(*self._live, now_ns)
+        except (VtsError, OSError) as error:
+            self._keep(self._live[1].token)
+            self._live[0].close()
+            self._live = None
+            self._fail(error)
 
     def stop(self) -> None:
-        """Has the thread end, whatever it waits for; waits for nothing. Safe to call twice."""
+        """Closes the connection, and has the thread end; waits for nothing. Safe to call twice."""
         self._stopping.set()
-        with self._changed:
-            self._changed.notify()
-        websocket = self._websocket
-        if websocket is not None:
-            with suppress(OSError):
-                websocket.socket.shutdown(socket.SHUT_RDWR)
+        for opened in (self._live, self._opened):
+            if opened is not None:
+                opened[0].close()
+        self._live = None
 
-    def _run(self) -> None:
-        backoff = Backoff(random.random, most_s=MOST_RETRY_S)
-        while not self._stopping.is_set():
-            try:
-                self._converse(backoff)
-            except VtsDeniedError as error:
-                self._output.waiting, self.problem = str(error), None
-                self._say("denied", str(error))
-                self._stopping.wait()
-            except VtsError as error:
-                self.problem = str(error)
-            except ConnectionRefusedError:
-                self.problem = 'VTube Studio does not run, or "Start API" is off in its settings'
-            except (OSError, WebSocketException) as error:  # a TimeoutError is an OSError
-                self.problem = f"no conversation with VTube Studio: {str(error)[:200] or type(error).__name__}"
-            finally:
-                self._websocket = None
-            self._stopping.wait(backoff.next_s())
-
-    def _converse(self, backoff: Backoff) -> None:
-        """Holds one connection until it ends. Raises VtsError, OSError and WebSocketException."""
-        session = VtsSession(*self._parameters, self._tokens.load())
-        with connect(
-            f"ws://{self._where}",
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=0.2,
-            ping_interval=None,  # its answers tell whether it lives
-            max_size=MAX_REPLY_BYTES,
-            compression=None,
-            proxy=None,
-        ) as websocket:
-            self._websocket = websocket
-            budget = MessageBudget(MAX_REPLIES_A_SECOND, MAX_REPLIES_A_SECOND)
-            for message in session.start(time.monotonic_ns()):
-                websocket.send(message)
-            while not self._stopping.is_set():
-                session.check(time.monotonic_ns())
-                self._listen(session, websocket, budget)
-                self._tell(session)
-                if session.stage == "ready":
-                    backoff.reset()
-                if session.has_room and (newest := self._next()) is not None:
-                    websocket.send(session.inject(*newest, time.monotonic_ns()))
-
-    def _listen(self, session: VtsSession, websocket: ClientConnection, budget: MessageBudget) -> None:
-        """Takes what has come, or waits a little for it where there is nothing else to do."""
-        wait_s = 0.0 if session.has_room else WAIT_S
-        try:
-            while (text := _receive(websocket, wait_s)) is not None:
-                wait_s = 0.0
-                if not budget.spend(time.monotonic_ns()):
-                    raise VtsError("what answers there talks without end: it is not VTube Studio")
-                for reply in session.receive(text, time.monotonic_ns()):
-                    websocket.send(reply)
-        finally:
-            self._keep(session.token)
-
-    def _next(self) -> tuple[Float32Array, bool] | None:
-        """The newest values, waiting a little for them; older ones again before VTube Studio gives them up."""
-        with self._changed:
-            if not self._fresh and not self._stopping.is_set():
-                self._changed.wait(WAIT_S)
-            now_s = time.monotonic()
-            if not self._fresh and now_s - self._said_s < KEEP_S:
-                return None
-            self._fresh, self._said_s = False, now_s
-            return self._newest
-
-    def _tell(self, session: VtsSession) -> None:
-        """Passes on how the conversation stands."""
-        self.problem = None
-        if session.stage == "allow":
-            self._output.waiting = ALLOW
-            self._say("allow", ALLOW)
-        else:
-            self._output.waiting = None if session.stage == "ready" else f"connecting to {self._where}"
+    def _exchange(self, connection: TextSocket, session: VtsSession, now_ns: int) -> None:
+        for text in connection.receive():
+            for reply in session.receive(text, now_ns):
+                connection.send(reply)
+        session.check(now_ns)
         if session.problem is not None:
             self._say("problem", session.problem)
             session.problem = None
+        due = self._fresh or now_ns - self._said_ns >= KEEP_NS
+        if due and self._newest is not None and session.has_room and connection.is_clear:
+            connection.send(session.inject(*self._newest, now_ns))
+            self._fresh, self._said_ns = False, now_ns
+
+    def _reopen(self, now_ns: int) -> None:
+        """Takes over what the thread has opened, or starts one when it is time."""
+        if self._opener is not None and self._opener.is_alive():
+            return
+        if self._opened is not None:
+            self._live, self._opened = self._opened, None
+            self._output.waiting = self.problem = self._retry_ns = None
+            self._backoff.reset()
+            return
+        if self._denied:
+            return
+        if self._retry_ns is None:
+            self._retry_ns = now_ns + int(self._backoff.next_s() * 1e9) if self._opener is not None else now_ns
+        if now_ns >= self._retry_ns:
+            self._retry_ns = None
+            self._opener = threading.Thread(target=self._open, name="facewire-vts", daemon=True)
+            self._opener.start()
+
+    def _open(self) -> None:
+        """The thread: connects, and talks until values may be sent."""
+        session = VtsSession(*self._parameters, self._tokens.load())
+        connection: TextSocket | None = None
+        try:
+            connection = TextSocket(self._target.host, self._target.port)
+            connection.set_timeout(WAIT_S)
+            self._talk(connection, session)
+            connection.set_timeout(0.0)
+            self._opened = None if self._stopping.is_set() else (connection, session)
+        except VtsDeniedError as error:
+            self._denied, self.problem, self._output.waiting = True, None, str(error)
+            self._say("denied", str(error))
+        except (VtsError, OSError) as error:
+            self._fail(error)
+        finally:
+            self._keep(session.token)
+            if connection is not None and self._opened is None:
+                connection.close()
+
+    def _talk(self, connection: TextSocket, session: VtsSession) -> None:
+        for message in session.start(time.monotonic_ns()):
+            connection.send(message)
+        while session.stage != "ready":
+            if self._stopping.is_set():
+                raise VtsError("it was switched off")
+            for text in connection.receive():
+                for reply in session.receive(text, time.monotonic_ns()):
+                    connection.send(reply)
+            session.check(time.monotonic_ns())
+            if session.stage == "allow":
+                self.problem, self._output.waiting = None, ALLOW
+                self._say("allow", ALLOW)
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, VtsError):
+            self.problem = str(error)
+        elif isinstance(error, ConnectionRefusedError):
+            self.problem = 'VTube Studio does not run, or "Start API" is off in its settings'
+        else:
+            self.problem = f"no conversation with VTube Studio: {str(error)[:200] or type(error).__name__}"
+        self._output.waiting = f"connecting to {self._output.describe()}"
 
     def _keep(self, token: str | None) -> None:
         try:
@@ -231,14 +234,6 @@ class Link:
         if now_s - self._reported_s.get(kind, -REPORT_S) >= REPORT_S:
             self._reported_s[kind] = now_s
             self._output.report(line)
-
-
-def _receive(websocket: ClientConnection, timeout_s: float) -> str | bytes | None:
-    """The next message, or None where there is none in time."""
-    try:
-        return websocket.recv(timeout=timeout_s)
-    except TimeoutError:
-        return None
 
 
 class Tokens:
