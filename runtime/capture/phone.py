@@ -89,14 +89,15 @@ class PhoneSource(Source):
         if self._phone is not None:
             self._phone_address, self._host = find_way(self._phone)
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
+            self._socket = socket.socket(family, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
             self._socket.bind((self._host, self._port))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self.close()
+            why = getattr(error, "strerror", None) or error
             raise CaptureError(
-                f"{self.name} cannot listen on {self._host}, UDP port {self._port} ({error.strerror or error}): "
+                f"{self.name} cannot listen on {self._host}, UDP port {self._port} ({why}): "
                 "stop what listens there, or choose another address or port"
             ) from None
         self._heard_ns = self._said_ns = self._clock()

@@ -384,6 +384,13 @@ def test_a_port_that_is_taken_is_one_line(use, sender):
     assert str(sender.getsockname()[1]) in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["192.0.2.7", "no.such.host.invalid", "x" * 300, "fe80::zz"])
+def test_an_address_that_is_not_this_machine_s_is_one_line(use, host):
+    with pytest.raises(CaptureError, match="cannot listen on") as caught:
+        use(phone_source(f"livelink:[{host}]:0", print))
+    assert "\n" not in str(caught.value)
+
+
 def test_an_output_that_would_feed_its_own_input_is_one_line(use):
     source = use(phone("vmc"))
     port = source.address[1]
