@@ -29,6 +29,7 @@ MAX_BITS = 8
 FLAGS = ("EyeTrackingActive", "ExpressionTrackingActive", "LipTrackingActive")
 GAZE = frozenset({"EyeX", "EyeY", "EyeLeftX", "EyeLeftY", "EyeRightX", "EyeRightY"})
 LIDS = frozenset(f"{name}{side}" for name in ("EyeOpen", "EyeClosed", "EyeLid") for side in ("", "Left", "Right"))
+_START = BUNDLE + IMMEDIATELY
 _PARAMETER = re.compile(r"(?:.*/)?v2/(.+)")
 _BITS = re.compile(r"(.+?)(Negative|[1-9][0-9]{0,2})")
 
@@ -174,15 +175,14 @@ def element(message: bytes) -> bytes:
 def bundles(elements: list[bytes], max_bytes: int = MAX_DATAGRAM_BYTES) -> list[bytes]:
     """Returns datagrams with all of ``elements`` in order."""
     datagrams: list[bytes] = []
-    parts, size = [BUNDLE, IMMEDIATELY], 16
-    for part in elements:
-        if size + len(part) > max_bytes and len(parts) > 2:
-            datagrams.append(b"".join(parts))
-            parts, size = [BUNDLE, IMMEDIATELY], 16
-        parts.append(part)
-        size += len(part)
-    if len(parts) > 2:
-        datagrams.append(b"".join(parts))
+    start, size = 0, len(_START)
+    for index, length in enumerate(map(len, elements)):
+        size += length
+        if size > max_bytes and index > start:
+            datagrams.append(_START + b"".join(elements[start:index]))
+            start, size = index, len(_START) + length
+    if start < len(elements):
+        datagrams.append(_START + b"".join(elements[start:]))
     return datagrams
 
 

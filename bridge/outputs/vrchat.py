@@ -14,12 +14,12 @@ import contextlib
 import math
 import random
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
+from operator import sub
 from pathlib import Path
-
-import numpy as np
 
 from facewire.bridge import mapping
 from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
@@ -29,7 +29,7 @@ from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.osc import OscError, decode, encode_message
 from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES, UdpSender
-from facewire.bridge.outputs.unified import Feed, bundles, element
+from facewire.bridge.outputs.unified import RESOLUTION, Feed, bundles, element
 from facewire.bridge.pacing import NS_PER_S, Backoff, MessageBudget, SourceInterval, Thinner
 
 MAX_RATE = 60.0
@@ -49,8 +49,9 @@ LOOK_AGAIN_S = 30.0
 """VRChat tells of a new avatar; this is for the message that was lost."""
 MAX_DATAGRAMS_A_SECOND = 200
 """That we look at; the system drops what does not fit its buffer meanwhile."""
-_BLINKS = [BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["eyeBlinkRight"]]
-_PITCH_YAW = [1, 0, 3, 2]  # of FaceFrame's gaze, in VRChat's order
+GAZE_HEAD = element(encode_message(GAZE, 0.0, 0.0, 0.0, 0.0))[:-16]
+LIDS_HEAD = element(encode_message(LIDS, 0.0))[:-4]
+_LEFT_BLINK, _RIGHT_BLINK = BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["eyeBlinkRight"]
 
 
 class VrchatOutput(Output):
@@ -73,8 +74,8 @@ class VrchatOutput(Output):
         self._newest: FaceFrame | None = None
         self._late = False
         self._refreshed_ns: int | None = None
-        self._gaze_told = np.full(4, np.nan, np.float32)
-        self._lids_told = math.nan
+        self._gaze_told_deg: list[float] | None = None
+        self._lids_told: float | None = None
 
     def open(self) -> None:
         """Raises OutputError."""
@@ -111,7 +112,7 @@ class VrchatOutput(Output):
         if self._is_due(now_ns):
             self._refreshed_ns = now_ns
             self._feed.forget()
-            self._gaze_told[:], self._lids_told = math.nan, math.nan
+            self._gaze_told_deg = self._lids_told = None
         self._table.apply_frame(frame, self._values)
         seen = frame.confidence > 0
         elements = self._feed.changes(self._values, (seen and frame.sources != "audio", seen, seen))
@@ -127,15 +128,24 @@ class VrchatOutput(Output):
     def _add_eyes(self, frame: FaceFrame, elements: list[bytes]) -> None:
         """VRChat's own eyes, unless the avatar has parameters for them: pitch + down and yaw + right, in degrees."""
         if not self._feed.takes_gaze:
-            angles_deg = np.clip(np.nan_to_num(frame.gaze[_PITCH_YAW] * (-180 / math.pi)), -90, 90)
-            if not (np.abs(angles_deg - self._gaze_told) < EYE_RESOLUTION_DEG).all():
-                self._gaze_told[:] = angles_deg
-                elements.append(element(encode_message(GAZE, *angles_deg.tolist())))
+            left_yaw, left_pitch, right_yaw, right_pitch = frame.gaze.tolist()
+            now_deg = [_degrees(-rad) for rad in (left_pitch, left_yaw, right_pitch, right_yaw)]
+            told_deg = self._gaze_told_deg
+            if told_deg is None or max(map(abs, map(sub, now_deg, told_deg))) >= EYE_RESOLUTION_DEG:
+                self._gaze_told_deg = now_deg
+                elements.append(GAZE_HEAD + struct.pack(">4f", *now_deg))
         if not self._feed.takes_lids:
-            shut = min(max(float(np.nan_to_num(frame.blendshapes[_BLINKS]).mean()), 0.0), 1.0)
-            if not abs(shut - self._lids_told) < 1 / 256 or (shut in (0.0, 1.0) and shut != self._lids_told):
+            shut = float(frame.blendshapes[_LEFT_BLINK] + frame.blendshapes[_RIGHT_BLINK]) / 2
+            shut = min(max(shut, 0.0), 1.0) if math.isfinite(shut) else 0.0
+            told = self._lids_told
+            if told is None or abs(shut - told) >= RESOLUTION or (shut in (0.0, 1.0) and shut != told):
                 self._lids_told = shut
-                elements.append(element(encode_message(LIDS, shut)))
+                elements.append(LIDS_HEAD + struct.pack(">f", shut))
+
+
+def _degrees(angle_rad: float) -> float:
+    """In degrees, and as much as an eye turns at most."""
+    return min(max(math.degrees(angle_rad), -90.0), 90.0) if math.isfinite(angle_rad) else 0.0
 
 
 class Listener:
