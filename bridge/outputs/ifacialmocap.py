@@ -29,8 +29,11 @@ class IFacialMocapOutput(Output):
     name = "ifacialmocap"
 
     def __init__(self, target: Target) -> None:
+        """Raises OutputError where ``phone`` names no address."""
         self._version = VERSIONS[target.options.get("version", "v1")]
         address = target.options.get("phone")
+        if address == "":
+            raise OutputError("ifacialmocap: phone is the address to wait on: 127.0.0.1, or 0.0.0.0 for every network")
         self._phone = None if address is None else PhonePort(address, target.port)
         self._udp = UdpSender(target.host, target.port)
         self._frame: FaceFrame | None = None
@@ -98,9 +101,9 @@ class PhonePort:
         try:
             self._socket.setblocking(False)
             self._socket.bind((self._host, self._port))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self.close()
-            what = error.strerror or error
+            what = getattr(error, "strerror", None) or error
             raise OutputError(
                 f"ifacialmocap cannot listen on {self} ({what}): is a program that reads iFacialMocap running here? "
                 "Then leave phone out"

@@ -171,6 +171,14 @@ def test_a_port_that_is_taken_is_one_line(reader):
     assert "\n" not in str(caught.value)
 
 
+def test_a_phone_s_address_that_is_none_is_one_line():
+    with pytest.raises(OutputError, match="phone is the address"):
+        make_output("ifacialmocap:?phone=")
+    for host in ("x" * 300, "no.such.host.invalid", "192.0.2.7"):
+        with pytest.raises(OutputError, match="cannot listen on"):
+            make_output(f"ifacialmocap:?phone={host}").open()
+
+
 def test_a_command_opens_no_network():
     assert check_remote("ifacialmocap:?phone=127.0.0.1")
     for spec in ("ifacialmocap:?phone=0.0.0.0", "ifacialmocap:?phone=192.168.1.5", "ifacialmocap:?phone=somewhere"):
