@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +82,7 @@ def maps_of(model: FlameModel, *, again: bool = False) -> Maps:
     """
     if model.digest == open_flame().digest:
         return _open_maps()
-    path = kept_path(model, "maps", VERSION)
+    path = maps_path(model)
     stored = None if again else read_kept(path, model.digest)
     if stored is not None:
         known = _from_arrays(stored, model)
@@ -94,6 +95,11 @@ def maps_of(model: FlameModel, *, again: bool = False) -> Maps:
     made = fit_maps(model, *carry(model, correspondence_of(model), head, correspondence_of(head), arkit_motions()))
     keep(path, {name: np.asarray(getattr(made, name)) for name in Maps.__slots__})
     return made
+
+
+def maps_path(model: FlameModel) -> Path:
+    """Where the maps of a model are kept: they are made of the open head's shapes, so its digest is in the name."""
+    return kept_path(model, f"maps-{open_flame().digest[:8]}", VERSION)
 
 
 @cache

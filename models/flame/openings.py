@@ -31,8 +31,8 @@ PIXELS_BETWEEN_EYES = 250
 """The view's resolution: about a quarter of a millimetre."""
 FOLLOW, PAUSE = 5, 3
 """In pixels: how far a slit may rise or fall to the next column, and how many columns it may be closed for."""
-LIP_GAP = 12
-"""Pixels that the lips of a template may be apart: about 3 mm."""
+LIP_GAP = 32
+"""Pixels that the lips of a template may be apart: about 8 mm."""
 LIP_LEAST, LIP_MOST, LIP_STEP, LIP_MIDDLE = 16, 64, 6, 0.5
 """How thick a lower lip is, in pixels; over how many it ends; and in which share of the mouth's width that is seen."""
 MOUTH = (0.5, 1.7)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.files import require_suffix
 from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, say
+
+if TYPE_CHECKING:
+    from facewire.models.flame import FlameModel
+    from facewire.models.flame.correspondence import Correspondence
+    from facewire.models.flame.landmarks import Landmarks
 
 
 def add_parser(actions: Subparsers) -> None:
@@ -27,6 +33,12 @@ def add_parser(actions: Subparsers) -> None:
         "-o", "--output", metavar="OUT", type=Path, help="the picture, *.png (default: beside what is kept)"
     )
     parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
+    parser.add_argument(
+        "--compare",
+        metavar="LANDMARKS",
+        type=Path,
+        help="FLAME's mediapipe_landmark_embedding.npz: also say how far its landmarks are from these",
+    )
     parser.set_defaults(run=run)
 
 
@@ -35,11 +47,13 @@ def run(args: argparse.Namespace) -> int:
     from facewire.bridge.export.output import replacing
     from facewire.models.flame import load_flame, open_flame
     from facewire.models.flame.correspondence import VERSION, correspondence_of, kept_path
+    from facewire.models.flame.landmarks import load_landmarks
     from facewire.models.flame.map_fit import maps_of
     from facewire.runtime.flame_picture import render_registration, residual_text
 
     _check_output(args.output, force=args.force)
     model = open_flame() if args.file is None else load_flame(args.file)
+    theirs = None if args.compare is None else load_landmarks(args.compare, model)
     own = args.file is not None
     if own:
         say(f"laying the landmarks onto {model.name}: some seconds")
@@ -52,9 +66,23 @@ def run(args: argparse.Namespace) -> int:
     with replacing(picture, force=args.force or args.output is None) as file:
         file.write(render_registration(model, found))
     print(f"landmarks, off the skin: {residual_text(found)}")
+    if theirs is not None:
+        print(f"landmarks, off {args.compare.name}'s: {_off_text(found, theirs, model)}")
     print(f"shapes, missing: {maps.summary()}")
     print(f"picture: {picture}")
     return 0
+
+
+def _off_text(found: Correspondence, theirs: Landmarks, model: FlameModel) -> str:
+    """How far landmarks are from FLAME's own. Raises UsageError where these are not numbered as MediaPipe's."""
+    import numpy as np
+
+    numbers = theirs.mediapipe
+    if numbers is None or numbers.min() < 0 or numbers.max() >= len(found.triangle):
+        raise UsageError("--compare needs landmarks that say which of MediaPipe's they are")
+    places = found.landmarks(model.template)[numbers]
+    off_mm = 1e3 * np.linalg.norm(places - theirs.places(model.template), axis=1)
+    return f"mean {off_mm.mean():.1f} mm, max {off_mm.max():.1f} mm (landmark {numbers[off_mm.argmax()]})"
 
 
 def _check_output(path: Path | None, *, force: bool) -> None:

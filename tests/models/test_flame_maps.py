@@ -19,9 +19,9 @@ from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.bounded import BoundedLeastSquares
 from facewire.models.flame.carry import carry
-from facewire.models.flame.correspondence import Correspondence, correspondence_of, kept_path
+from facewire.models.flame.correspondence import Correspondence, correspondence_of
 from facewire.models.flame.files import OPEN_FLAME_PATH
-from facewire.models.flame.map_fit import VERSION, Maps, arkit_motions, fit_maps, maps_of
+from facewire.models.flame.map_fit import Maps, arkit_motions, fit_maps, maps_of, maps_path
 from facewire.models.flame.maps import GAZE_OF_SHAPES, ArkitToFlame, FlameToArkit, gaze_of, there_and_back
 from facewire.models.flame.skinning import Skinner
 from facewire.models.head import load_head
@@ -256,7 +256,7 @@ def test_maps_are_kept_and_never_used_for_another_model(
     monkeypatch.setattr("facewire.models.flame.map_fit.correspondence_of", lambda _: landmarks)
     monkeypatch.setattr("facewire.models.flame.carry.carry", lambda *_: carried)
     made = maps_of(model)
-    path = kept_path(model, "maps", VERSION)
+    path = maps_path(model)
     assert path.exists()
     with monkeypatch.context() as patch:
         patch.setattr("facewire.models.flame.carry.carry", None)

@@ -69,6 +69,23 @@ def test_the_open_head_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert float(jaw[5]) < 0.02
 
 
+def test_landmarks_are_compared_with_flames_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known, numbers = correspondence_of(open_flame()), np.arange(0, 468, 5)
+    theirs = {"lmk_face_idx": known.triangle[numbers], "lmk_b_coords": known.barycentric[numbers].copy()}
+    np.savez(tmp_path / "numbered.npz", **theirs, landmark_indices=numbers)
+    np.savez(tmp_path / "shifted.npz", **theirs, landmark_indices=np.roll(numbers, 1))
+    np.savez(tmp_path / "plain.npz", **theirs)
+    arguments = ["flame", "register", "-o", str(tmp_path / "open.png"), "--force", "--compare"]
+    assert main([*arguments, str(tmp_path / "numbered.npz")]) == 0
+    assert "landmarks, off numbered.npz's: mean 0.0 mm, max 0.0 mm" in capsys.readouterr().out
+    assert main([*arguments, str(tmp_path / "shifted.npz")]) == 0
+    mean = re.search(r"shifted.npz's: mean (\d+\.\d) mm", capsys.readouterr().out)
+    assert mean is not None
+    assert float(mean[1]) > 10
+    assert main([*arguments, str(tmp_path / "plain.npz")]) == 2
+    assert "which of MediaPipe's" in capsys.readouterr().err
+
+
 def test_landmarks_are_drawn_where_they_lie_in_the_colour_of_their_residual() -> None:
     model = open_flame()
     found = correspondence_of(model)
