@@ -47,7 +47,7 @@ class ThinPlate:
         """Take source [n, 3] onto target [n, 3], almost."""
         count = len(source)
         self._source = source
-        kernel = np.linalg.norm(source[:, None] - source[None], axis=2)
+        kernel = _distances(source, source)
         system = np.zeros((count + 4, count + 4))
         system[:count, :count] = kernel - ROUGHNESS * kernel.mean() * np.eye(count)
         system[:count, count:] = np.column_stack([source, np.ones(count)])
@@ -59,9 +59,16 @@ class ThinPlate:
         bent = np.empty_like(points)
         for first in range(0, len(points), BATCH):
             part = points[first : first + BATCH]
-            kernel = np.linalg.norm(part[:, None] - self._source[None], axis=2)
+            kernel = _distances(part, self._source)
             bent[first : first + BATCH] = np.concatenate([kernel, part, np.ones((len(part), 1))], 1) @ self._weights
         return bent
+
+
+def _distances(one: Float64Array, other: Float64Array) -> Float64Array:
+    """[p, n] between points [p, 3] and [n, 3], to about a nanometre."""
+    squares = (one**2).sum(1)[:, None] + (other**2).sum(1)[None] - 2 * one @ other.T
+    distances: Float64Array = np.sqrt(np.maximum(squares, 0))
+    return distances
 
 
 def carry(
