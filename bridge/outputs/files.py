@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from abc import abstractmethod
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,8 +64,9 @@ class _FileOutput(Output):
         """The file's name."""
         return "standard output" if self._path == STDOUT else self._path
 
+    @abstractmethod
     def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
-        raise NotImplementedError
+        """The frame's line, ``time_ns`` after the first one's."""
 
     def _write(self, data: bytes) -> None:
         assert self._file is not None, "open comes first"

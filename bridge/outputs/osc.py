@@ -80,7 +80,8 @@ class OscTemplate:
 
     def __init__(self, messages: Sequence[Message], max_bytes: int = MAX_DATAGRAM_BYTES) -> None:
         """The floats in ``messages`` are placeholders; texts and ints are sent as they are. Raises OscError."""
-        bundles, sizes = [[]], [len(BUNDLE + IMMEDIATELY)]  # type: list[list[Message]], list[int]
+        bundles: list[list[Message]] = [[]]
+        sizes = [len(BUNDLE + IMMEDIATELY)]
         for message in messages:
             size = 4 + len(encode_message(message[0], *message[1]))
             if bundles[-1] and sizes[-1] + size > max_bytes:
