@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,10 +25,12 @@ from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.runtime.media_sound import read_sound
+from facewire.runtime.recorder import STREAMS
 from facewire.runtime.speak_bake import watched_frames
 
 if TYPE_CHECKING:
     from facewire.runtime.capture.file import FileSource
+    from facewire.runtime.flame import LiveFlame
     from facewire.runtime.pipeline import FacePipeline
 
 START_NS = 1_000_000_000
@@ -54,11 +57,14 @@ class Footage:
     """Frames a second."""
     frames: Iterator[tuple[FaceFrame, int]]
     """Each with its time in the file in nanoseconds; the session's clock begins at ``START_NS``."""
+    flame: LiveFlame | None = None
+    """What makes the frames' FLAME, where they have any."""
 
 
 def watched(source: FileSource, pipeline: FacePipeline) -> Footage:
     """An open video, picture after picture."""
-    return Footage(Path(source.name), source.rate, watched_frames(source, iter(()), pipeline, start_ns=START_NS))
+    frames = watched_frames(source, iter(()), pipeline, start_ns=START_NS)
+    return Footage(Path(source.name), source.rate, frames, pipeline.flame)
 
 
 def write_take(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
@@ -109,8 +115,8 @@ def _write_csv(footage: Footage, output: Path, *, force: bool, progress: Callabl
 
 
 def _write_session(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
-    result, encoder = BakeResult(), Encoder()
-    hello = Greeting(rate=footage.rate).message(START_NS)
+    result, encoder, flame = BakeResult(), Encoder(), footage.flame
+    hello = Greeting(rate=footage.rate, flame=None if flame is None else flame.greeting).message(START_NS)
     sound = _sound_of(footage.path)
     metadata = SessionMetadata(time.time_ns(), START_NS, hello, origin="bake")
     writer = SessionWriter(output, metadata, audio=None if sound is None else sound[0], force=force)
@@ -121,9 +127,9 @@ def _write_session(footage: Footage, output: Path, *, force: bool, progress: Cal
             while sound is not None and block is not None and block.log_ns <= frame.publish_ns:
                 writer.add_audio(block, sound[0])
                 block = next(blocks, None)
-            writer.add_frame(encoder.frame(frame), frame.seq, frame.publish_ns)
+            writer.add_frame(encoder.frame(frame, STREAMS), frame.seq, frame.publish_ns)
             progress(result.frames)
-        writer.finish()
+        writer.finish(None if flame is None else {"flame": json.dumps(flame.person())})
     except BaseException:
         writer.discard()
         raise

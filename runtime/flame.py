@@ -16,14 +16,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from facewire.bridge.frame import FlameParameters, Float32Array
+from facewire.models.assets import asset_path
+from facewire.models.face.pose import METRES_PER_UNIT, procrustes
 from facewire.models.flame.correspondence import correspondence_of
 from facewire.models.flame.fit import FlameFitter
 from facewire.models.flame.maps import ArkitToFlame
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.filters import FIRST_NOISE, MIN_STEP_S, smooth_lines
 from facewire.runtime.steps import in_steps
+
+Float64Array = npt.NDArray[np.float64]
 
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
@@ -115,14 +120,29 @@ class LiveFlame:
         }
 
     def state(self) -> dict[str, Any]:
-        """What status and a session's end say of it; from any thread."""
+        """The key that the status message gets; from any thread."""
         fit, frozen = self.fitter.last, self.fitter.frozen
-        return {
+        about = {
             "learned": round(self.fitter.learned, 2),
             "confidence": round(fit.confidence, 3),
             "residual_px": round(fit.residual_px, 2),
-            "shape": [round(value, 4) for value in fit.shape.tolist()] if frozen else None,
+            "shape": self._shape() if frozen else None,
         }
+        return {"flame": about}
+
+    def person(self) -> dict[str, Any]:
+        """What a session's end says of it: the model, the identity as it is known by then, and where ``head`` is in it.
+
+        ``head`` [8] takes a point of a frame's head to the model: quaternion xyzw, metres, and by how much the person
+        is larger than the canonical face; ``root`` [3] is the root's joint.
+        """
+        head = [round(value, 6) for value in head_in(self.fitter.rest).tolist()]
+        root = [round(value, 6) for value in self.fitter.root.tolist()]
+        about = {"shape": self._shape(), "learned": round(self.fitter.learned, 2), "head": head, "root": root}
+        return {**self.greeting, **about}
+
+    def _shape(self) -> list[float]:
+        return [round(value, 4) for value in self.fitter.last.shape.tolist()]
 
     def fit(self, landmarks: Float32Array | None, width: int, height: int, confidence: float, now_ns: int) -> None:
         """Fit what the tracker saw in a picture of ``now_ns``, if anybody wants it."""
@@ -179,3 +199,12 @@ class LiveFlame:
         expression, jaw, eyes = self._map.step(shapes, gaze)
         e = self.expressions
         out[:e], out[e : e + 3], out[e + 3 :] = expression[:e], jaw, eyes
+
+
+def head_in(rest: Float64Array) -> Float64Array:
+    """Where the head's space is in a model's, from the landmarks there [468, 3]: [8], xyzw, metres, and a scale."""
+    with np.load(asset_path("face_geometry")) as geometry:
+        canonical = METRES_PER_UNIT * geometry["vertices"].astype(np.float64)
+    matrix, head = np.eye(4), np.zeros(7, np.float32)
+    scale = procrustes(canonical, rest, np.ones(len(rest)), np.empty((4, 4, 4)), matrix, head)
+    return np.concatenate([head[:4], matrix[:3, 3], [scale]])

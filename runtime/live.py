@@ -152,6 +152,7 @@ class Live:
             "latencies": {name: round(ms, 3) for name, ms in latencies.items() if ms is not None},
             "drops": {"capture": self._slot.dropped, "bad_frames": self._bad_frames},
             **({} if self._pipeline is None else {"face": self._pipeline.state(now)}),
+            **({} if self._pipeline is None or self._pipeline.flame is None else self._pipeline.flame.state()),
         }
 
     def _run(self) -> None:

@@ -67,6 +67,7 @@ class Recorder:
         force: bool = False,
         status: Callable[[], Mapping[str, Any]] | None = None,
         profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        flame: Callable[[], Mapping[str, Any] | None] = lambda: None,
         report: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
@@ -75,6 +76,7 @@ class Recorder:
         Args:
             status: returns the keys of a status message, recorded once a second.
             profile: returns the calibration at the end, where there is one.
+            flame: returns whose FLAME it is, where there is any.
             report: gets one line when the recording has to stop.
 
         Raises:
@@ -86,7 +88,7 @@ class Recorder:
         self.error: FacewireError | None = None
         self._writer = SessionWriter(path, metadata, force=force)
         self._encoder = Encoder()
-        self._status, self._profile, self._report, self._clock = status, profile, report, clock
+        self._status, self._profile, self._flame, self._report, self._clock = status, profile, flame, report, clock
         self._frames: deque[FaceFrame] = deque()
         self._audio: deque[tuple[AudioBlock, AudioFormat]] = deque()
         self._sound: list[AudioBlock] = []
@@ -220,5 +222,5 @@ class Recorder:
             "refused_audio": str(counts.refused_audio),
             "bad_frames": str(counts.bad_frames),
         }
-        profile = self._profile()
-        return end if profile is None else {**end, "profile": json.dumps(profile)}
+        about = {"profile": self._profile(), "flame": self._flame()}
+        return end | {key: json.dumps(value) for key, value in about.items() if value is not None}

@@ -43,6 +43,7 @@ class Takes:
         status: StatusCall = dict,
         hello: Callable[[], Message] = dict,
         profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        flame: Callable[[], Mapping[str, Any] | None] = lambda: None,
         keep_device_names: bool = False,
         report: Callable[[str], None] = print,
         clock: Clock = now_ns,
@@ -60,7 +61,7 @@ class Takes:
             raise RecordingError(f"cannot make the folder {folder}: {reason(error)}") from None
         self.folder = folder
         self._status, self._hello, self._profile, self._keep_names = status, hello, profile, keep_device_names
-        self._report, self._clock, self._wall_clock_ns = report, clock, wall_clock_ns
+        self._flame, self._report, self._clock, self._wall_clock_ns = flame, report, clock, wall_clock_ns
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
 
@@ -102,7 +103,13 @@ class Takes:
             path = free_path(self.folder, name or time.strftime("take-%Y%m%d-%H%M%S"))
             status = recorded_status(self._status, keep_device_names=self._keep_names)
             recorder = Recorder(
-                path, about, status=status, profile=self._profile, report=self._report, clock=self._clock
+                path,
+                about,
+                status=status,
+                profile=self._profile,
+                flame=self._flame,
+                report=self._report,
+                clock=self._clock,
             )
             recorder.start()
             self._recorder = recorder

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from facewire.bridge.export.anim import RigPaths, write_anim
 from facewire.bridge.export.clip import Clip, ClipOptions, make_clip
+from facewire.bridge.export.flame import flame_about
 from facewire.bridge.export.gltf import HeadMesh, write_glb
 from facewire.bridge.export.output import replacing
 from facewire.bridge.export.tables import write_a2f, write_csv, write_jsonl, write_npz
@@ -110,7 +111,7 @@ def _write(
         write_anim(clip, file, options.rig)
     elif suffix == ".npz":
         sound = load_sound(session, *part_ns)
-        write_npz(clip, file, None if sound is None else (sound[0].rate, sound[1]))
+        write_npz(clip, file, None if sound is None else (sound[0].rate, sound[1]), flame_about(session))
     elif suffix == ".jsonl":
         write_jsonl(clip, file)
     elif suffix == ".json":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from typing import BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from facewire.bridge.export.clip import Clip, at_rate
+from facewire.bridge.export.flame import flame_arrays
 from facewire.bridge.frame import SOURCES, FaceFrame
 from facewire.bridge.livelink_csv import LiveLinkCsvWriter
 from facewire.bridge.recording.sound import Int16Array
@@ -36,9 +38,11 @@ def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0) -> None:
     text.detach()
 
 
-def write_npz(clip: Clip, file: BinaryIO, sound: tuple[int, Int16Array] | None = None) -> None:
+def write_npz(
+    clip: Clip, file: BinaryIO, sound: tuple[int, Int16Array] | None = None, flame: Mapping[str, Any] | None = None
+) -> None:
     """Write named arrays, compressed; ``names`` are the columns of ``blendshapes``, ``source_names`` those of
-    ``sources``.
+    ``sources``. ``flame`` is what the session knows of whose FLAME it is (``flame.flame_about``).
 
     Raises:
         OSError: the disk does not take it.
@@ -55,9 +59,7 @@ def write_npz(clip: Clip, file: BinaryIO, sound: tuple[int, Int16Array] | None =
         "sources": np.array([SOURCES.index(source) for source in clip.sources], np.uint8),
         "source_names": np.array(SOURCES),
     }
-    if clip.flame is not None:
-        for name in ("expression", "jaw", "neck", "eyes"):
-            arrays[f"flame_{name}"] = np.stack([getattr(one, name) for one in clip.flame])
+    arrays |= flame_arrays(clip, flame or {})
     if sound is not None:
         arrays |= {"audio_rate": np.int64(sound[0]), "audio": sound[1]}
     np.savez_compressed(file, **arrays)

@@ -83,11 +83,17 @@ def cut(
         writer = SessionWriter(output, metadata, audio=audio, force=force)
         try:
             report = _copy_all(writer, sessions, ranges, progress)
-            writer.finish()
+            writer.finish(_common_end(sessions))
         except BaseException:
             writer.discard()
             raise
     return report
+
+
+def _common_end(sessions: Sequence[Session]) -> dict[str, str]:
+    """What their end records say alike of who it is; the counts are those of the whole recordings."""
+    said, *others = {session.end.get("flame") for session in sessions}
+    return {} if said is None or others else {"flame": said}
 
 
 def _common_audio(sessions: Sequence[Session]) -> AudioFormat | None:

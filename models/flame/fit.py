@@ -149,6 +149,20 @@ class FlameFitter:
         return min(self._taken / LEARN_FRAMES, 1.0)
 
     @property
+    def rest(self) -> Float64Array:
+        """[468, 3], this person's landmarks at rest, metres, in the model's space."""
+        rest, order = np.empty((MESH_COUNT, 3)), self._points.bases.order
+        rest[order] = self._work.a.T
+        rest[order[: self._work.b.shape[1]]] += self._work.b.T
+        return rest
+
+    @property
+    def root(self) -> Float64Array:
+        """[3], the root's joint of this person, metres."""
+        root: Float64Array = self._points.root + self._identity.shape @ self._points.root_shape
+        return root
+
+    @property
     def last(self) -> FlameFit:
         """The last step's result."""
         return self._fit
@@ -213,7 +227,7 @@ class FlameFitter:
         self._gaze.measure(landmarks, width, height, self._matrix, self._eyes_rad)
         eyes_of(self._eyes_rad, fit.eyes)
         axis_angle(state.turn, fit.rotation)
-        root = self._points.root + self._identity.shape @ self._points.root_shape
+        root = self.root
         fit.translation[:] = state.shift + state.turn @ root - root
         unit = 2.0 * math.tan(0.5 * VERTICAL_FIELD_OF_VIEW_RAD) / height
         fit.residual_px = residual / unit

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING
 from facewire.bridge.errors import FacewireError
 from facewire.runtime.cli.files import Progress, duration_text, progress_bar
 from facewire.runtime.cli.speech import add_speech_options, check_speech
-from facewire.runtime.cli.usage import Subparsers, UsageError, add_tracking_options, command_parser, say
+from facewire.runtime.cli.usage import (
+    Subparsers,
+    UsageError,
+    add_flame_option,
+    add_tracking_options,
+    command_parser,
+    say,
+)
 
 if TYPE_CHECKING:
     from facewire.runtime.speak import SpeechPipeline
 
 SUFFIXES = (".csv", ".mcap", ".anim", ".glb", ".npz", ".jsonl", ".json")
+FLAME_SUFFIXES = (".npz", ".mcap", ".jsonl")
+"""What can hold FLAME parameters."""
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
 """What is taken out of a folder."""
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma")
@@ -43,7 +52,7 @@ def add_parser(commands: Subparsers) -> None:
         "and the others are what 'facewire export' makes of one. A folder stands for the videos in it. The face of a\n"
         "recording (.wav, .flac, .mp3, ...) is moved by its speech; so is a video's mouth with --mouth audio.",
         "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap\n"
-        "facewire bake speech.wav -o speech.csv",
+        "facewire bake speech.wav -o speech.csv\nfacewire bake interview.mp4 -o flame.npz --flame",
     )
     parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of videos")
     parser.add_argument(
@@ -62,6 +71,7 @@ def add_parser(commands: Subparsers) -> None:
         help="stamp what speech moves when a live listener could have had it (default: at the sound it belongs to)",
     )
     add_tracking_options(parser)
+    add_flame_option(parser)
     add_speech_options(parser)
     parser.set_defaults(run=run)
 
@@ -69,6 +79,8 @@ def add_parser(commands: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Bakes each input; a take is written whole or not at all. Raises UsageError, FacewireError and ModelError."""
     jobs = plan(args.input, args.output, args.format, force=args.force)
+    if args.flame is not None and (suffix := jobs[0].output.suffix.lower()) not in FLAME_SUFFIXES:
+        raise UsageError(f"--flame goes into {', '.join(FLAME_SUFFIXES)}, and {suffix} has no place for it")
     check_speech(args)
     if len(jobs) == 1:
         say(bake(jobs[0], args))
@@ -136,20 +148,22 @@ def bake(job: Job, args: argparse.Namespace) -> str:
         return _bake_sound(job, args)
     from facewire.runtime.baking import START_NS, Footage, watched, write_take
     from facewire.runtime.capture.file import FileSource
-    from facewire.runtime.cli.networks import make_pipeline
+    from facewire.runtime.cli.networks import make_flame, make_pipeline
     from facewire.runtime.fuse import Fusion
     from facewire.runtime.speak_bake import speech_ticks, watched_frames
 
+    flame = make_flame(args)
     source = FileSource(job.video, paced=False)
     source.open()
     try:
         if args.mouth == "audio":
-            pipeline, speech = make_pipeline(args, fusion=Fusion("mouth")), _make_speech(args, job.video)
+            speech = _make_speech(args, job.video)
+            pipeline = make_pipeline(args, fusion=Fusion("mouth"), flame=flame)
             ticks = speech_ticks(job.video, speech, as_live=args.as_live)
             frames = watched_frames(source, ticks, pipeline, start_ns=START_NS)
-            footage = Footage(job.video, source.rate, frames)
+            footage = Footage(job.video, source.rate, frames, flame)
         else:
-            footage = watched(source, make_pipeline(args))
+            footage = watched(source, make_pipeline(args, flame=flame))
         started_s = time.perf_counter()
         with progress_bar(job.video.name) as progress:
             result = write_take(footage, job.output, force=args.force, progress=_counted(source.frames, progress))
@@ -165,18 +179,19 @@ def bake(job: Job, args: argparse.Namespace) -> str:
 def _bake_sound(job: Job, args: argparse.Namespace) -> str:
     """Bakes a recording."""
     from facewire.runtime.baking import START_NS, Footage, write_take
-    from facewire.runtime.cli.networks import make_pipeline
+    from facewire.runtime.cli.networks import make_flame, make_pipeline
     from facewire.runtime.fuse import Fusion
     from facewire.runtime.speak import TICK_HZ
     from facewire.runtime.speak_bake import speech_frames
 
     speech = _make_speech(args, job.video)
-    pipeline = make_pipeline(args, fusion=Fusion("microphone"), camera=False)
+    flame = make_flame(args)
+    pipeline = make_pipeline(args, fusion=Fusion("microphone"), camera=False, flame=flame)
     started_s = time.perf_counter()
     frames = speech_frames(job.video, speech, pipeline, as_live=args.as_live, start_ns=START_NS)
     with progress_bar(job.video.name) as progress:
         count = round(sound_length_s(job.video) * TICK_HZ)
-        footage = Footage(job.video, TICK_HZ, frames)
+        footage = Footage(job.video, TICK_HZ, frames, flame)
         result = write_take(footage, job.output, force=args.force, progress=_counted(count, progress))
     speed = result.length_s / max(time.perf_counter() - started_s, 1e-9)
     return f"{job.output}: {result.frames} frames, {duration_text(result.length_s)}, {speed:.1f} × real time"

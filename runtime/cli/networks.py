@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.models.assets import asset_path, list_assets
-from facewire.runtime.cli.usage import say
+from facewire.runtime.cli.usage import OPEN_FLAME, say
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from facewire.models.flame import FlameModel
     from facewire.runtime.calibrate import Calibrator
+    from facewire.runtime.flame import LiveFlame
     from facewire.runtime.fuse import Fusion
     from facewire.runtime.pipeline import FacePipeline, TrackerFactory
 
@@ -65,6 +67,7 @@ def make_pipeline(
     calibrator: Calibrator | None = None,
     fusion: Fusion | None = None,
     camera: bool = True,
+    flame: LiveFlame | None = None,
 ) -> FacePipeline:
     """The pipeline for ``add_tracking_options``'s options, without networks where there is nothing to look at: no
     ``camera``. Raises ModelError."""
@@ -72,7 +75,7 @@ def make_pipeline(
         from facewire.runtime.filter_config import FilterConfig
         from facewire.runtime.pipeline import FacePipeline
 
-        return FacePipeline(
+        pipeline = FacePipeline(
             tracker_factory(args.mesh) if camera else None,
             device=args.device,
             filters=FilterConfig.preset(args.smoothing),
@@ -80,6 +83,26 @@ def make_pipeline(
             calibrator=calibrator,
             fusion=fusion,
         )
+        pipeline.flame = flame
+        return pipeline
+
+
+def make_flame(args: argparse.Namespace) -> LiveFlame | None:
+    """What makes FLAME frames for ``add_flame_option``'s option; None without it. Raises ModelError."""
+    if args.flame is None:
+        return None
+    fetch(["face_geometry"])
+    with patience():
+        from facewire.runtime.flame import LiveFlame
+
+        return LiveFlame(flame_model(args.flame))
+
+
+def flame_model(name: str) -> FlameModel:
+    """The model that ``--flame`` names. Raises ModelError."""
+    from facewire.models.flame import load_flame, open_flame
+
+    return open_flame() if name == OPEN_FLAME else load_flame(Path(name))
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from facewire.runtime.cli.listening import until_interrupted
 from facewire.runtime.cli.panel import add_face_options
 from facewire.runtime.cli.serve import add_device_names_option, add_input_options
 from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs, gives_pictures
-from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, say
+from facewire.runtime.cli.usage import Subparsers, add_flame_option, add_tracking_options, command_parser, say
 
 if TYPE_CHECKING:
+    from facewire.runtime.flame import LiveFlame
     from facewire.runtime.fuse import Mode
     from facewire.runtime.live import Live
     from facewire.runtime.pipeline import FacePipeline
@@ -39,6 +40,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--duration", metavar="TIME", type=seconds, help="stop after so long (default: at Ctrl-C)")
     parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
     add_tracking_options(parser)
+    add_flame_option(parser)
     add_speech_options(parser)
     add_device_names_option(parser)
     add_face_options(parser)
@@ -57,20 +59,22 @@ def run(args: argparse.Namespace) -> int:
 
 def _record(args: argparse.Namespace) -> int:
     from facewire.bridge.recording.errors import RecordingError
-    from facewire.runtime.cli.networks import make_pipeline
+    from facewire.runtime.cli.networks import make_flame, make_pipeline
     from facewire.runtime.fuse import Fusion
     from facewire.runtime.live import Live
 
+    flame = make_flame(args)
     source, sound = choose_inputs(args)
     if source is not None and source.opened:
         say(f"listening on {source.opened}")
     live = Live(source, lambda frame: recorder.offer_frame(frame), report=say)
-    recorder = _make_recorder(args, live)
+    recorder = _make_recorder(args, live, flame)
     listener = Listener(args, sound, live.hear, recorder.offer_audio)
 
     def prepare() -> FacePipeline:
         mode: Mode = "mouth" if args.mouth == "audio" and args.mode == "auto" else args.mode
-        return make_pipeline(args, fusion=Fusion(mode, sync=args.sync), camera=gives_pictures(source))
+        fusion = Fusion(mode, sync=args.sync)
+        return make_pipeline(args, fusion=fusion, camera=gives_pictures(source), flame=flame)
 
     recorder.start()
     try:
@@ -111,7 +115,7 @@ def _lost(recorder: Recorder) -> str:
     )
 
 
-def _make_recorder(args: argparse.Namespace, live: Live) -> Recorder:
+def _make_recorder(args: argparse.Namespace, live: Live, flame: LiveFlame | None) -> Recorder:
     from facewire.bridge.protocol import Greeting
     from facewire.bridge.recording.layout import SessionMetadata
     from facewire.runtime.clock import now_ns
@@ -122,7 +126,7 @@ def _make_recorder(args: argparse.Namespace, live: Live) -> Recorder:
         started_unix_ns=time.time_ns(),
         started_clock_ns=now_ns(),
         versions=versions(),
-        hello=Greeting(rate=args.rate).message(now_ns()),
+        hello=Greeting(rate=args.rate, flame=None if flame is None else flame.greeting).message(now_ns()),
         devices=dict(live.status()["devices"]) if args.keep_device_names else None,
     )
     status = recorded_status(live.status, keep_device_names=args.keep_device_names)
@@ -132,5 +136,6 @@ def _make_recorder(args: argparse.Namespace, live: Live) -> Recorder:
         force=args.force,
         status=status,
         profile=lambda: recorded_profile(live),
+        flame=lambda: None if flame is None else flame.person(),
         report=say,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facewire.runtime.cli.files import add_range_options, duration_text
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
@@ -15,6 +16,7 @@ from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, s
 
 if TYPE_CHECKING:
     from facewire.bridge.frame import FaceFrame
+    from facewire.bridge.pages import Page
     from facewire.bridge.server import LiveServer
     from facewire.runtime.replay import Replay
 
@@ -70,6 +72,8 @@ def _replay(args: argparse.Namespace) -> int:
         first = next(session.frames(part_ns[0]))[1]
         streams = (*DEFAULT_STREAMS, "flame") if first.flame is not None else DEFAULT_STREAMS
         rate = float(session.metadata.hello.get("rate") or 0.0)
+        announced = session.metadata.hello.get("flame")
+        flame = announced if first.flame is not None and isinstance(announced, dict) else None
 
         def publish(frame: FaceFrame) -> None:
             outputs.offer(frame)
@@ -82,7 +86,8 @@ def _replay(args: argparse.Namespace) -> int:
         server = LiveServer(
             server_config(args),
             clock_ns=replay.clock,
-            greeting=Greeting(rate=rate, streams=streams),
+            greeting=Greeting(rate=rate, streams=streams, flame=flame),
+            pages=_flame_page(flame),
             commands={**replay.commands, **outputs.commands},
             status=lambda: {**replay.status(), **outputs.state()},
         )
@@ -101,6 +106,19 @@ def _replay(args: argparse.Namespace) -> int:
         replay.start()
         _wait(replay, once=args.once)
     return 0
+
+
+def _flame_page(announced: Mapping[str, Any] | None) -> Mapping[str, Page]:
+    """The FLAME head for the panel, where it is the open head's take; nobody else's head is at hand."""
+    if announced is None:
+        return {}
+    from facewire.models.flame import open_flame
+    from facewire.runtime.flame_page import flame_pages
+
+    model, expressions = open_flame(), announced.get("expressions")
+    if announced.get("digest") != model.digest or type(expressions) is not int:
+        return {}
+    return flame_pages(model, min(max(expressions, 1), model.expressions))
 
 
 def _play_along(args: argparse.Namespace, replay: Replay, stack: ExitStack) -> None:

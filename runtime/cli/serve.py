@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,25 @@ from facewire.runtime.cli.listening import add_listen_options, server_config, un
 from facewire.runtime.cli.outputs import add_output_option, people_stream
 from facewire.runtime.cli.panel import PANEL_STREAMS, add_face_options, address, make_panel
 from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs, gives_pictures
-from facewire.runtime.cli.usage import Subparsers, add_tracking_options, command_parser, positive, say
+from facewire.runtime.cli.usage import (
+    OPEN_FLAME,
+    Subparsers,
+    add_flame_option,
+    add_tracking_options,
+    command_parser,
+    positive,
+    say,
+)
 
 if TYPE_CHECKING:
     from facewire.bridge.codec import Message
     from facewire.bridge.frame import FaceFrame
+    from facewire.bridge.pages import Page
+    from facewire.bridge.protocol import Greeting
     from facewire.bridge.server import LiveServer
     from facewire.runtime.capture.sound import SoundSource
     from facewire.runtime.capture.source import Source
+    from facewire.runtime.flame import LiveFlame
     from facewire.runtime.live import Live
     from facewire.runtime.pipeline import FacePipeline
     from facewire.runtime.speak_live import Speak
@@ -38,6 +50,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_input_options(parser)
     add_tracking_options(parser)
+    add_flame_option(parser)
     add_speech_options(parser)
     add_listen_options(parser)
     add_record_options(parser)
@@ -99,7 +112,7 @@ def _serve(args: argparse.Namespace) -> int:
     from facewire.runtime.calibrate import Calibrator
     from facewire.runtime.capture.choose_phone import check_no_circle
     from facewire.runtime.capture.phone import PhoneSource
-    from facewire.runtime.cli.networks import make_pipeline
+    from facewire.runtime.cli.networks import make_flame, make_pipeline
     from facewire.runtime.clock import now_ns
     from facewire.runtime.fuse import Fusion
     from facewire.runtime.live import Live
@@ -111,12 +124,13 @@ def _serve(args: argparse.Namespace) -> int:
 
     check_speech(args)
     people = people_stream(args.output)
+    flame = make_flame(args)
     source, sound = choose_inputs(args)
     if isinstance(source, PhoneSource):
         check_no_circle(source, args.output)
-    greeting = Greeting(rate=source.rate if source is not None else args.rate, streams=PANEL_STREAMS)
+    greeting = greet(Greeting(rate=source.rate if source is not None else args.rate, streams=PANEL_STREAMS), flame)
     live = Live(source, lambda frame: hand_on(frame), report=say)
-    takes = make_takes(args, live, lambda: greeting.message(now_ns()))
+    takes = make_takes(args, live, lambda: greeting.message(now_ns()), flame)
     listener = Listener(args, sound, live.hear, takes.offer_audio)
     outputs = OutputSwitches(say)
     outlet = Outlet(lambda frame: publish(frame), args.record)
@@ -132,6 +146,7 @@ def _serve(args: argparse.Namespace) -> int:
             **outlet.state(),
             **outputs.state(),
         },
+        pages=page_of(flame),
     )
     preview = Preview(lambda: server.wants("preview"), server.publish_preview)
 
@@ -146,7 +161,11 @@ def _serve(args: argparse.Namespace) -> int:
     def prepare() -> FacePipeline:
         calibrator = Calibrator(panel.load_default(), silent=not args.no_learning)
         fusion = Fusion(panel.settings.mode, sync=args.sync)
-        pipeline = make_pipeline(args, calibrator=calibrator, fusion=fusion, camera=gives_pictures(source))
+        pictures = gives_pictures(source)
+        pipeline = make_pipeline(args, calibrator=calibrator, fusion=fusion, camera=pictures, flame=flame)
+        if flame is not None:
+            # A take may begin at any frame, and FLAME that begins later is no use to it.
+            flame.wanted = lambda: takes.folder is not None or server.wants("flame")
         pipeline.watch = preview.offer
         return pipeline
 
@@ -174,7 +193,23 @@ def _serve(args: argparse.Namespace) -> int:
         server.stop()
 
 
-def make_takes(args: argparse.Namespace, live: Live, hello: Callable[[], Message]) -> Takes:
+def greet(greeting: Greeting, flame: LiveFlame | None) -> Greeting:
+    """What hello says, with the FLAME that there is."""
+    if flame is None:
+        return greeting
+    return replace(greeting, streams=(*greeting.streams, "flame"), flame=flame.greeting)
+
+
+def page_of(flame: LiveFlame | None) -> Mapping[str, Page]:
+    """The FLAME head for the panel, where there is one."""
+    if flame is None:
+        return {}
+    from facewire.runtime.flame_page import flame_pages
+
+    return flame_pages(flame.model, flame.expressions)
+
+
+def make_takes(args: argparse.Namespace, live: Live, hello: Callable[[], Message], flame: LiveFlame | None) -> Takes:
     """What records beside the stream. Raises RecordingError where the folder cannot be made."""
     from facewire.runtime.takes import Takes, recorded_profile
 
@@ -183,6 +218,7 @@ def make_takes(args: argparse.Namespace, live: Live, hello: Callable[[], Message
         status=live.status,
         hello=hello,
         profile=lambda: recorded_profile(live),
+        flame=lambda: None if flame is None else flame.person(),
         keep_device_names=args.keep_device_names,
         report=say,
     )
@@ -210,6 +246,7 @@ def start_block(
         **({"opened": source.opened} if source is not None and source.opened else {}),
         **({"sound": sound.name} if sound is not None else {}),
         **filtering(args, source),
+        **({"flame": "the open head" if args.flame == OPEN_FLAME else args.flame} if args.flame else {}),
         **({"record": str(args.record)} if args.record else {}),
         **({"outputs": ", ".join(args.output)} if args.output else {}),
         "stop": "Ctrl-C",

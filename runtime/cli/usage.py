@@ -14,6 +14,10 @@ else:
     Subparsers = Any
 
 
+OPEN_FLAME = "open"
+"""What ``--flame`` takes for the open head, as well as nothing."""
+
+
 class UsageError(FacewireError):
     """The command was asked for something that it does not do; exit status 2."""
 
@@ -52,6 +56,17 @@ def add_tracking_options(parser: argparse.ArgumentParser) -> None:
         choices=("off", "low", "medium", "high"),
         default="medium",
         help="how calm the face is kept; more is a little later (default: medium)",
+    )
+
+
+def add_flame_option(parser: argparse.ArgumentParser) -> None:
+    """The option of everything that makes FLAME frames."""
+    parser.add_argument(
+        "--flame",
+        metavar="FILE",
+        nargs="?",
+        const=OPEN_FLAME,
+        help="FLAME parameters beside the shapes: of your FLAME model file, or of the open head where none is named",
     )
 
 

@@ -152,8 +152,11 @@ def test_flame_is_exported_where_there_is_some(tmp_path: Path, frames: Callable)
         export(session, tmp_path / "a.npz", ExportOptions(clip=ClipOptions(rate=120)))
         export(session, tmp_path / "a.jsonl")
     with np.load(tmp_path / "a.npz") as arrays:
-        assert arrays["flame_expression"].shape == (119, 50)
-        np.testing.assert_allclose(arrays["flame_jaw"][:, 0], np.arange(119) / 120, atol=1e-6)
+        assert arrays["expression"].shape == (119, 50)
+        np.testing.assert_allclose(arrays["jaw_pose"][:, 0], np.arange(119) / 120, atol=1e-6)
+        assert arrays["neck_pose"].shape == (119, 3)
+        assert arrays["eye_pose"].shape == (119, 6)
+        assert "shape" not in arrays, "nobody said who it is"
     assert len(json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])["flame"]["eyes"]) == 6
 
 
