@@ -22,7 +22,7 @@ from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.flame.correspondence import correspondence_of, keep, kept_path, read_kept
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.model import JOINTS, FlameModel
-from facewire.models.flame.skinning import rotation
+from facewire.models.flame.skin_kernels import rotation
 from facewire.models.flame.vertices import (
     BEND_STD,
     EXPRESSION_STD,

@@ -24,7 +24,7 @@ from facewire.models.flame.bounded import BoundedLeastSquares
 from facewire.models.flame.map_fit import SHAPES, Maps, maps_of
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.rotations import eyes_of
-from facewire.models.flame.skinning import rotation
+from facewire.models.flame.skin_kernels import rotation
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
