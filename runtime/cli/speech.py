@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from facewire.runtime.cli.usage import UsageError, say
 
 if TYPE_CHECKING:
+    from facewire.models.flame import FlameModel
     from facewire.runtime.capture.sound import SoundSource
     from facewire.runtime.capture.source import Source
     from facewire.runtime.speak import SpeechDriver, SpeechPipeline
@@ -87,11 +88,30 @@ def make_driver(args: argparse.Namespace) -> SpeechDriver:
             look_ahead_ms=LOOK_AHEAD_MS["faceformer"] if args.look_ahead is None else args.look_ahead,
             style=args.speech_style,
             device=args.device,
+            flame=spoken_flame(args),
         )
     from facewire.models.speech.causal import SpeechDriver
 
     look_ahead_ms = LOOK_AHEAD_MS["causal"] if args.look_ahead is None else args.look_ahead
     return SpeechDriver(look_ahead_ms, args.speech_style, args.expressiveness)
+
+
+def spoken_flame(args: argparse.Namespace) -> FlameModel | None:
+    """The FLAME whose parameters a published FaceFormer can give: ``--flame``'s, where it is of VOCASET's mesh; else
+    FLAME follows the shapes, as with our own network. Raises ModelError."""
+    if getattr(args, "flame", None) is None:
+        return None
+    from facewire.models.flame.vertices import VOCASET_VERTICES
+    from facewire.runtime.cli.networks import flame_model
+
+    model = flame_model(args.flame)
+    if len(model.template) == VOCASET_VERTICES:
+        return model
+    say(
+        f"{model.name} is not the mesh that FaceFormer moves: FLAME follows its blendshapes (name a FLAME file of "
+        f"{VOCASET_VERTICES} vertices with --flame to have its own motion)"
+    )
+    return None
 
 
 def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from facewire.models.speech.decode import StepDecoder, fold
 from facewire.models.speech.lips import FLAME_OUTPUTS
 from facewire.models.speech.published import FaceFormerDriver
 from facewire.models.speech.wav2vec import Window
+from facewire.runtime.cli.speech import make_driver
 
 EXPRESSIONS = 50
 REST = np.zeros(3, np.float32)
@@ -193,3 +195,19 @@ def test_another_mesh_is_refused_in_one_line(other):
     with pytest.raises(ModelError, match=says) as caught:
         FaceFormerDriver(random_decoder(), Loudness(), flame=other)
     assert "\n" not in str(caught.value)
+
+
+def test_the_command_line_hands_over_a_model_of_vocasets_mesh_and_says_where_it_is_another(
+    tmp_path, monkeypatch, capsys
+):
+    given = []
+    monkeypatch.setattr("facewire.models.speech.published.open_faceformer", lambda *_, flame, **__: given.append(flame))
+    own = str(write_flame(tmp_path / "own.npz"))
+    for name in (None, own, "open"):
+        options = {"speech_encoder": None, "speech_style": 0, "look_ahead": None, "device": "cpu", "flame": name}
+        make_driver(argparse.Namespace(speech="faceformer:some.pth", **options))
+    assert given[0] is given[2] is None
+    assert given[1].name == "own"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "open_flame is not the mesh that FaceFormer moves: FLAME follows its blendshapes" in said
