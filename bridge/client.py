@@ -180,7 +180,7 @@ class Client:
                 reason = str(error) or type(error).__name__
             finally:
                 self._drop_websocket()
-            if self.state == "closed":
+            if self._closed():
                 return None
             if not self._reconnect:
                 return self._finish(ConnectError(f"cannot reach {self.url}: {reason}") if self.hello is None else None)
@@ -188,6 +188,9 @@ class Client:
                 logger.warning("no connection to %s (%s): trying again until it is there", self.url, reason)
             warned, self.state = True, "waiting"
             await asyncio.sleep(backoff.next_s())
+
+    def _closed(self) -> bool:
+        return self.state == "closed"
 
     def _drop_websocket(self) -> None:
         self._websocket = None
@@ -209,7 +212,7 @@ class Client:
             pings = asyncio.get_running_loop().create_task(self._ping())
             try:
                 # Before Python 3.12, wait_for loses a cancellation that meets a message: the state tells too.
-                while self.state != "closed":
+                while not self._closed():
                     data = await asyncio.wait_for(websocket.recv(), SILENCE_TIMEOUT_S)
                     self._take(self.protocol.receive(data, self._clock_ns()))
                     if self.state == "connecting" and self.hello is not None:
