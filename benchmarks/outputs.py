@@ -7,7 +7,7 @@ call that publishes a frame to the system's taking the frame's first datagram (f
 message's arrival). Frames are a face that talks, filtered as live ones are, made beforehand. The processor time is this
 process's, less that of the same loop without outputs. Then the same with nobody there, and with an output that hangs;
 and the delay in a live run that tracks the demo face and has a subscriber.
-Prints a table and one JSON line. Linux only (SO_TIMESTAMPNS). About 120 s.
+"In time" is before the next frame. Prints a table and one JSON line. Linux only (SO_TIMESTAMPNS). About 120 s.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def main() -> None:
     frames, figures = talking(round(args.seconds * RATE)), {}
     with tempfile.TemporaryDirectory() as folder:
         idle_cpu, idle_us, _ = run([], frames, Path(folder))
-        print(f"{'':20}{'to the datagram: median':>25}{'99 %':>10}{'arrived':>10}{'of a core':>12}")
+        print(f"{'':20}{'to the datagram: median':>25}{'99 %':>10}{'in time':>10}{'of a core':>12}")
         for name in (*NETWORKED, *FILES):
             cpu, _, found = run([name], frames, Path(tempfile.mkdtemp(dir=folder)))
             figures[name] = {"core": round(cpu - idle_cpu, 4)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -217,6 +218,25 @@ def test_an_output_that_hangs_is_seen_to_hang(run, frames: Frames) -> None:
     output.gate.set()
     wait_for(lambda: output.sent == 5)
     assert runner.state()["state"] == "on"
+
+
+def test_offering_allocates_nothing_that_stays(run, frames: Frames) -> None:
+    output = FakeOutput()
+    output.gate.clear()
+    runner, some = run(output), list(frames(3))
+    for frame in some:
+        runner.offer(frame)
+    assert output.entered.wait(5)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(500):
+            for frame in some:
+                runner.offer(frame)
+        assert tracemalloc.get_traced_memory()[0] - before < 1500
+    finally:
+        tracemalloc.stop()
+        output.gate.set()
 
 
 def test_outputs_come_and_go_while_frames_flow(frames: Frames) -> None:
