@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +26,8 @@ from facewire.bridge.outputs import oscquery
 from facewire.bridge.outputs.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output
-from facewire.bridge.outputs.vrchat import GAZE, LIDS, REFRESH_NS, Listener, VrchatOutput
+from facewire.bridge.outputs.vrchat import GAZE, LIDS, REFRESH_NS, VrchatOutput
+from facewire.bridge.outputs.vrchat_listener import Listener
 
 HERE = Path(__file__).parent / "vrchat"
 AVATAR = "avtr_00000000-0000-4000-8000-00000000face"
@@ -283,6 +285,33 @@ def test_a_port_for_vrchats_messages_can_be_chosen(make: Callable[..., VrchatOut
     for wrong in ("0", "70000", "-1", "ninety", "9001.0"):
         with pytest.raises(OutputError, match="listen is a port"):
             make_output(f"vrchat:?listen={wrong}")
+
+
+def test_a_vrchat_elsewhere_is_not_asked_for_this_ones_avatar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Listener, "open", lambda _: pytest.fail("it listens"))
+    output = make_output("vrchat:192.0.2.7")
+    output.open()
+    output.close()
+    assert output.describe() == "192.0.2.7:9000"
+
+
+def test_a_minute_of_frames_leaves_nothing_behind(make: Callable[..., VrchatOutput], vrchat: Vrchat) -> None:
+    output = make()
+    frames = [face(jawOpen=i / 60, eyeBlinkLeft=1 - i / 60, gaze=(i / 100,) * 4) for i in range(60)]
+
+    def minute() -> None:
+        for i in range(3600):
+            output.send(frames[i % 60], i * 16_666_667)
+        vrchat.read()
+
+    minute()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        minute()
+        assert tracemalloc.get_traced_memory()[0] - before < 20_000
+    finally:
+        tracemalloc.stop()
 
 
 # OSCQuery
