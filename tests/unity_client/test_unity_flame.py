@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from build_client import PACKAGE
 from probe import Harness
 
 from facewire.models.flame import open_flame
@@ -32,3 +33,8 @@ def test_the_open_head_is_skinned_as_in_python(each_harness: Harness, tmp_path: 
     worst_m = float(np.abs(vertices - np.array(expected)).max())
     print(f"worst {1e6 * worst_m:.2f} micrometres, {json.loads(done.stdout)['best_ms']:.2f} ms")
     assert worst_m < 1e-5
+
+
+def test_the_samples_head_is_the_open_head_of_today() -> None:
+    """`facewire flame unity -o unity_client/Samples~/LiveHead/OpenHead.flame.bytes --force` writes it anew."""
+    assert (PACKAGE / "Samples~" / "LiveHead" / "OpenHead.flame.bytes").read_bytes() == pack(open_flame())

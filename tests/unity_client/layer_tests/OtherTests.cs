@@ -84,6 +84,21 @@ namespace Facewire.LayerTests
         }
 
         [Test]
+        public void TheSamplesFlameHeadHasAColourForEachOfItsParts()
+        {
+            var sample = new GameObject("flame", typeof(MeshFilter), typeof(MeshRenderer), typeof(FacewireReceiver), typeof(FacewireFlame));
+            var path = Path.Combine(Path.GetDirectoryName(Environment.GetEnvironmentVariable("FACEWIRE_HEAD")), "OpenHead.flame.bytes");
+            sample.GetComponent<FacewireFlame>().Head = new TextAsset { bytes = File.ReadAllBytes(path), name = "OpenHead.flame" };
+            Call(sample.AddComponent<LiveFlame>(), "Start");
+            var mesh = sample.GetComponent<MeshFilter>().sharedMesh;
+            var materials = sample.GetComponent<MeshRenderer>().sharedMaterials;
+            Assert.That(Array.ConvertAll(materials, material => material.name), Has.Member("lips").And.Member("sclera"));
+            Assert.That(materials, Has.Length.EqualTo(mesh.subMeshCount));
+            Assert.That(mesh.bounds.size.y, Is.InRange(0.2f, 0.6f), "metres");
+            Assert.That(Debug.Lines, Is.Empty);
+        }
+
+        [Test]
         public void ACutHeadIsALineInTheLogAndNoException()
         {
             var sample = new GameObject("head", typeof(FacewireReceiver), typeof(FacewireFace)).AddComponent<LiveHead>();

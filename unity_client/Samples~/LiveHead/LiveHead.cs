@@ -1,5 +1,4 @@
 using System;
-using System.Collections.Generic;
 using UnityEngine;
 
 namespace Facewire.Samples
@@ -47,37 +46,9 @@ namespace Facewire.Samples
 
         Material[] Materials(OpenHeadAsset head)
         {
-            var materials = new Material[head.Materials.Count];
-            for (var i = 0; i < materials.Length; i++)
-            {
-                materials[i] = new Material(FindShader()) { name = head.Materials[i].Name };
-                materials[i].color = Colours.TryGetValue(head.Materials[i].Name, out var colour) ? colour : Colours["skin"];
-            }
-            return materials;
+            var names = new string[head.Materials.Count];
+            for (var i = 0; i < names.Length; i++) names[i] = head.Materials[i].Name;
+            return HeadMaterials.Make(names, shader);
         }
-
-        Shader FindShader()
-        {
-            if (shader != null) return shader;
-            foreach (var name in new[] { "Universal Render Pipeline/Lit", "HDRP/Lit", "Standard", "Unlit/Color" })
-            {
-                var found = Shader.Find(name);
-                if (found != null) return shader = found;
-            }
-            return null;
-        }
-
-        static readonly Dictionary<string, Color> Colours = new Dictionary<string, Color>
-        {
-            ["skin"] = new Color(0.88f, 0.68f, 0.58f),
-            ["lips"] = new Color(0.78f, 0.43f, 0.42f),
-            ["mouth"] = new Color(0.40f, 0.16f, 0.17f),
-            ["teeth"] = new Color(0.94f, 0.92f, 0.87f),
-            ["tongue"] = new Color(0.77f, 0.40f, 0.42f),
-            ["brows"] = new Color(0.30f, 0.21f, 0.16f),
-            ["pupil"] = new Color(0.05f, 0.05f, 0.05f),
-            ["iris"] = new Color(0.25f, 0.43f, 0.58f),
-            ["sclera"] = new Color(0.94f, 0.94f, 0.94f),
-        };
     }
 }
