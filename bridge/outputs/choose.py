@@ -43,6 +43,11 @@ class Target:
     """Where it may keep what it must remember, such as another program's leave; None keeps nothing."""
 
 
+_NEAR_4 = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+_NEAR_6 = ("::1/128", "fe80::/10", "fc00::/7")
+NEAR = tuple(ipaddress.ip_network(network) for network in (*_NEAR_4, *_NEAR_6))
+"""Loopback, private and link-local addresses (RFC 1918, 3927, 4193, 4291). ``is_private`` has more than these."""
+
 OUTPUTS: dict[str, OutputKind] = {
     "vmc": OutputKind(
         "facewire.bridge.outputs.vmc:VmcOutput",
@@ -140,9 +145,8 @@ def is_near(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False  # no names: who answers to one may change
-    if address.is_loopback or address.is_link_local:
-        return True
-    return address.is_private and not (address.is_multicast or address.is_unspecified or address.is_reserved)
+    address = getattr(address, "ipv4_mapped", None) or address  # ::ffff:8.8.8.8 goes to 8.8.8.8
+    return any(address in network for network in NEAR)
 
 
 def _address(name: str, where: str, kind: OutputKind) -> tuple[str, int]:

@@ -353,7 +353,19 @@ def test_what_is_no_output_is_one_clear_line(spec: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    ["vmc", "vmc:localhost:1", "vmc:127.0.0.2:1", "vmc:[::1]:1", "vmc:192.168.1.5", "vmc:10.0.0.1", "vmc:169.254.3.3"],
+    [
+        "vmc",
+        "vmc:localhost:1",
+        "vmc:127.0.0.2:1",
+        "vmc:[::1]:1",
+        "vmc:192.168.1.5",
+        "vmc:10.0.0.1",
+        "vmc:169.254.3.3",
+        "vmc:172.31.0.1",
+        "vmc:[fd00::5]",
+        "vmc:[fe80::1]",
+        "vmc:[::ffff:10.0.0.5]",
+    ],
 )
 def test_clients_may_send_to_this_machine_and_its_network(spec: str) -> None:
     assert check_remote(spec) == spec
@@ -369,6 +381,11 @@ def test_clients_may_send_to_this_machine_and_its_network(spec: str) -> None:
         "vmc:224.0.0.1",
         "vmc:255.255.255.255",
         "vmc:0.0.0.0",
+        "vmc:[::ffff:8.8.8.8]",
+        "vmc:[::]",
+        "vmc:[2001:db8::1]",
+        "vmc:198.18.0.1",
+        "vmc:0x08080808",
         "x",
     ],
 )
