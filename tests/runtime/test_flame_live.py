@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from facewire.bridge.client_blocking import connect_blocking
 from facewire.bridge.frame import BLENDSHAPES, FaceFrame, FlameParameters
 from facewire.bridge.recording.layout import SessionMetadata
 from facewire.bridge.recording.reader import open_session
@@ -281,3 +285,27 @@ def test_bake_writes_the_names_that_flame_tools_use(tmp_path: Path, capsys: pyte
         assert says in said
         assert said.count("\n") == 1
         assert not (tmp_path / output).exists()
+
+
+@pytest.mark.models
+def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> None:
+    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--listen", "127.0.0.1:0", "--video", "demo"]
+    options = ["--audio", "none", "--mesh", "attention", "--flame"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        said: dict[str, str] = {}
+        while "stop" not in said:
+            key, _, value = process.stdout.readline().strip().partition(" ")
+            said[key] = value.strip()
+        assert said["flame"] == "the open head"
+        with connect_blocking(said["stream"], streams=["flame"], timeout_s=60) as client:
+            frame = next(frame for frame in client if frame.flame is not None)
+            hello = client.client.hello
+        with urllib.request.urlopen(said["open"] + "flame.bin") as answer:
+            assert len(answer.read()) > 1_000_000
+    finally:
+        process.kill()
+        process.communicate()
+    assert "flame" in hello["streams"]
+    assert hello["flame"] == {"model": "open_flame", "digest": open_flame().digest, "expressions": 50, "shapes": 80}
+    assert len(frame.flame.expression) == 50
