@@ -12,8 +12,8 @@ HEAD = """\
 # What other programs call what a face does
 
 Written by `bridge/mapping/export_docs.py` from `bridge/mapping/table.json`, the one place where Facewire translates
-ARKit's shapes. The [outputs](outputs.md) and the Unity client use the same rows; a test compares this page and the
-client's C# with the table.
+ARKit's shapes. The [outputs](outputs.md), `facewire export --names` and the Unity client use the same rows; a test
+compares this page and the client's C# with the table.
 
 A target is the weighted sum of ARKit's shapes, or *the greatest* of them; then the number at the end is added, and the
 result is kept between 0 and 1 unless its range is given. Left and right are the subject's own. Targets for the pose
