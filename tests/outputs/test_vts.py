@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import random
 import socket
 import stat
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from facewire.bridge import mapping
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import Target
-from facewire.bridge.outputs.vts import Tokens, VtsOutput
+from facewire.bridge.outputs.vts import VtsOutput
 from facewire.bridge.outputs.vts_api import (
     ANSWER_NS,
     MAX_IN_FLIGHT,
@@ -33,6 +35,7 @@ from facewire.bridge.outputs.vts_api import (
     VtsError,
     VtsSession,
 )
+from facewire.bridge.outputs.vts_tokens import Tokens
 
 DEFAULTS = {row.target for row in mapping.section("vts").rows if not row.target.startswith("Facewire")}
 S = 1_000_000_000
@@ -378,6 +381,28 @@ def test_replies_that_are_none(studio: Studio, make: Callable[..., tuple[VtsOutp
     until(lambda: output.waiting is None and problem_of(output) is None)
 
 
+def test_bytes_that_break_the_rules(studio: Studio, make: Callable[..., tuple[VtsOutput, list[str]]]) -> None:
+    output, _ = make(studio.port)
+    until(lambda: output.waiting is None)
+    studio.connections[0].socket.sendall(b"\xff" * 200)
+    problems: list[str | None] = []
+    until(lambda: problems.append(problem_of(output)) or problems[-1])
+    assert "breaks the rules of a websocket" in (problems[-1] or "")
+    until(lambda: output.waiting is None and problem_of(output) is None)
+
+
+def test_a_text_in_parts_is_one(studio: Studio, make: Callable[..., tuple[VtsOutput, list[str]]]) -> None:
+    output, _ = make(studio.port)
+    until(lambda: output.waiting is None)
+    heard: list[str] = []
+    assert output._link._live is not None
+    session = output._link._live[1]
+    session.receive = lambda text, _: heard.append(str(text)) or []  # type: ignore[method-assign]
+    studio.connections[0].send(iter(['{"a"', ": ", "1}"]))
+    until(lambda: heard)
+    assert heard == ['{"a": 1}']
+
+
 def test_a_server_that_is_no_websocket(make: Callable[..., tuple[VtsOutput, list[str]]]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         output, _ = make(server.getsockname()[1])
@@ -411,6 +436,31 @@ def test_positions_count_from_where_the_person_sits() -> None:
     for i in range(120 * 60):
         output.send(face(place=(0.1, -0.1, -0.65)), 2 * S + i * S // 60)
     assert np.abs(offered[-1][index]).max() < 0.5
+
+
+def test_a_minute_of_frames_leaves_nothing_behind(
+    studio: Studio, make: Callable[..., tuple[VtsOutput, list[str]]]
+) -> None:
+    output, _ = make(studio.port)
+    until(lambda: output.waiting is None)
+    frames = [face(jawOpen=i / 60) for i in range(60)]
+    link = output._link
+
+    def minute() -> None:
+        for i in range(3600):
+            send(output, frames[i % 60])
+        until(lambda: studio.values["FacewireJawOpen"] == pytest.approx(59 / 60, abs=1e-3))
+
+    minute()
+    tracemalloc.start(1)
+    try:
+        before = tracemalloc.take_snapshot().filter_traces((tracemalloc.Filter(True, "*/bridge/*"),))
+        minute()
+        after = tracemalloc.take_snapshot().filter_traces((tracemalloc.Filter(True, "*/bridge/*"),))
+    finally:
+        tracemalloc.stop()
+    assert sum(entry.size_diff for entry in after.compare_to(before, "filename")) < 30_000
+    assert link.problem is None
 
 
 # Without a socket
@@ -489,6 +539,54 @@ def test_a_taken_parameter_is_tried_again() -> None:
     assert ids(99 * S) == ["Brows"]
     session.receive(answer("APIError", "values", errorID=0, message="%s %d {x}"), S)
     assert ids(99 * S) == ["Brows"]
+
+
+KINDS = ["APIStateResponse", "AuthenticationTokenResponse", "AuthenticationResponse", "ParameterCreationResponse",
+         "InjectParameterDataResponse", "APIError", "ModelLoadedEvent"]  # fmt: skip
+KEYS = ["active", "authenticationToken", "authenticated", "errorID", "message", "parameterName"]
+VALUES = [
+    True,
+    True,
+    None,
+    0,
+    1,
+    8,
+    50,
+    51,
+    453,
+    454,
+    -1e300,
+    "t",
+    "Brows is taken",
+    "%s {0}",
+    "",
+    [],
+    {"a": [1]},
+    "x" * 999,
+]
+
+
+def test_whatever_comes_is_taken_or_ends_the_conversation() -> None:
+    draw, reached = random.Random(5), set()
+    for _ in range(2000):
+        session = VtsSession(["Brows", "FacewireJawOpen"], {"FacewireJawOpen": (0.0, 1.0, 0.0)}, None)
+        session.start(0)
+        with contextlib.suppress(VtsError):
+            for now in range(draw.randrange(20)):
+                likely = KINDS[min(["new", "allow", "authenticate", "create", "ready"].index(session.stage), 4)]
+                kind = likely if draw.random() < 0.8 else draw.choice(KINDS)
+                data = {key: draw.choice(VALUES) for key in KEYS if draw.random() < 0.9}
+                if draw.random() < 0.7:
+                    data |= {"active": True, "authenticationToken": "t", "authenticated": True}
+                request_id = draw.choice(["facewire", "values", "FacewireJawOpen", "FacewireJawOpen"])
+                for text in session.receive(answer(kind, request_id, **data), now):
+                    json.loads(text)
+                if session.has_room:
+                    json.loads(session.inject(np.zeros(2, np.float32), True, now))
+                assert 0 <= session.in_flight <= MAX_IN_FLIGHT
+                assert session.token is None or 0 < len(session.token) <= 256
+                reached.add(session.stage)
+    assert reached == {"new", "allow", "authenticate", "create", "ready"}
 
 
 def test_errors_end_the_conversation_in_words() -> None:
