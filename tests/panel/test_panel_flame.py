@@ -53,15 +53,20 @@ class FlameGreeting(Greeting):
 Serve = Callable[..., LiveServer]
 
 
+@pytest.fixture(scope="module")
+def open_pages() -> dict[str, Page]:
+    return flame_pages(open_flame(), EXPRESSIONS)
+
+
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def serve(open_pages: dict[str, Page]) -> Iterator[Serve]:
     """Start a server whose frames have a shut mouth in the blendshapes and an open one in FLAME."""
     with ExitStack() as stack:
 
         def start(*, flame: bool = True, pages: dict[str, Page] | None = None, **config: Any) -> LiveServer:
             greeting = FlameGreeting() if flame else Greeting()
             if pages is None:
-                pages = flame_pages(open_flame(), EXPRESSIONS) if flame else {}
+                pages = open_pages if flame else {}
             server = LiveServer(
                 ServerConfig(**{"port": 0, **config}), clock_ns=time.monotonic_ns, greeting=greeting, pages=pages
             )
@@ -100,6 +105,17 @@ def mouth(tab: Tab) -> np.ndarray:
     return image[y + height // 3 : y + height, x + width // 3 : x + 2 * width // 3]
 
 
+def differs(a: np.ndarray, b: np.ndarray) -> float:
+    """The share of pixels that look different."""
+    return float((np.abs(a - b).max(axis=2) > 40).mean())
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+
+
 FETCHED = "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => name.includes('flame'))"
 
 
@@ -116,16 +132,13 @@ def test_the_switch_shows_the_flame_head_and_back_and_fetches_it_only_then(serve
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")
     assert len(tab.run(FETCHED)) == 2  # flame.js and flame.bin
     tab.wait_for("document.getElementById('flame').textContent === 'Show the open head'")
-    time.sleep(0.3)  # frames with FLAME come once they are subscribed
-    opened = mouth(tab)
+    until(lambda: differs(mouth(tab), shut) > 0.03)  # the mouth opens once frames with FLAME come
     tab.picture("panel-flame", whole=False)
-    assert (np.abs(opened - shut).max(axis=2) > 40).mean() > 0.03  # the mouth is open
     tab.call("Page.reload")
     tab.wait_for("document.getElementById('flame')?.getAttribute('aria-pressed') === 'true'")
     tab.run("document.getElementById('flame').click()")
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'false'")
-    time.sleep(0.3)
-    assert (np.abs(mouth(tab) - shut).max(axis=2) > 40).mean() < 0.005
+    until(lambda: differs(mouth(tab), shut) < 0.005)
     assert tab.problems == []
 
 
