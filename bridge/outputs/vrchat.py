@@ -69,13 +69,13 @@ class VrchatOutput(Output):
             self._listener.open()
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
-        """Raises OSError where VRChat is not there."""
+        """Raises OutputError where VRChat is not there, OSError where nothing can be sent."""
         self._newest, self._late = frame, True
         if self._thinner.take(now_ns, self._interval.update(now_ns)):
             self._tell(frame, now_ns)
 
     def idle(self, now_ns: int) -> None:
-        """Tells the last frame to the end, and again when it is time. Raises OSError."""
+        """Tells the last frame to the end, and again when it is time. Raises what ``send`` does."""
         if self._newest is not None and (self._late or self._is_due(now_ns) or self._known != self._listener.news):
             self._tell(self._newest, now_ns)
 
@@ -106,7 +106,10 @@ class VrchatOutput(Output):
             self._add_eyes(frame, elements)
         for datagram in bundles(elements, self._datagram_bytes):
             self._udp.send(datagram)
-        self._udp.settle()
+        try:
+            self._udp.settle()
+        except (ConnectionRefusedError, ConnectionResetError):  # as Linux and as Windows tell of it
+            raise OutputError("VRChat does not run, or OSC is off in its Action menu") from None
 
     def _is_due(self, now_ns: int) -> bool:
         return self._refreshed_ns is None or abs(now_ns - self._refreshed_ns) >= REFRESH_NS
