@@ -16,23 +16,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from facewire.bridge.frame import FlameParameters, Float32Array
-from facewire.models.assets import asset_path
-from facewire.models.face.pose import METRES_PER_UNIT, procrustes
 from facewire.models.flame.correspondence import correspondence_of
 from facewire.models.flame.fit import FlameFitter
 from facewire.models.flame.maps import ArkitToFlame
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.filters import FIRST_NOISE, MIN_STEP_S, smooth_lines
+from facewire.runtime.flame_place import HeadInModel
 from facewire.runtime.steps import in_steps
-
-Float64Array = npt.NDArray[np.float64]
 
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
     from facewire.runtime.fuse import Fusion
+    from facewire.runtime.pipeline import TrackedFace
     from facewire.runtime.speak import SpeechTick
 
 LEAST_CONFIDENCE = 0.02
@@ -89,6 +86,7 @@ class LiveFlame:
         self.model = model
         self.fitter = FlameFitter(model, correspondence_of(model))
         self._map = ArkitToFlame(model)
+        self.place = HeadInModel()
         self.wanted: Callable[[], bool] = lambda: True
         """Whether anybody takes FLAME now: else nothing is computed."""
         self.expressions, self.shapes = len(self.fitter.last.expression), len(self.fitter.last.shape)
@@ -136,7 +134,7 @@ class LiveFlame:
         ``head`` [8] takes a point of a frame's head to the model: quaternion xyzw, metres, and by how much the person
         is larger than the canonical face; ``root`` [3] is the root's joint.
         """
-        head = [round(value, 6) for value in head_in(self.fitter.rest).tolist()]
+        head = [round(value, 6) for value in self.place.placed(self.fitter.rest).tolist()]
         root = [round(value, 6) for value in self.fitter.root.tolist()]
         about = {"shape": self._shape(), "learned": round(self.fitter.learned, 2), "head": head, "root": root}
         return {**self.greeting, **about}
@@ -144,13 +142,15 @@ class LiveFlame:
     def _shape(self) -> list[float]:
         return [round(value, 4) for value in self.fitter.last.shape.tolist()]
 
-    def fit(self, landmarks: Float32Array | None, width: int, height: int, confidence: float, now_ns: int) -> None:
+    def fit(self, face: TrackedFace, width: int, height: int, now_ns: int) -> None:
         """Fit what the tracker saw in a picture of ``now_ns``, if anybody wants it."""
         self._fresh = False
-        if landmarks is None or not self.wanted():
+        if face.landmarks is None or not self.wanted():
             return
-        fit = self.fitter.step(landmarks, width, height, now_ns, confidence)
+        fit = self.fitter.step(face.landmarks, width, height, now_ns, face.confidence)
         self._fresh = fit.confidence > LEAST_CONFIDENCE
+        if self._fresh:
+            self.place.look(face.head, fit.rotation, fit.translation, self.fitter.root)
 
     def show(self, shapes: Float32Array, gaze: Float32Array, left: float, config: FilterConfig, now_ns: int) -> None:
         """Take the last fit, filtered, and what the camera gives to fusion: shapes [52], gaze [4].
@@ -199,12 +199,3 @@ class LiveFlame:
         expression, jaw, eyes = self._map.step(shapes, gaze)
         e = self.expressions
         out[:e], out[e : e + 3], out[e + 3 :] = expression[:e], jaw, eyes
-
-
-def head_in(rest: Float64Array) -> Float64Array:
-    """Where the head's space is in a model's, from the landmarks there [468, 3]: [8], xyzw, metres, and a scale."""
-    with np.load(asset_path("face_geometry")) as geometry:
-        canonical = METRES_PER_UNIT * geometry["vertices"].astype(np.float64)
-    matrix, head = np.eye(4), np.zeros(7, np.float32)
-    scale = procrustes(canonical, rest, np.ones(len(rest)), np.empty((4, 4, 4)), matrix, head)
-    return np.concatenate([head[:4], matrix[:3, 3], [scale]])

@@ -120,7 +120,7 @@ class FacePipeline:
             self.trust.step(image, face.landmarks, face.head, now_ns)
         if face is not None and self.flame is not None:
             height, width = image.shape[:2]
-            self.flame.fit(face.landmarks, width, height, face.confidence, now_ns)
+            self.flame.fit(face, width, height, now_ns)
         self._take(face, image, now_ns)
 
     def follow(self, face: Face | None, now_ns: int) -> None:

@@ -28,7 +28,8 @@ from facewire.models.flame.skinning import Skinner
 from facewire.runtime.capture.source import Face
 from facewire.runtime.cli import main
 from facewire.runtime.filter_config import FilterConfig
-from facewire.runtime.flame import TURNS, FlameFilter, LiveFlame, head_in
+from facewire.runtime.flame import TURNS, FlameFilter, LiveFlame
+from facewire.runtime.flame_place import HeadInModel, head_in
 from facewire.runtime.fuse import Fusion
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.recorder import Recorder
@@ -104,6 +105,7 @@ def flame(live: LiveFlame) -> LiveFlame:
     live.fitter.reset()
     live._filter = FlameFilter(live.expressions)
     live.forget()
+    live.place.reset()
     live.wanted = lambda: True
     return live
 
@@ -250,10 +252,23 @@ def test_a_head_is_placed_in_the_model(flame: LiveFlame) -> None:
     with np.load(asset_path("face_geometry")) as geometry:
         canonical = 0.01 * geometry["vertices"].astype(np.float64)
     turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
-    head = head_in(1.2 * canonical @ turn.T + [0.1, 0.2, 0.3])
-    np.testing.assert_allclose(head, [0, 0, math.sqrt(0.5), math.sqrt(0.5), 0.1, 0.2, 0.3, 1.2], atol=1e-5)
-    own = head_in(flame.fitter.rest)
-    assert own[3] > 0.99, "the open head looks the same way as the canonical face"
+    rest = 1.2 * canonical @ turn.T + [0.1, 0.2, 0.3]
+    upright = np.array([0, 0, math.sqrt(0.5), math.sqrt(0.5), 0.1, 0.2, 0.3, 1.2])
+    np.testing.assert_allclose(head_in(rest), upright, atol=1e-5)
+    assert head_in(flame.fitter.rest)[3] > 0.99, "the open head looks the same way as the canonical face"
+    # What is measured counts more: a fit that stands a little askew of where the canonical face says.
+    place, root, rng = HeadInModel(), np.array([0.0, -0.1, 0.02]), np.random.default_rng(0)
+    np.testing.assert_allclose(place.placed(rest), upright, atol=1e-5)
+    askew, shift = np.array([0.05, 0.0, 0.0]), np.array([0.01, 0.02, -0.03])
+    for _ in range(100):
+        nod, away = rng.uniform(-0.3, 0.3), rng.uniform(-0.1, 0.1, 3) - [0, 0, 0.6]
+        head = np.array([math.sin(nod / 2), 0, 0, math.cos(nod / 2), *away], np.float32)
+        fitted = np.array([nod - askew[0], 0, 0], np.float32)
+        turned = cv2.Rodrigues(fitted.astype(np.float64))[0]
+        translation = 1.2 * away - turned @ shift + turned @ root - root
+        place.look(head, fitted, translation.astype(np.float32), root)
+    wanted = [math.sin(askew[0] / 2), 0, 0, math.cos(askew[0] / 2), *shift, 1.2]
+    np.testing.assert_allclose(place.placed(rest), wanted, atol=1e-5)
 
 
 @pytest.mark.models
