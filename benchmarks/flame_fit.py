@@ -1,0 +1,203 @@
+"""FLAME from landmarks: how long a frame takes, how near it comes, and what identity and personal offsets change.
+
+Time: on the talking-face clip with the open head, and with random bases of the official files' size on its mesh (100
+expressions and the first 100 of 300 shapes are fitted), beside the plain Gauss-Newton step that numpy makes of the same
+columns. Accuracy: sequences that the open head made of persons whom the fit has not seen, and the clip.
+
+Prints tables and one JSON line; takes a minute. Run: OMP_NUM_THREADS=1 python benchmarks/flame_fit.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from facewire.models.assets import asset_path
+from facewire.models.face import FaceTracker
+from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
+from facewire.models.flame import FlameModel, open_flame
+from facewire.models.flame.correspondence import Correspondence, correspondence_of
+from facewire.models.flame.fit import LEARN_CONFIDENCE, FlameFit, FlameFitter, eye_distance
+from facewire.models.flame.fit_kernels import EXPRESSION, minimise, observe
+from facewire.models.flame.skinning import Skinner
+
+Array = np.ndarray[Any, Any]
+
+WIDTH, HEIGHT, FRAME_NS = 1280, 720, 33_333_333
+FOCAL_PX = 0.5 * HEIGHT / math.tan(0.5 * VERTICAL_FIELD_OF_VIEW_RAD)
+SETTLED = 90
+"""Frames after which figures are taken: identity is learned in the first 2.5 s."""
+ON_FACE_M = 0.015
+NOISES_M = {"1 % of the eye distance": 0.00063, "1 % of the face's height": 0.0018}
+DOUBTFUL = 0.9 * LEARN_CONFIDENCE
+"""Landmarks of this confidence teach nothing about identity."""
+
+
+def clip() -> tuple[list[Array], int, int]:
+    """The landmarks of the talking-face clip, frame by frame, and its size."""
+    tracker, capture, found = (
+        FaceTracker("v2", device="cpu", threads=1),
+        cv2.VideoCapture(str(asset_path("talking_face"))),
+        [],
+    )
+    height = width = 0
+    while (image := capture.read()[1]) is not None:
+        height, width = image.shape[:2]
+        face = tracker.step(image, len(found) * FRAME_NS)
+        if face is not None:
+            found.append(face.landmarks.copy())
+    return found, width, height
+
+
+def official_size(on: Correspondence) -> tuple[FlameModel, Correspondence]:
+    """The open head's mesh with random bases of the official files' size: not a face's, but as much to compute."""
+    head, rng = open_flame(), np.random.default_rng(1)
+    v = len(head.template)
+    model = replace(
+        head,
+        shape_basis=rng.normal(0, 5e-4, (v, 3, 300)).astype(np.float32),
+        expression_basis=rng.normal(0, 5e-4, (v, 3, 100)).astype(np.float32),
+        pose_basis=rng.normal(0, 1e-4, (v, 3, 36)).astype(np.float32),
+        digest="1" * 64,
+    )
+    return model, replace(on, digest=model.digest)
+
+
+def timed(model: FlameModel, on: Correspondence, frames: list[Array], width: int, height: int) -> dict[str, float]:
+    """Milliseconds: a frame, the slowest of a hundred, and a frame that identity is learned from."""
+    fitter, learning, frame = FlameFitter(model, on), [], []
+    for i, landmarks in enumerate(frames):  # one in three teaches, and is timed apart
+        start = time.perf_counter()
+        fitter.step(landmarks, width, height, i * 200_000_000)
+        learning.append(time.perf_counter() - start)
+    for _ in range(4):
+        for landmarks in frames:
+            start = time.perf_counter()
+            fitter.step(landmarks, width, height, 0, confidence=DOUBTFUL)
+            frame.append(time.perf_counter() - start)
+    steps = 1e3 * np.array(frame)
+    return {
+        "frame_ms": float(np.median(steps)),
+        "p99_ms": float(np.percentile(steps, 99)),
+        "learning_ms": float(1e3 * np.median(learning[:25])),
+        "numpy_ms": plain_step(fitter, frames[-1], width, height),
+    }
+
+
+def plain_step(fitter: FlameFitter, landmarks: Array, width: int, height: int) -> float:
+    """Milliseconds of one Gauss-Newton step in numpy, from columns that are there already: product, solve, no more."""
+    points, work, setup = fitter._points, fitter._work, fitter._setup
+    observe(landmarks, width, height, points.bases, setup, work)
+    minimise(2, points.bases, setup, fitter._state, fitter._kept, work)
+    count, times = EXPRESSION + points.expressions, []
+    for _ in range(100):
+        start = time.perf_counter()
+        columns = work.columns[:count]
+        np.linalg.solve((columns @ columns.T).astype(np.float64) + np.diag(setup.prior + 1e-6), columns @ work.error)
+        times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))
+
+
+def persons(on: Correspondence, seed: int, frames: int, noise_m: float) -> Iterator[tuple[Array, Array, Array]]:
+    """Landmarks, vertices and pose of somebody who turns the head, talks and makes faces."""
+    model, rng = open_flame(), np.random.default_rng(seed)
+    skinner, shape = Skinner(model), rng.normal(size=model.shapes).astype(np.float32)
+    phase, speed = rng.uniform(0, 6.28, model.expressions), rng.uniform(0.15, 1.5, model.expressions)
+    for i in range(frames):
+        t = i / 30
+        strength = 0.9 * np.clip(np.sin(1.1 * t + phase[::-1]) + 0.4, 0, 1)
+        pose = np.zeros(15, np.float32)
+        pose[:3] = 0.15 * math.sin(1.3 * t), 0.35 * math.sin(0.9 * t), 0.1 * math.sin(0.7 * t)
+        pose[6:9] = 0.15 + 0.15 * math.sin(7 * t), 0.03 * math.sin(3 * t), 0.0
+        place = np.array([0.05 * math.sin(t), 0.03, -0.6], np.float32)
+        expression = (np.sin(2 * np.pi * speed * t + phase) * strength).astype(np.float32)
+        vertices = skinner.skin(shape, expression, pose, place).copy()
+        points = on.landmarks(vertices)
+        depth = -points[:, 2]
+        pixels = np.stack([WIDTH / 2 + FOCAL_PX * points[:, 0] / depth, HEIGHT / 2 - FOCAL_PX * points[:, 1] / depth,
+                           (depth - depth.mean()) * FOCAL_PX / depth.mean()], axis=1)  # fmt: skip
+        noisy = pixels + rng.normal(0, noise_m * FOCAL_PX / depth.mean(), pixels.shape)
+        yield noisy.astype(np.float32), vertices, pose
+
+
+def laid_onto(moving: Array, still: Array, by: Array) -> Array:
+    """``moving`` turned, shifted and scaled so that the vertices ``by`` lie on ``still``'s."""
+    a, b = moving[by] - moving[by].mean(0), still[by] - still[by].mean(0)
+    u, d, vt = np.linalg.svd(b.T @ a)
+    sign = np.diag([1, 1, np.linalg.det(u @ vt)])
+    scale = np.trace(np.diag(d) @ sign) / (a * a).sum()
+    return scale * (moving - moving[by].mean(0)) @ (u @ sign @ vt).T + still[by].mean(0)
+
+
+def skinned(skinner: Skinner, fit: FlameFit) -> Array:
+    pose = np.concatenate([fit.rotation, fit.neck, fit.jaw, fit.eyes])
+    return skinner.skin(fit.shape, fit.expression, pose, fit.translation)
+
+
+def recovered(on: Correspondence, noise_m: float, seeds: int = 10) -> dict[str, float]:
+    """Mean distance of the surface, on the face and on the whole head, and of the jaw, over persons and frames."""
+    model = open_flame()
+    skinner = Skinner(model)
+    near = np.linalg.norm(model.template[:, None] - on.landmarks(model.template), axis=2).min(1) < ON_FACE_M
+    face_m, head_m, jaw_rad, people = [], [], [], []
+    for seed in range(seeds):
+        fitter = FlameFitter(model, on)
+        for i, (landmarks, vertices, pose) in enumerate(persons(on, 100 + seed, SETTLED + 60, noise_m)):
+            fit = fitter.step(landmarks, WIDTH, HEIGHT, i * FRAME_NS)
+            if i >= SETTLED and i % 3 == 0:
+                got = np.linalg.norm(laid_onto(skinned(skinner, fit), vertices, near) - vertices, axis=1)
+                face_m.append(got[near].mean())
+                head_m.append(got.mean())
+                jaw_rad.append(np.linalg.norm(fit.jaw - pose[6:9]))
+        people.append(np.mean(face_m[-20:]))
+    return {
+        "face_mm": 1e3 * float(np.mean(face_m)),
+        "worst_person_mm": 1e3 * float(np.max(people)),
+        "head_mm": 1e3 * float(np.mean(head_m)),
+        "jaw_deg": math.degrees(float(np.mean(jaw_rad))),
+        "jaw_p95_deg": math.degrees(float(np.percentile(jaw_rad, 95))),
+    }
+
+
+def reprojected(on: Correspondence, frames: list[Array], width: int, height: int, *, offsets: bool) -> dict[str, float]:
+    """Mean distance of the 468 landmarks from the model's in the picture, percent of the distance between the eyes."""
+    fitter, shares = FlameFitter(open_flame(), on, offsets=offsets), []
+    for i, landmarks in enumerate(frames):
+        fit = fitter.step(landmarks, width, height, i * FRAME_NS)
+        shares.append(100 * fit.residual_px / eye_distance(landmarks[:, :2]))
+    return {"mean_percent": float(np.mean(shares[SETTLED:])), "worst_frame_percent": float(np.max(shares[SETTLED:]))}
+
+
+def main() -> None:
+    on = correspondence_of(open_flame())
+    frames, width, height = clip()
+    result: dict[str, Any] = {"benchmark": "flame_fit", "time": {}, "recovered": {}, "clip": {}}
+    print(f"{'fit of a frame':44}{'median':>10}{'99 %':>10}{'learning':>10}{'one step, numpy':>17}")
+    for name, (model, places) in {
+        "open head (50)": (open_flame(), on),
+        "official size (100)": official_size(on),
+    }.items():
+        row = result["time"][name] = timed(model, places, frames, width, height)
+        times = "".join(f"{row[key]:8.2f}ms" for key in ("frame_ms", "p99_ms", "learning_ms"))
+        print(f"{name:44}{times}{row['numpy_ms']:15.2f}ms", flush=True)
+    print(f"\n{'persons of the model, noise':44}{'face':>10}{'worst':>10}{'head':>10}{'jaw':>10}")
+    for name, noise_m in NOISES_M.items():
+        row = result["recovered"][name] = recovered(on, noise_m)
+        lengths = "".join(f"{row[key]:8.2f}mm" for key in ("face_mm", "worst_person_mm", "head_mm"))
+        print(f"{name:44}{lengths}{row['jaw_deg']:8.2f}°", flush=True)
+    print(f"\n{'the clip, reprojection':44}{'mean':>10}{'worst':>10}")
+    for name, offsets in {"with personal offsets": True, "without": False}.items():
+        row = result["clip"][name] = reprojected(on, frames, width, height, offsets=offsets)
+        print(f"{name:44}{row['mean_percent']:9.2f}%{row['worst_frame_percent']:9.2f}%", flush=True)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
