@@ -38,7 +38,7 @@ from facewire.models.flame.points import Bases, FlamePoints
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
-FRAME_WEIGHT = 0.3
+FRAME_WEIGHT = 0.5
 """Of one frame's evidence: errors of neighbouring frames are alike, and so prove less than independent ones."""
 VIEWS, VIEW_RAD = 7, 0.17
 """Directions of the head, to the sides and up, that are told apart."""
