@@ -26,7 +26,7 @@ from facewire.bridge.outputs.vrchat_listener import Listener
 from facewire.bridge.pacing import NS_PER_S, SourceInterval, Thinner
 
 MAX_RATE = 90.0
-"""VRChat takes what came once for each picture that it draws, 90 a second in most headsets; more would be overwritten."""
+"""VRChat takes what came once for each picture that it draws, 90 a second in most headsets."""
 REFRESH_NS = 4 * NS_PER_S
 """Everything anew: datagrams get lost, and VRChat gives the eyes back to itself after 10 s."""
 MAX_LOCAL_BYTES = 4096
