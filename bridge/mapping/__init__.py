@@ -124,12 +124,13 @@ class Mapping:
             self._channels[~self._finite] = 0.0
         np.dot(self._matrix, self._channels, out=out)
         if len(self._greatest):
-            np.take(self._channels, self._picked, out=self._products, mode="clip")
+            self._channels.take(self._picked, out=self._products, mode="clip")
             np.multiply(self._products, self._weights, out=self._products)
-            np.max(self._products, axis=1, initial=0.0, out=self._maxima)
+            np.maximum.reduce(self._products, axis=1, initial=0.0, out=self._maxima)
             out[self._greatest] = self._maxima
         np.add(out, self._bias, out=out)
-        np.clip(out, self._low, self._high, out=out)
+        np.maximum(out, self._low, out=out)
+        np.minimum(out, self._high, out=out)
 
 
 def fill_pose(frame: FaceFrame, out: npt.NDArray[np.float32]) -> None:
