@@ -42,7 +42,7 @@ from facewire.models.flame.fit_kernels import (
 )
 from facewire.models.flame.identity import Identity, forget, learn, nobody
 from facewire.models.flame.model import FlameModel
-from facewire.models.flame.points import FlamePoints, see
+from facewire.models.flame.points import FlamePoints, see, with_asymmetries
 from facewire.models.flame.rotations import axis_angle, eyes_of
 
 Float32Array = npt.NDArray[np.float32]
@@ -102,10 +102,11 @@ class FlameFitter:
     def __init__(self, model: FlameModel, correspondence: Correspondence, *, offsets: bool = True) -> None:
         """Precompute the model at the landmarks and compile the kernels.
 
-        ``offsets``: learn personal offsets of the landmarks (``identity``). Raises ModelError where the correspondence
-        is not this model's.
+        ``offsets``: learn a person's own offsets of the landmarks (``identity``) and asymmetry (``points``). Raises
+        ModelError where the correspondence is not this model's.
         """
         points = see(model, correspondence)
+        points = with_asymmetries(points) if offsets else points
         self._points, self._with_offsets = points, offsets
         self._setup = _setup(points)
         self._state, self._kept, self._last = (_state(points) for _ in range(3))
@@ -159,7 +160,7 @@ class FlameFitter:
     @property
     def root(self) -> Float64Array:
         """[3], the root's joint of this person, metres."""
-        root: Float64Array = self._points.root + self._identity.shape @ self._points.root_shape
+        root: Float64Array = self._points.root + self._identity.shape[: self._points.shapes] @ self._points.root_shape
         return root
 
     @property
@@ -244,7 +245,7 @@ class FlameFitter:
         share = REFINE_SHARE if frozen else 1.0
         bases, normals = self._points.bases, self._points.normals
         learn(self._with_offsets, share, bases, normals, self._setup, self._state, self._work, self._identity)
-        self._fit.shape[:] = self._identity.shape
+        self._fit.shape[:] = self._identity.shape[: self._points.shapes]
 
     def _warm_up(self) -> None:
         """Compile every kernel: the template, seen straight from half a metre."""
@@ -276,7 +277,7 @@ def _state(points: FlamePoints) -> State:
 
 
 def _work(points: FlamePoints) -> Work:
-    count, wide = EXPRESSION + points.expressions, EXPRESSION + points.expressions + points.shapes
+    count, wide = EXPRESSION + points.expressions, EXPRESSION + points.expressions + len(points.bases.a_shape)
     a, b, c, d, seen, model, lens, field = (np.zeros_like(points.bases.a_rest) for _ in range(8))
     b, d, field_b = (np.zeros_like(points.bases.b_rest) for _ in range(3))
     return Work(

@@ -55,7 +55,7 @@ class Identity(NamedTuple):
     """What is known of a person."""
 
     shape: Float64Array
-    """[s], the identity that frames are fitted with."""
+    """[s], the identity that frames are fitted with: the model's, then asymmetry (``points.with_asymmetries``)."""
     best: Float64Array
     """[s], what the evidence says."""
     information: Float64Array
@@ -75,7 +75,7 @@ class Identity(NamedTuple):
 
 def nobody(points: FlamePoints) -> Identity:
     """Return what is known at first."""
-    s = points.shapes
+    s = len(points.bases.a_shape)
     return Identity(
         np.zeros(s),
         np.zeros(s),

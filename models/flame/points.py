@@ -11,12 +11,13 @@ pose correctives, so each has a basis of its own, and the fit never sees a mesh.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from facewire.models.assets import asset_path
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.flame.correspondence import Correspondence
 from facewire.models.flame.model import JOINTS, FlameModel
@@ -40,6 +41,8 @@ OUTLINE_WEIGHT, LIDS_WEIGHT, CREASE_WEIGHT = 0.25, 8.0, 0.3
 of the next ring lie in the lids' creases, which are each person's own."""
 INNER_LIPS_WEIGHT, OUTER_LIPS_WEIGHT = 4.0, 2.5
 """The rims of the lips say whether a mouth is shut."""
+LEAST_ASYMMETRY, ASYMMETRY_STD = 0.5, 0.7
+"""An expression with at least this share of one-sidedness lends it to identity, with this standard deviation."""
 RIM, RING = 16, 20
 """Landmarks of an eye's rim, the first rows of ``LEFT_EYE``, and of a ring of ``LIPS``: the outer, then the inner."""
 
@@ -80,7 +83,7 @@ class FlamePoints:
     root_shape: Float64Array
     """[s, 3], what a coefficient of identity adds to it."""
     shapes: int
-    """Coefficients of identity that are fitted."""
+    """Coefficients of identity that are the model's; those behind them are a person's asymmetry."""
     expressions: int
 
     @property
@@ -137,6 +140,35 @@ def see(model: FlameModel, on: Correspondence) -> FlamePoints:
         shapes,
         expressions,
     )
+
+
+def with_asymmetries(points: FlamePoints) -> FlamePoints:
+    """Return ``points`` with a person's asymmetry at rest among the coefficients of identity, behind the model's own.
+
+    Nobody's face is symmetric, and an identity basis may be; expression would have to make up for it in every frame.
+    So the one-sided part of each expression that has much of one is a direction in which a person may be made.
+    """
+    bases, mirror = points.bases, mirrored_landmarks()
+    place = np.empty_like(bases.order)
+    place[bases.order] = np.arange(MESH_COUNT)
+    fields = bases.a_expression.copy()
+    fields[:, :, : len(bases.share)] += bases.b_expression
+    other = fields[:, :, place[mirror[bases.order]]] * np.array([-1, 1, 1], np.float32)[:, None]
+    odd = 0.5 * (fields - other)
+    strong = np.linalg.norm(odd, axis=(1, 2)) > LEAST_ASYMMETRY * np.linalg.norm(fields, axis=(1, 2))
+    rows = ASYMMETRY_STD * odd[strong]
+    turning = rows[:, :, : len(bases.share)] * bases.share
+    rows[:, :, : len(bases.share)] -= turning
+    a_shape, b_shape = (np.concatenate(pair) for pair in ((bases.a_shape, rows), (bases.b_shape, turning)))
+    return replace(points, bases=bases._replace(a_shape=a_shape, b_shape=b_shape))
+
+
+def mirrored_landmarks() -> Int32Array:
+    """[468], for each landmark the one on the other side of the face. Raises ModelError where it cannot be fetched."""
+    with np.load(asset_path("face_geometry")) as geometry:
+        vertices = geometry["vertices"]
+    apart = np.linalg.norm(vertices[:, None] - vertices * [-1, 1, 1], axis=2)
+    return apart.argmin(0).astype(np.int32)
 
 
 def _weights() -> Float32Array:
