@@ -168,7 +168,8 @@ def mirrored_landmarks() -> Int32Array:
     with np.load(asset_path("face_geometry")) as geometry:
         vertices = geometry["vertices"]
     apart = np.linalg.norm(vertices[:, None] - vertices * [-1, 1, 1], axis=2)
-    return apart.argmin(0).astype(np.int32)
+    mirror: Int32Array = apart.argmin(0).astype(np.int32)
+    return mirror
 
 
 def _weights() -> Float32Array:
