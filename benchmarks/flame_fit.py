@@ -4,16 +4,21 @@ Time: on the talking-face clip with the open head, and with random bases of the 
 expressions and the first 100 of 300 shapes are fitted), beside the plain Gauss-Newton step that numpy makes of the same
 columns. Accuracy: sequences that the open head made of persons whom the fit has not seen, and the clip.
 
-Prints tables and one JSON line; takes a minute. Run: OMP_NUM_THREADS=1 python benchmarks/flame_fit.py
+Calm: what the live filter leaves of the fit's trembling on a still photograph with sensor noise, and by how much it
+lags on the clip. ``--hour`` fits an hour at 30 frames a second and says how much memory that took (a minute or two).
+
+Prints tables and one JSON line; takes a minute. Run: OMP_NUM_THREADS=1 python benchmarks/flame_fit.py [--hour]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -27,6 +32,8 @@ from facewire.models.flame.correspondence import Correspondence, correspondence_
 from facewire.models.flame.fit import LEARN_CONFIDENCE, FlameFit, FlameFitter, eye_distance
 from facewire.models.flame.fit_kernels import EXPRESSION, minimise, observe
 from facewire.models.flame.skinning import Skinner
+from facewire.runtime.filter_config import FilterConfig
+from facewire.runtime.flame import FlameFilter
 
 Array = np.ndarray[Any, Any]
 
@@ -36,6 +43,8 @@ SETTLED = 90
 """Frames after which figures are taken: identity is learned in the first 2.5 s."""
 ON_FACE_M = 0.015
 NOISES_M = {"1 % of the eye distance": 0.00063, "1 % of the face's height": 0.0018}
+SENSOR_NOISE = 4.0
+"""Of a pixel, of 255."""
 DOUBTFUL = 0.9 * LEARN_CONFIDENCE
 """Landmarks of this confidence teach nothing about identity."""
 
@@ -175,7 +184,69 @@ def reprojected(on: Correspondence, frames: list[Array], width: int, height: int
     return {"mean_percent": float(np.mean(shares[SETTLED:])), "worst_frame_percent": float(np.max(shares[SETTLED:]))}
 
 
+def calm(on: Correspondence, frames: list[Array], width: int, height: int) -> dict[str, float]:
+    """Standard deviation of expression and jaw on a still face, fitted and filtered; lag of the filter on the clip."""
+    photo, rng = cv2.imread(str(asset_path("demo_face"))), np.random.default_rng(3)
+    tracker, still = FaceTracker("v2", device="cpu", threads=1), []
+    for i in range(240):
+        noisy = np.clip(photo + rng.normal(0, SENSOR_NOISE, photo.shape), 0, 255).astype(np.uint8)
+        face = tracker.step(noisy, i * FRAME_NS)
+        assert face is not None
+        still.append(face.landmarks.copy())
+    raw, out = filtered(on, still, *photo.shape[1::-1])
+    moving, late = filtered(on, frames, width, height)
+    e = open_flame().expressions
+    return {
+        "expression_std": float(raw[:, :e].std(0).mean()),
+        "expression_filtered": float(out[:, :e].std(0).mean()),
+        "jaw_mrad": 1e3 * float(raw[:, e : e + 3].std(0).mean()),
+        "jaw_filtered_mrad": 1e3 * float(out[:, e : e + 3].std(0).mean()),
+        "lag_ms": lag_frames(moving[:, :e], late[:, :e]) * FRAME_NS * 1e-6,
+    }
+
+
+def filtered(on: Correspondence, frames: list[Array], width: int, height: int) -> tuple[Array, Array]:
+    """Fit and filter frames; both once identity is settled, [n, e + 9]."""
+    fitter, config = FlameFitter(open_flame(), on), FilterConfig()
+    one = FlameFilter(open_flame().expressions)
+    raw, out = [], []
+    for i, landmarks in enumerate(frames):
+        fit = fitter.step(landmarks, width, height, i * FRAME_NS)
+        raw.append(np.concatenate([fit.expression, fit.jaw, fit.eyes]))
+        out.append(np.zeros_like(raw[-1]))
+        one.step(raw[-1], config, i * FRAME_NS, out[-1])
+    return np.array(raw)[SETTLED:], np.array(out)[SETTLED:]
+
+
+def lag_frames(reference: Array, late: Array) -> float:
+    """By how many frames ``late`` [n, k] follows, between frames: where the sum of all products is greatest."""
+    a, b = reference - reference.mean(0), late - late.mean(0)
+    scores = np.array([(a[2:-6] * b[2 + k : len(b) - 6 + k]).sum() for k in range(-1, 5)])
+    i = int(np.clip(scores.argmax(), 1, len(scores) - 2))
+    left, middle, right = scores[i - 1 : i + 2]
+    return float(i - 1 + 0.5 * (left - right) / (left - 2 * middle + right))
+
+
+def an_hour(on: Correspondence, frames: list[Array], width: int, height: int) -> dict[str, float]:
+    """Megabytes that 108,000 frames added to the process, after a minute of them."""
+    fitter, start_mb = FlameFitter(open_flame(), on), 0.0
+    for i in range(108_000):
+        if i == 1_800:
+            start_mb = resident_mb()
+        fitter.step(frames[i % len(frames)], width, height, i * FRAME_NS)
+    return {"frames": 108_000, "growth_mb": resident_mb() - start_mb}
+
+
+def resident_mb() -> float:
+    """Memory of this process, as Linux counts it."""
+    with Path("/proc/self/statm").open() as file:
+        return int(file.read().split()[1]) * 4096 / 1e6
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hour", action="store_true", help="also fit an hour's frames and measure memory")
+    args = parser.parse_args()
     on = correspondence_of(open_flame())
     frames, width, height = clip()
     result: dict[str, Any] = {"benchmark": "flame_fit", "time": {}, "recovered": {}, "clip": {}}
@@ -196,6 +267,14 @@ def main() -> None:
     for name, offsets in {"with personal offsets": True, "without": False}.items():
         row = result["clip"][name] = reprojected(on, frames, width, height, offsets=offsets)
         print(f"{name:44}{row['mean_percent']:9.2f}%{row['worst_frame_percent']:9.2f}%", flush=True)
+    row = result["calm"] = calm(on, frames, width, height)
+    print(f"\n{'a still face, and lag on the clip':44}{'fit':>10}{'filtered':>10}{'lag':>10}")
+    print(f"{'expression, standard deviations':44}{row['expression_std']:10.3f}{row['expression_filtered']:10.3f}"
+          f"{row['lag_ms']:8.0f}ms")  # fmt: skip
+    print(f"{'jaw, milliradians':44}{row['jaw_mrad']:10.2f}{row['jaw_filtered_mrad']:10.2f}")
+    if args.hour:
+        row = result["hour"] = an_hour(on, frames, width, height)
+        print(f"\nan hour at 30 frames a second: {row['growth_mb']:+.2f} MB")
     print(json.dumps(result))
 
 
