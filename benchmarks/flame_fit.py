@@ -161,9 +161,10 @@ def recovered(on: Correspondence, noise_m: float, seeds: int = 10) -> dict[str, 
         for i, (landmarks, vertices, pose) in enumerate(persons(on, 100 + seed, SETTLED + 60, noise_m)):
             fit = fitter.step(landmarks, WIDTH, HEIGHT, i * FRAME_NS)
             if i >= SETTLED and i % 3 == 0:
-                got = np.linalg.norm(laid_onto(skinned(skinner, fit), vertices, near) - vertices, axis=1)
-                face_m.append(got[near].mean())
-                head_m.append(got.mean())
+                got = skinned(skinner, fit)
+                for found, by in ((face_m, near), (head_m, near | True)):
+                    off = np.linalg.norm(laid_onto(got, vertices, by) - vertices, axis=1)
+                    found.append(off[by].mean())
                 jaw_rad.append(np.linalg.norm(fit.jaw - pose[6:9]))
         people.append(np.mean(face_m[-20:]))
     return {
