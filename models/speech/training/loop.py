@@ -37,12 +37,12 @@ class TrainConfig:
     held_out: tuple[str, ...] = ("af_nova", "am_michael", "bf_lily", "bm_george")
     clip_s: float = 3.4
     batch: int = 24
-    audio_steps: int = 1250
-    decoder_steps: int = 160
+    audio_steps: int = 4800
+    decoder_steps: int = 400
     learning_rate: float = 2e-3
     decoder_learning_rate: float = 3e-3
     average: float = 0.998
-    validate_every: int = 100
+    validate_every: int = 400
     checkpoint_every: int = 25
     workers: int = 0
     threads: int = 1
