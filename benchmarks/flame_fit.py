@@ -30,7 +30,8 @@ from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.correspondence import Correspondence, correspondence_of
 from facewire.models.flame.fit import LEARN_CONFIDENCE, FlameFit, FlameFitter, eye_distance
-from facewire.models.flame.fit_kernels import EXPRESSION, minimise, observe
+from facewire.models.flame.fit_kernels import minimise, observe
+from facewire.models.flame.fit_state import EXPRESSION
 from facewire.models.flame.skinning import Skinner
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.flame import FlameFilter

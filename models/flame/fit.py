@@ -1,8 +1,8 @@
 """FLAME from landmarks, frame by frame: pose, jaw and expression at once, eyes from the irises, identity over time.
 
-Camera: the pinhole that gives the head pose (``pose.VERTICAL_FIELD_OF_VIEW_RAD``). Landmarks are fitted in the picture;
-their depth, which a network can only guess, counts ``DEPTH_WEIGHT``. A single camera does not see how large a head is:
-it is taken to be of the model's size for its identity, and its distance follows from that.
+Camera: the pinhole that gives the head pose (``pose.VERTICAL_FIELD_OF_VIEW_RAD``). Landmarks are fitted in the
+picture; their depth, which a network can only guess, counts ``fit_state.DEPTH_WEIGHT``. A single camera does not see
+how large a head is: it is as large as its identity says in the model, and its distance follows from that.
 
 The head's turn is the global one (FLAME's root) and the neck stays at rest: one camera that sees a head and no
 shoulders cannot tell them apart. Eyes turn as the person's own do: their angles are those of ``gaze``, measured from
@@ -29,30 +29,16 @@ from facewire.models.face.landmarks import (
 )
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD, HeadPose
 from facewire.models.flame.correspondence import Correspondence
-from facewire.models.flame.fit_kernels import (
-    EXPRESSION,
-    JAW,
-    Setup,
-    State,
-    Work,
-    copy_state,
-    minimise,
-    observe,
-    take_identity,
-)
+from facewire.models.flame.fit_kernels import copy_state, minimise, observe, take_identity
+from facewire.models.flame.fit_state import make_setup, make_state, make_work
 from facewire.models.flame.identity import Identity, forget, learn, nobody
 from facewire.models.flame.model import FlameModel
-from facewire.models.flame.points import FlamePoints, see, with_asymmetries
+from facewire.models.flame.points import see, with_asymmetries
 from facewire.models.flame.rotations import axis_angle, eyes_of
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
-LANDMARK_STD_M = 0.0015
-"""Of a landmark, as far as the model's 468 are independent: neighbours err together."""
-DEPTH_WEIGHT = 0.05
-JAW_STD_RAD = (0.25, 0.05, 0.03)
-"""Opening, turn, roll."""
 WARM_STEPS, COLD_STEPS = 4, 30
 """At most; most frames need two or three."""
 WORST_RESIDUAL = 0.16
@@ -108,9 +94,9 @@ class FlameFitter:
         points = see(model, correspondence)
         points = with_asymmetries(points) if offsets else points
         self._points, self._with_offsets = points, offsets
-        self._setup = _setup(points)
-        self._state, self._kept, self._last = (_state(points) for _ in range(3))
-        self._work = _work(points)
+        self._setup = make_setup(points)
+        self._state, self._kept, self._last = (make_state(points) for _ in range(3))
+        self._work = make_work(points)
         rest_cm = (100.0 * points.rest).astype(np.float32)
         self._pose = HeadPose(rest_cm, points.bases.order, points.weights)
         self._gaze = Gaze(rest_cm)
@@ -262,26 +248,3 @@ def eye_distance(landmarks: npt.NDArray[np.floating]) -> float:
     left = (landmarks[LEFT_EYE_INNER] + landmarks[LEFT_EYE_OUTER]) / 2
     right = (landmarks[RIGHT_EYE_INNER] + landmarks[RIGHT_EYE_OUTER]) / 2
     return float(np.linalg.norm(left - right))
-
-
-def _setup(points: FlamePoints) -> Setup:
-    prior = np.ones(EXPRESSION + points.expressions)
-    prior[:JAW] = 0.0
-    prior[JAW:EXPRESSION] = 1.0 / np.square(JAW_STD_RAD)
-    roots = np.sqrt(points.weights) / LANDMARK_STD_M * np.sqrt([[1.0], [1.0], [DEPTH_WEIGHT]])
-    return Setup(points.weights, roots.astype(np.float32), prior, points.rest.mean(0))
-
-
-def _state(points: FlamePoints) -> State:
-    return State(np.eye(3), np.array([0.0, 0.0, -0.5]), np.zeros(3), np.zeros(points.expressions))
-
-
-def _work(points: FlamePoints) -> Work:
-    count, wide = EXPRESSION + points.expressions, EXPRESSION + points.expressions + len(points.bases.a_shape)
-    a, b, c, d, seen, model, lens, field = (np.zeros_like(points.bases.a_rest) for _ in range(8))
-    b, d, field_b = (np.zeros_like(points.bases.b_rest) for _ in range(3))
-    return Work(
-        a, b, c, d, seen, model, np.zeros(a.size, np.float32), lens, field, field_b,
-        np.zeros((wide, a.size), np.float32), np.eye(3), np.zeros((3, 3)),
-        np.zeros(wide), np.zeros((wide, wide)), np.zeros((count, count)), np.zeros(count),
-    )  # fmt: skip

@@ -1,35 +1,28 @@
 """The arithmetic of the fit, compiled, without garbage: damped Gauss-Newton (Levenberg, Marquardt).
 
-Unknowns, in order: turn of the head about the model's origin [3], in the model's axes; its shift [3], in the camera's,
-metres; turn of the jaw [3], in the model's axes; expression [e]; where identity is learned, shape [s].
-
 Per frame the normal matrix is made once: it costs most, and the steps of a warm start are small. Gradients are exact at
 each step, so the way is shortened and the goal is not. A step that makes things worse is taken back and damped.
-Arrays of landmarks are [3, 468], in the order of ``points.Bases``: what the jaw moves comes first.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from facewire.models.face.jit import kernel
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
+from facewire.models.flame.column_kernels import assemble, linearise, weigh
+from facewire.models.flame.fit_state import EXPRESSION, JAW, SHIFT, TURN, Setup, State, Work
+from facewire.models.flame.linear_kernels import add, cholesky, copy_row, copy_rows, dot, solve_lower, solve_upper
 from facewire.models.flame.points import Bases
 from facewire.models.flame.skinning import rotation
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-TURN, SHIFT, JAW, EXPRESSION = 0, 3, 6, 9
-"""Where the unknowns begin."""
 MOST_EXPRESSION = 6.0
 """Standard deviations; no face that was scanned is farther out."""
 JAW_LIMITS_RAD = ((-0.05, 0.65), (-0.2, 0.2), (-0.12, 0.12))
@@ -40,75 +33,6 @@ LEAST_GAIN = 1e-3
 SLOW_GAIN = 0.3
 """A step that lowers it by more was far: then the normal matrix is made anew."""
 FIRST_DAMPING, LEAST_DAMPING = 1e-3, 1e-7
-TILE = 4
-
-
-def summing(function: Function) -> Function:
-    """As ``kernel``, for loops that sum: in any order, so that several terms are added at a time."""
-    options: Any = {"reassoc", "contract", "nsz"}
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=options)(function))
-
-
-class Setup(NamedTuple):
-    """What does not change."""
-
-    weights: Float32Array
-    """[468], of the landmarks."""
-    roots: Float32Array
-    """[3, 468], square roots of weight / variance of what is seen of each, across and in depth, 1 / m."""
-    prior: Float64Array
-    """[9 + e], 1 / variance of each unknown; 0 where nothing is known."""
-    middle: Float64Array
-    """[3], metres: the middle of the template's landmarks."""
-
-
-class State(NamedTuple):
-    """What a frame takes over from the one before."""
-
-    turn: Float64Array
-    """[3, 3], the head in the camera's space."""
-    shift: Float64Array
-    """[3], metres: where the model's origin is."""
-    jaw: Float64Array
-    """[3], axis-angle."""
-    expression: Float64Array
-    """[e]."""
-
-
-class Work(NamedTuple):
-    """Buffers."""
-
-    a: Float32Array
-    """[3, 468], what the jaw does not turn, with this identity."""
-    b: Float32Array
-    """[3, n], what it turns."""
-    bent_a: Float32Array
-    bent_b: Float32Array
-    seen: Float32Array
-    """[3, 468]: the landmarks on the plane at distance 1, and relative depth on that scale from their middle."""
-    model: Float32Array
-    """[3, 468], the landmarks of the model as bent, in its space."""
-    error: Float32Array
-    """[1404], in standard deviations: seen minus model, across the line of sight and in depth."""
-    lens: Float32Array
-    """[3, 468]: x / d, y / d and D / d of each landmark, by which motion in space becomes motion that is seen."""
-    field_a: Float32Array
-    """[3, 468], a motion of the landmarks in the model's space."""
-    field_b: Float32Array
-    columns: Float32Array
-    """[9 + e + s, 1404], as ``error``: what is seen as each unknown grows."""
-    jaw_turn: Float64Array
-    """[3, 3]."""
-    spare: Float64Array
-    """[3, 3]."""
-    gradient: Float64Array
-    """[9 + e + s], minus half the cost's."""
-    normal: Float64Array
-    """[9 + e + s, …], the lower half."""
-    factor: Float64Array
-    """[9 + e, …]."""
-    step: Float64Array
-    """[9 + e]."""
 
 
 @kernel
@@ -131,42 +55,6 @@ def observe(landmarks: Float32Array, width: int, height: int, bases: Bases, setu
     for i in range(MESH_COUNT):
         work.seen[2, i] -= middle / total
     return min(right - left, bottom - top) > 4.0 * unit
-
-
-@summing
-def add(factor: float, source: Float32Array, target: Float32Array) -> None:
-    """target += factor · source, both [3, n]."""
-    c = np.float32(factor)
-    for d in range(3):
-        one, other = source[d], target[d]
-        for j in range(one.shape[0]):
-            other[j] += c * one[j]
-
-
-@kernel
-def copy_rows(source: npt.NDArray[np.floating[Any]], target: npt.NDArray[np.floating[Any]]) -> None:
-    """Write one [n, m] over another. A slice's assignment would do, and take seven seconds to compile."""
-    for i in range(source.shape[0]):
-        for j in range(source.shape[1]):
-            target[i, j] = source[i, j]
-
-
-@kernel
-def copy_row(source: Float64Array, target: Float64Array) -> None:
-    """Write the first of [n] over all of another."""
-    for i in range(target.shape[0]):
-        target[i] = source[i]
-
-
-@summing
-def assemble(turn: Float64Array, a: Float32Array, b: Float32Array, out: Float32Array) -> None:
-    """A + R(jaw) B."""
-    copy_rows(a, out)
-    for d in range(3):
-        one, x, y, z = out[d], b[0], b[1], b[2]
-        cx, cy, cz = np.float32(turn[d, 0]), np.float32(turn[d, 1]), np.float32(turn[d, 2])
-        for j in range(x.shape[0]):
-            one[j] += cx * x[j] + cy * y[j] + cz * z[j]
 
 
 @kernel
@@ -216,167 +104,6 @@ def evaluate(distance_m: float, bases: Bases, setup: Setup, state: State, work: 
     for k in range(state.expression.shape[0]):
         cost += setup.prior[EXPRESSION + k] * state.expression[k] * state.expression[k]
     return cost
-
-
-@summing
-def dot(a: Float32Array, b: Float32Array) -> float:
-    """a · b."""
-    total = np.float32(0.0)
-    for i in range(a.shape[0]):
-        total += a[i] * b[i]
-    return float(total)
-
-
-@summing
-def see_motion(
-    turn: Float64Array,
-    field: Float32Array,
-    lens: Float32Array,
-    weights: Float32Array,
-    roots: Float32Array,
-    column: Float32Array,
-) -> None:
-    """Write what is seen, as ``error``, of a motion [3, 468] in space that ``turn`` brings to the camera's."""
-    t00, t01, t02 = np.float32(turn[0, 0]), np.float32(turn[0, 1]), np.float32(turn[0, 2])
-    t10, t11, t12 = np.float32(turn[1, 0]), np.float32(turn[1, 1]), np.float32(turn[1, 2])
-    t20, t21, t22 = np.float32(turn[2, 0]), np.float32(turn[2, 1]), np.float32(turn[2, 2])
-    fx, fy, fz = field[0], field[1], field[2]
-    right, up, near = lens[0], lens[1], lens[2]
-    out_x, out_y, out_z = column[:MESH_COUNT], column[MESH_COUNT : 2 * MESH_COUNT], column[2 * MESH_COUNT :]
-    root, deep = roots[0], roots[2]
-    middle, total = np.float32(0.0), np.float32(0.0)
-    for i in range(MESH_COUNT):
-        z = t20 * fx[i] + t21 * fy[i] + t22 * fz[i]
-        c = root[i] * near[i]
-        out_x[i] = c * (t00 * fx[i] + t01 * fy[i] + t02 * fz[i] + right[i] * z)
-        out_y[i] = c * (t10 * fx[i] + t11 * fy[i] + t12 * fz[i] + up[i] * z)
-        out_z[i] = z
-        middle += weights[i] * z
-        total += weights[i]
-    middle /= total
-    for i in range(MESH_COUNT):
-        out_z[i] = deep[i] * (out_z[i] - middle)
-
-
-@kernel
-def linearise(shapes: int, bases: Bases, setup: Setup, state: State, work: Work) -> None:
-    """Write the columns and the gradient, after ``evaluate``; with ``shapes``, those of identity, too."""
-    e = state.expression.shape[0]
-    for k in range(3):
-        turn_head(k, work)
-        see_motion(state.turn, work.field_a, work.lens, setup.weights, setup.roots, work.columns[TURN + k])
-        shift_head(k, state, work)
-        see_motion(state.turn, work.field_a, work.lens, setup.weights, setup.roots, work.columns[SHIFT + k])
-        turn_jaw(k, bases, work)
-        see_motion(state.turn, work.field_a, work.lens, setup.weights, setup.roots, work.columns[JAW + k])
-    for k in range(e):
-        assemble(work.jaw_turn, bases.a_expression[k], bases.b_expression[k], work.field_a)
-        see_motion(state.turn, work.field_a, work.lens, setup.weights, setup.roots, work.columns[EXPRESSION + k])
-    for k in range(shapes):
-        assemble(work.jaw_turn, bases.a_shape[k], bases.b_shape[k], work.field_a)
-        see_motion(state.turn, work.field_a, work.lens, setup.weights, setup.roots, work.columns[EXPRESSION + e + k])
-    for i in range(EXPRESSION + e + shapes):
-        work.gradient[i] = dot(work.columns[i], work.error)
-    for k in range(3):
-        work.gradient[JAW + k] -= setup.prior[JAW + k] * state.jaw[k]
-    for k in range(e):
-        work.gradient[EXPRESSION + k] -= setup.prior[EXPRESSION + k] * state.expression[k]
-
-
-@kernel
-def turn_head(k: int, work: Work) -> None:
-    """Write the landmarks' motion as the head turns about axis k, e_k × x."""
-    one, two = (k + 1) % 3, (k + 2) % 3
-    for i in range(MESH_COUNT):
-        work.field_a[k, i] = 0.0
-        work.field_a[one, i] = -work.model[two, i]
-        work.field_a[two, i] = work.model[one, i]
-
-
-@kernel
-def shift_head(k: int, state: State, work: Work) -> None:
-    """Write their motion as the head moves along the camera's axis k."""
-    for d in range(3):
-        work.field_a[d] = np.float32(state.turn[k, d])
-
-
-@kernel
-def turn_jaw(k: int, bases: Bases, work: Work) -> None:
-    """Write their motion as the jaw turns about axis k: e_k × R B, and its correctives, for which δR = [e_k]× R."""
-    one, two = (k + 1) % 3, (k + 2) % 3
-    work.field_a[:] = 0.0
-    work.field_b[:] = 0.0
-    for j in range(3):
-        for row, entry in ((one, -work.jaw_turn[two, j]), (two, work.jaw_turn[one, j])):
-            add(entry, bases.a_bend[3 * row + j], work.field_a)
-            add(entry, bases.b_bend[3 * row + j], work.field_b)
-    assemble(work.jaw_turn, work.field_a, work.field_b, work.field_a)
-    turn, b = work.jaw_turn, work.bent_b
-    for j in range(b.shape[1]):
-        u = turn[one, 0] * b[0, j] + turn[one, 1] * b[1, j] + turn[one, 2] * b[2, j]
-        v = turn[two, 0] * b[0, j] + turn[two, 1] * b[1, j] + turn[two, 2] * b[2, j]
-        work.field_a[one, j] -= v
-        work.field_a[two, j] += u
-
-
-@summing
-def weigh(first: int, count: int, work: Work) -> None:
-    """Write rows ``first`` to ``count`` of the normal matrix from the columns, without priors."""
-    columns, normal = work.columns, work.normal
-    for i in range(first, count):
-        row = columns[i]
-        for tile in range(0, i + 1, TILE):
-            if tile + TILE <= i + 1:
-                c0, c1, c2, c3 = columns[tile], columns[tile + 1], columns[tile + 2], columns[tile + 3]
-                s0 = s1 = s2 = s3 = np.float32(0.0)
-                for j in range(row.shape[0]):
-                    s0 += row[j] * c0[j]
-                    s1 += row[j] * c1[j]
-                    s2 += row[j] * c2[j]
-                    s3 += row[j] * c3[j]
-                normal[i, tile], normal[i, tile + 1] = s0, s1
-                normal[i, tile + 2], normal[i, tile + 3] = s2, s3
-            else:
-                for k in range(tile, i + 1):
-                    normal[i, k] = dot(row, columns[k])
-
-
-@summing
-def cholesky(matrix: Float64Array, count: int) -> bool:
-    """Replace the lower half of matrix [count, count] by its factor L; False where it is not positive definite."""
-    for i in range(count):
-        row = matrix[i]
-        for j in range(i + 1):
-            other, total = matrix[j], row[j]
-            for k in range(j):
-                total -= row[k] * other[k]
-            if i > j:
-                row[j] = total / other[j]
-            elif total > 1e-12:
-                row[i] = math.sqrt(total)
-            else:
-                return False
-    return True
-
-
-@summing
-def solve_lower(factor: Float64Array, x: Float64Array, count: int) -> None:
-    """L⁻¹ x, in place."""
-    for i in range(count):
-        row, total = factor[i], x[i]
-        for k in range(i):
-            total -= row[k] * x[k]
-        x[i] = total / row[i]
-
-
-@kernel
-def solve_upper(factor: Float64Array, x: Float64Array, count: int) -> None:
-    """L⁻ᵀ x, in place."""
-    for i in range(count - 1, -1, -1):
-        row = factor[i]
-        x[i] /= row[i]
-        for k in range(i):
-            x[k] -= row[k] * x[i]
 
 
 @kernel

@@ -20,19 +20,10 @@ import numpy.typing as npt
 
 from facewire.models.face.jit import kernel
 from facewire.models.face.landmarks import MESH_COUNT
-from facewire.models.flame.fit_kernels import (
-    Setup,
-    State,
-    Work,
-    cholesky,
-    copy_row,
-    damp,
-    linearise,
-    solve_lower,
-    solve_upper,
-    take_identity,
-    weigh,
-)
+from facewire.models.flame.column_kernels import linearise, weigh
+from facewire.models.flame.fit_kernels import damp, take_identity
+from facewire.models.flame.fit_state import Setup, State, Work
+from facewire.models.flame.linear_kernels import cholesky, copy_row, solve_lower, solve_upper
 from facewire.models.flame.points import Bases, FlamePoints
 
 Float32Array = npt.NDArray[np.float32]
