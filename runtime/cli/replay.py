@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.files import add_range_options, duration_text
+from facewire.runtime.cli.flame_stream import recorded_head
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
 from facewire.runtime.cli.outputs import add_output_option, people_stream
 from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, say
 
 if TYPE_CHECKING:
     from facewire.bridge.frame import FaceFrame
-    from facewire.bridge.pages import Page
     from facewire.bridge.server import LiveServer
     from facewire.runtime.replay import Replay
 
@@ -87,7 +86,7 @@ def _replay(args: argparse.Namespace) -> int:
             server_config(args),
             clock_ns=replay.clock,
             greeting=Greeting(rate=rate, streams=streams, flame=flame),
-            pages=_flame_page(flame),
+            pages=recorded_head(flame),
             commands={**replay.commands, **outputs.commands},
             status=lambda: {**replay.status(), **outputs.state()},
         )
@@ -106,19 +105,6 @@ def _replay(args: argparse.Namespace) -> int:
         replay.start()
         _wait(replay, once=args.once)
     return 0
-
-
-def _flame_page(announced: Mapping[str, Any] | None) -> Mapping[str, Page]:
-    """The FLAME head for the panel, where it is the open head's take; nobody else's head is at hand."""
-    if announced is None:
-        return {}
-    from facewire.models.flame import open_flame
-    from facewire.runtime.flame_page import flame_pages
-
-    model, expressions = open_flame(), announced.get("expressions")
-    if announced.get("digest") != model.digest or type(expressions) is not int:
-        return {}
-    return flame_pages(model, min(max(expressions, 1), model.expressions))
 
 
 def _play_along(args: argparse.Namespace, replay: Replay, stack: ExitStack) -> None:

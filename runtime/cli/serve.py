@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facewire.runtime.cli.flame_stream import greet, live_head
 from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
 from facewire.runtime.cli.outputs import add_output_option, people_stream
 from facewire.runtime.cli.panel import PANEL_STREAMS, add_face_options, address, make_panel
@@ -25,8 +25,6 @@ from facewire.runtime.cli.usage import (
 if TYPE_CHECKING:
     from facewire.bridge.codec import Message
     from facewire.bridge.frame import FaceFrame
-    from facewire.bridge.pages import Page
-    from facewire.bridge.protocol import Greeting
     from facewire.bridge.server import LiveServer
     from facewire.runtime.capture.sound import SoundSource
     from facewire.runtime.capture.source import Source
@@ -146,7 +144,7 @@ def _serve(args: argparse.Namespace) -> int:
             **outlet.state(),
             **outputs.state(),
         },
-        pages=page_of(flame),
+        pages=live_head(flame),
     )
     preview = Preview(lambda: server.wants("preview"), server.publish_preview)
 
@@ -191,22 +189,6 @@ def _serve(args: argparse.Namespace) -> int:
         outputs.stop()
         finish(takes, say)
         server.stop()
-
-
-def greet(greeting: Greeting, flame: LiveFlame | None) -> Greeting:
-    """What hello says, with the FLAME that there is."""
-    if flame is None:
-        return greeting
-    return replace(greeting, streams=(*greeting.streams, "flame"), flame=flame.greeting)
-
-
-def page_of(flame: LiveFlame | None) -> Mapping[str, Page]:
-    """The FLAME head for the panel, where there is one."""
-    if flame is None:
-        return {}
-    from facewire.runtime.flame_page import flame_pages
-
-    return flame_pages(flame.model, flame.expressions)
 
 
 def make_takes(args: argparse.Namespace, live: Live, hello: Callable[[], Message], flame: LiveFlame | None) -> Takes:
