@@ -15,8 +15,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.assets import asset_path
-from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.tracker import FaceTracker
 from facewire.models.flame import FlameModel, open_flame

@@ -1,6 +1,6 @@
 """Face tracking: from an image to landmarks, blendshapes, head pose and gaze."""
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.face.meshes import MESHES, MeshName
 from facewire.models.face.tracker import FaceObservation, FaceTracker
 

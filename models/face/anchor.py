@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork
-from facewire.models.face.jit import kernel
+from facewire.models.arkit import ARKIT_NAMES
+from facewire.models.face.blendshapes import BlendshapeNetwork
 from facewire.models.face.landmarks import LANDMARK_COUNT
 from facewire.models.face.meshes import FaceMeshV2
 from facewire.models.face.network import Device
 from facewire.models.face.region import Float32Array, Float64Array, Image
+from facewire.models.jit import kernel
 
 INTERVAL_NS = 150_000_000
 """How often V2 looks: at 30 images a second every fifth time. Each costs about two steps of Attention Mesh's."""

@@ -15,10 +15,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.errors import ModelError
-from facewire.models.face.blendshapes import ARKIT_NAMES
-from facewire.models.face.jit import kernel
 from facewire.models.face.region import Float32Array
+from facewire.models.jit import kernel
 
 WEIGHTS = Path(__file__).with_name("attention_blendshapes.npz")
 SHAPES = len(ARKIT_NAMES) - 1

@@ -6,10 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
-from facewire.models.face.jit import kernel
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.face.landmarks import BLENDSHAPE_INPUT
 from facewire.models.face.network import Device, Network
 from facewire.models.face.region import Float32Array
+from facewire.models.jit import kernel
 
 NETWORK_NAMES: tuple[str, ...] = (
     "_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
@@ -23,19 +24,6 @@ NETWORK_NAMES: tuple[str, ...] = (
     "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight",
 )  # fmt: skip
 """What the network's outputs are, in its order (face_blendshapes_graph.cc). It knows no tongueOut."""
-
-ARKIT_NAMES: tuple[str, ...] = (
-    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
-    "eyeWideLeft", "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight",
-    "eyeSquintRight", "eyeWideRight", "jawForward", "jawRight", "jawLeft", "jawOpen", "mouthClose", "mouthFunnel",
-    "mouthPucker", "mouthRight", "mouthLeft", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft",
-    "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
-    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight",
-    "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight", "browDownLeft",
-    "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff", "cheekSquintLeft",
-    "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
-)  # fmt: skip
-"""The order in which this package gives them: the frame's, written again as models may not import the bridge."""
 
 FROM_NETWORK = np.array([NETWORK_NAMES.index(name) if name in NETWORK_NAMES else -1 for name in ARKIT_NAMES], np.int32)
 

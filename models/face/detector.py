@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.jit import kernel
 from facewire.models.face.network import Device, Network
 from facewire.models.face.region import MARGIN, Float32Array, Float64Array, Image, crop
+from facewire.models.jit import kernel
 
 SIDE = 128
 ANCHORS_PER_CELL = {8: 2, 16: 6}

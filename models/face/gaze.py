@@ -20,7 +20,6 @@ import math
 
 import numpy as np
 
-from facewire.models.face.jit import kernel
 from facewire.models.face.landmarks import (
     LEFT_EYE_INNER,
     LEFT_EYE_OUTER,
@@ -31,6 +30,7 @@ from facewire.models.face.landmarks import (
 )
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.face.region import Float32Array, Float64Array
+from facewire.models.jit import kernel
 
 IRIS_RADIUS_CM = 1.0
 CENTRE_FROM_CORNERS_CM = (0.10, 0.22, -0.84)

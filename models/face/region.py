@@ -13,8 +13,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.jit import kernel
 from facewire.models.face.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from facewire.models.jit import kernel
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

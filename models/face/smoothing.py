@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from facewire.models.face.jit import kernel
 from facewire.models.face.region import Float32Array, Float64Array
+from facewire.models.jit import kernel
 
 MIN_CUTOFF_HZ = 0.05
 BETA = 80.0

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.anchor import Anchor
 from facewire.models.face.attention_shapes import AttentionBlendshapes
-from facewire.models.face.blendshapes import ARKIT_NAMES, BlendshapeNetwork, BlendshapeStage
+from facewire.models.face.blendshapes import BlendshapeNetwork, BlendshapeStage
 from facewire.models.face.detector import CLOSER, TURNED, WHOLE, Detection, FaceDetector, View
 from facewire.models.face.gaze import Gaze
 from facewire.models.face.landmarks import LANDMARK_COUNT

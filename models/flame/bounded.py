@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.jit import kernel
+from facewire.models.jit import kernel
 
 Float64Array = npt.NDArray[np.float64]
 Int8Array = npt.NDArray[np.int8]

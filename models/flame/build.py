@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.flame.build_expression import make_expressions
 from facewire.models.flame.build_identity import make_identities
 from facewire.models.flame.build_rig import make_rig

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.jit import kernel
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.flame.fit_state import EXPRESSION, JAW, SHIFT, TURN, Setup, State, Work
 from facewire.models.flame.linear_kernels import add, copy_rows, dot, summing
 from facewire.models.flame.points import Bases
+from facewire.models.jit import kernel
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

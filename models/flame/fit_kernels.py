@@ -11,7 +11,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.jit import kernel
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame.column_kernels import assemble, linearise, weigh
@@ -19,6 +18,7 @@ from facewire.models.flame.fit_state import EXPRESSION, JAW, SHIFT, TURN, Setup,
 from facewire.models.flame.linear_kernels import add, cholesky, copy_row, copy_rows, dot, solve_lower, solve_upper
 from facewire.models.flame.points import Bases
 from facewire.models.flame.skinning import rotation
+from facewire.models.jit import kernel
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

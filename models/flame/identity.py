@@ -18,13 +18,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.jit import kernel
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.flame.column_kernels import linearise, weigh
 from facewire.models.flame.fit_kernels import damp, take_identity
 from facewire.models.flame.fit_state import Setup, State, Work
 from facewire.models.flame.linear_kernels import cholesky, copy_row, solve_lower, solve_upper
 from facewire.models.flame.points import Bases, FlamePoints
+from facewire.models.jit import kernel
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.flame.correspondence import correspondence_of, keep, kept_path, read_kept
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.model import JOINTS, FlameModel

@@ -17,14 +17,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.errors import ModelError
-from facewire.models.face.blendshapes import ARKIT_NAMES
-from facewire.models.face.jit import kernel
 from facewire.models.flame.bounded import BoundedLeastSquares
 from facewire.models.flame.map_fit import SHAPES, Maps, maps_of
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.rotations import eyes_of
 from facewire.models.flame.skin_kernels import rotation
+from facewire.models.jit import kernel
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

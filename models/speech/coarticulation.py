@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 
 Float32Array = NDArray[np.float32]
 

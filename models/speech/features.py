@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.models.face.jit import kernel
+from facewire.models.jit import kernel
 
 Float32Array = NDArray[np.float32]
 

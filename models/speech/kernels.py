@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.models.face.jit import kernel
+from facewire.models.jit import kernel
 from facewire.models.speech.features import level_step, normalise
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.assets import cache_folder
 from facewire.models.errors import ModelError
-from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.fetch import sha256_of
 from facewire.models.flame import vertices
 from facewire.models.sessions import Device

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the table. Raises ModelError."""
     import math
 
-    from facewire.models.face.blendshapes import ARKIT_NAMES
+    from facewire.models.arkit import ARKIT_NAMES
     from facewire.models.flame import load_flame, open_flame
     from facewire.models.flame.map_fit import maps_of
     from facewire.models.flame.maps import there_and_back

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from facewire.bridge.frame import BLENDSHAPES
-from facewire.models.face.blendshapes import ARKIT_NAMES, FROM_NETWORK, NETWORK_NAMES, gather, scatter
+from facewire.models.arkit import ARKIT_NAMES
+from facewire.models.face.blendshapes import FROM_NETWORK, NETWORK_NAMES, gather, scatter
 from facewire.models.face.landmarks import BLENDSHAPE_INPUT, LEFT_EYE, LIPS, RIGHT_EYE
 
 

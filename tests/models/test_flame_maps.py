@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from flame_heads import without_inner_parts
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
-from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.bounded import BoundedLeastSquares
 from facewire.models.flame.carry import carry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.flame import FlameModel, open_flame, open_flame_arkit
 from facewire.models.flame.build_expression import make_expressions
 from facewire.models.flame.build_rig import (

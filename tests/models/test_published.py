@@ -11,8 +11,8 @@ import pytest
 import torch
 import transformers
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.errors import ModelError
-from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.speech.decode import fold
 from facewire.models.speech.faceformer import FaceFormer, FaceFormerConfig
 from facewire.models.speech.lips import CHIN, FLAME_OUTPUTS, LOWER_INNER, UPPER_INNER, fold_lips, limit

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from facewire.bridge.frame import BLENDSHAPES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.errors import ModelError
-from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.speech.causal import LOOK_AHEADS_MS, RING, SpeechDriver
 
 RATE = 16000

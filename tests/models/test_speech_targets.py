@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.errors import ModelError
-from facewire.models.face.blendshapes import ARKIT_NAMES
 from facewire.models.speech import features
 from facewire.models.speech.coarticulation import ASKS, GLIDES, PHONES, STYLES, emphasis_curve, movements, shapes
 from facewire.models.speech.training import augment

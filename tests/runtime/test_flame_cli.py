@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flame_heads import without_inner_parts
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.correspondence import correspondence_of
 from facewire.runtime.cli import main

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.speech.coarticulation import STYLES
 from facewire.models.speech.training.dataset import LOOK_AHEADS_MS
 from facewire.models.speech.training.network import Head, SpeechNetwork

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.speech.coarticulation import Phone
 
 Float32Array = NDArray[np.float32]

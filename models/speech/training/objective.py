@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facewire.models.face.blendshapes import ARKIT_NAMES
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.speech.training.network import Head, SpeechNetwork
 
 FIRST_TICK = 12

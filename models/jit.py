@@ -1,4 +1,4 @@
-"""How the kernels of this package are compiled: once, cached on disk, without the interpreter lock."""
+"""How the kernels of all networks and models are compiled: once, cached on disk, without the interpreter lock."""
 
 from __future__ import annotations
 
