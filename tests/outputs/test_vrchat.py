@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zeroconf  # whole, before tests hide it from what a thread may import just then
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
@@ -414,8 +415,6 @@ def test_only_this_machines_vrchat_counts() -> None:
 
 def test_mdns_tells_of_us_and_finds_vrchat(serve_tree: Callable[..., int]) -> None:
     """Both ways through zeroconf on the loopback interface."""
-    import zeroconf
-
     port = serve_tree(lambda: (200, TREE))
     listener = Listener(0, [], lambda _: None, ["127.0.0.1"])
     network = zeroconf.Zeroconf(interfaces=["127.0.0.1"], ip_version=zeroconf.IPVersion.V4Only)

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
+from facewire.bridge.client_blocking import connect_blocking
 from facewire.bridge.config import ServerConfig
 from facewire.bridge.frame import BLENDSHAPES
 from facewire.bridge.server import LiveServer
@@ -135,6 +136,8 @@ def test_moves_by_the_demo_input_of_the_real_program(live: Client) -> None:
         try:
             lines = iter(program.stdout.readline, "")
             address = next(line.split()[1] for line in lines if line.split()[:1] == ["stream"])
+            with connect_blocking(address) as ready:  # the first start compiles
+                assert ready.next_frame(timeout_s=60) is not None
             probe = live(address, 8)
             probe.wait_for("phase", "Live")
             summary = probe.finish()
