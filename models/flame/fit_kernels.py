@@ -172,16 +172,22 @@ def copy_state(source: State, target: State) -> None:
 
 
 @kernel
+def distance_of(setup: Setup, state: State) -> float:
+    """Return how far the middle of the face is, metres, roughly."""
+    distance_m = -state.shift[2]
+    for k in range(3):
+        distance_m -= state.turn[2, k] * setup.middle[k]
+    return float(min(max(distance_m, NEAREST_M), FARTHEST_M))
+
+
+@kernel
 def minimise(most: int, bases: Bases, setup: Setup, state: State, kept: State, work: Work) -> float:
     """Move the state to the least cost in at most ``most`` steps.
 
     Returns the mean distance of the landmarks from the model's on the plane at distance 1, infinite where the head
     would be behind the camera.
     """
-    distance_m = -state.shift[2]
-    for k in range(3):
-        distance_m -= state.turn[2, k] * setup.middle[k]
-    distance_m = min(max(distance_m, NEAREST_M), FARTHEST_M)
+    distance_m = distance_of(setup, state)
     cost, damping = evaluate(distance_m, bases, setup, state, work), FIRST_DAMPING
     if not cost < math.inf:
         return math.inf

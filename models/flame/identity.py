@@ -5,9 +5,15 @@ well is taken out of that by the Schur complement of its normal matrix, and the 
 squares with the frame's unknowns marginalised. So a smile that lasts does not become a wide mouth as long as other
 frames disagree. Views from new directions say something new; from where many frames were taken one more counts little.
 
+How far the evidence is to be believed is told by the fit's own misfit. Errors that come and go average out; what stays
+in the mean over the frames is what neither identity nor expression can make: that mean's square is taken for the
+variance of a landmark over all frames together (empirical Bayes, with the prior of the model's own: standard
+deviations). So a face that the model can make is found as closely as the noise allows, and a real one, whose landmarks
+are off by a millimetre for good, is not bent to an unlikely person to explain that.
+
 Personal offsets: the network puts some landmarks elsewhere on a person's skin than the registration does, the same in
-every frame. Their mean along the skin, drawn towards none and at most ``MOST_OFFSET_M``, is kept beside the identity;
-across the skin nothing is taken, for that would be the shape of a face.
+every frame. Their mean along the skin, as far as it is more than what noise leaves and at most ``MOST_OFFSET_M``, is
+kept beside the identity; across the skin nothing is taken, for that would be the shape of a face.
 """
 
 from __future__ import annotations
@@ -20,8 +26,8 @@ import numpy.typing as npt
 
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.flame.column_kernels import linearise, weigh
-from facewire.models.flame.fit_kernels import damp, take_identity
-from facewire.models.flame.fit_state import Setup, State, Work
+from facewire.models.flame.fit_kernels import damp, distance_of, evaluate, take_identity
+from facewire.models.flame.fit_state import LANDMARK_STD_M, Setup, State, Work
 from facewire.models.flame.linear_kernels import cholesky, copy_row, solve_lower, solve_upper
 from facewire.models.flame.points import Bases, FlamePoints
 from facewire.models.jit import kernel
@@ -40,6 +46,12 @@ OFFSET_FRAMES = 6.0
 MOST_OFFSET_M = 0.006
 MOST_SHAPE = 5.0
 """Standard deviations."""
+LEAST_BELIEF, MOST_BELIEF = 0.1, 30.0
+"""Of the evidence: at 1, as if a landmark's errors were ``LANDMARK_STD_M`` in every frame."""
+LEAST_GAIN = 0.03
+"""Of a frame in the mean misfit: later ones count more, as those before were fitted with less known of the person."""
+FRAMES, SPREAD, TOTAL, LASTING, EVIDENCE = range(5)
+"""In ``Identity.misfit``."""
 
 
 class Identity(NamedTuple):
@@ -57,9 +69,11 @@ class Identity(NamedTuple):
     """[s, s], a buffer."""
     offsets: Float32Array
     """[3, 468], metres, in the model's space, in the order of ``points.Bases``."""
-    offset_sums: Float32Array
-    offset_count: Float64Array
-    """[1], frames, weighted."""
+    left: Float32Array
+    """[3, 468], metres: mean of the errors that the model without offsets leaves; likewise."""
+    misfit: Float64Array
+    """[5]: frames; sum of the squares of their shares in the mean; mean square of a landmark's error in a frame, and of
+    its mean error, square metres; sum of the frames' weights as evidence."""
     views: Float64Array
     """[VIEWS, VIEWS], frames taken from each direction."""
 
@@ -75,7 +89,7 @@ def nobody(points: FlamePoints) -> Identity:
         np.zeros((s, s)),
         np.zeros((3, MESH_COUNT), np.float32),
         np.zeros((3, MESH_COUNT), np.float32),
-        np.zeros(1),
+        np.zeros(5),
         np.zeros((VIEWS, VIEWS)),
     )
 
@@ -112,6 +126,12 @@ def learn(
     """Take the frame that was fitted last, and go ``share`` of the way from the identity to what the evidence says."""
     count, s = work.step.shape[0], identity.shape.shape[0]
     weight = view_weight(state.turn, identity)
+    distance_m = distance_of(setup, state)
+    if with_offsets:  # they are noise to identity, which must not be learned from what they leave
+        identity.offsets[:] = 0.0
+        take_identity(identity.shape, identity.offsets, bases, work)
+        evaluate(distance_m, bases, setup, state, work)
+    learn_misfit(distance_m, setup.weights, state, work, identity)
     linearise(s, bases, setup, state, work)
     weigh(0, count + s, work)
     if damp(0.0, setup, work):
@@ -120,10 +140,11 @@ def learn(
         for i in range(s):
             solve_lower(work.factor, work.normal[count + i], count)
         add_evidence(FRAME_WEIGHT * weight, count, work, identity)
+    belief = believe(identity)
     for i in range(s):
         for j in range(i + 1):
-            identity.factor[i, j] = identity.information[i, j] + (1.0 if i == j else 0.0)
-        identity.best[i] = identity.evidence[i]
+            identity.factor[i, j] = belief * identity.information[i, j] + (1.0 if i == j else 0.0)
+        identity.best[i] = belief * identity.evidence[i]
     if cholesky(identity.factor, s):
         solve_lower(identity.factor, identity.best, s)
         solve_upper(identity.factor, identity.best, s)
@@ -131,7 +152,7 @@ def learn(
             goal = min(max(identity.best[i], -MOST_SHAPE), MOST_SHAPE)
             identity.shape[i] += share * (goal - identity.shape[i])
     if with_offsets:
-        learn_offsets(weight, -state.shift[2], normals, state, work, identity)
+        learn_offsets(normals, identity)
     take_identity(identity.shape, identity.offsets, bases, work)
 
 
@@ -139,6 +160,7 @@ def learn(
 def add_evidence(weight: float, count: int, work: Work, identity: Identity) -> None:
     """Add a frame's information on identity: the Schur complement, H_ss - X Xᵀ with X = H_sp L⁻ᵀ, and its gradient."""
     s = identity.shape.shape[0]
+    identity.misfit[EVIDENCE] += weight
     for i in range(s):
         x = work.normal[count + i]
         pulled = work.gradient[count + i]
@@ -158,21 +180,45 @@ def add_evidence(weight: float, count: int, work: Work, identity: Identity) -> N
 
 
 @kernel
-def learn_offsets(
-    weight: float, distance_m: float, normals: Float64Array, state: State, work: Work, identity: Identity
-) -> None:
-    """Take the frame's errors across the line of sight, along the skin, into the running mean of each landmark."""
-    identity.offset_count[0] += weight
-    turn, sums, offsets = state.turn, identity.offset_sums, identity.offsets
+def learn_misfit(distance_m: float, weights: Float32Array, state: State, work: Work, identity: Identity) -> None:
+    """Take the frame's errors across the line of sight into the running mean of each landmark."""
+    turn, left, misfit = state.turn, identity.left, identity.misfit
+    misfit[FRAMES] += 1.0
+    gain = max(2.0 / (misfit[FRAMES] + 1.0), LEAST_GAIN)
+    now = lasting = 0.0
     for i in range(MESH_COUNT):
         ex = distance_m * (work.seen[0, i] - work.lens[0, i])
         ey = distance_m * (work.seen[1, i] - work.lens[1, i])
+        for k in range(3):
+            off = turn[0, k] * ex + turn[1, k] * ey
+            left[k, i] += gain * (off - left[k, i])
+            now += weights[i] * off * off
+            lasting += weights[i] * left[k, i] ** 2
+    misfit[SPREAD] = (1.0 - gain) ** 2 * misfit[SPREAD] + gain**2
+    misfit[TOTAL] += gain * (now / MESH_COUNT - misfit[TOTAL])
+    misfit[LASTING] = lasting / MESH_COUNT
+
+
+@kernel
+def believe(identity: Identity) -> float:
+    """Return the factor by which the evidence's variances come to what the mean misfit is, across and up."""
+    misfit = identity.misfit
+    belief = LANDMARK_STD_M**2 / max(misfit[EVIDENCE] * 0.5 * misfit[LASTING], 1e-12)
+    return float(min(max(belief, LEAST_BELIEF), MOST_BELIEF))
+
+
+@kernel
+def learn_offsets(normals: Float64Array, identity: Identity) -> None:
+    """Take the mean misfit along the skin for offsets, as far as it is more than noise would leave of itself."""
+    misfit, left, offsets = identity.misfit, identity.left, identity.offsets
+    noise = misfit[SPREAD] * (misfit[TOTAL] - misfit[LASTING]) / max(1.0 - misfit[SPREAD], 1e-9)
+    share = max(1.0 - noise / max(misfit[LASTING], 1e-12), 0.0) * misfit[FRAMES] / (misfit[FRAMES] + OFFSET_FRAMES)
+    for i in range(MESH_COUNT):
         outward = size = 0.0
         for k in range(3):
-            sums[k, i] += weight * (turn[0, k] * ex + turn[1, k] * ey + offsets[k, i])
-            outward += sums[k, i] * normals[i, k]
+            outward += left[k, i] * normals[i, k]
         for k in range(3):
-            offsets[k, i] = (sums[k, i] - outward * normals[i, k]) / (identity.offset_count[0] + OFFSET_FRAMES)
+            offsets[k, i] = share * (left[k, i] - outward * normals[i, k])
             size += offsets[k, i] ** 2
         if size > MOST_OFFSET_M**2:
             for k in range(3):

@@ -19,6 +19,7 @@ from facewire.models.flame import open_flame
 from facewire.models.flame.correspondence import Correspondence, correspondence_of
 from facewire.models.flame.fit import LEARN_FRAMES, REFINE_NS, TAKE_NS, FlameFit, FlameFitter, eye_distance
 from facewire.models.flame.fit_kernels import bend, take_identity
+from facewire.models.flame.identity import believe
 from facewire.models.flame.points import see, with_asymmetries
 from facewire.models.flame.skinning import Skinner
 
@@ -82,23 +83,31 @@ def skinned(skinner: Skinner, fit: FlameFit) -> Array:
     return skinner.skin(fit.shape, fit.expression, pose, fit.translation)
 
 
-@pytest.mark.parametrize(("seed", "noise_m", "most_m"), [(1, 0.00063, 1e-3), (2, 0.00063, 1e-3), (3, 0.0018, 1.4e-3)])
+@pytest.mark.parametrize(
+    ("seed", "noise_m", "face_m", "head_m"),
+    [(1, 0.00063, 0.8e-3, 1.1e-3), (2, 0.00063, 1e-3, 1.5e-3), (3, 0.0018, 1.4e-3, 1.9e-3)],
+)
 def test_faces_that_the_model_made_are_found_again(
-    on: Correspondence, seed: int, noise_m: float, most_m: float
+    on: Correspondence, seed: int, noise_m: float, face_m: float, head_m: float
 ) -> None:
-    """Noise is 1 % of the distance between the eyes; the last, 1 % of the face's height, is three times that."""
+    """Noise is 1 % of the distance between the eyes; the last, 1 % of the face's height, is three times that.
+
+    The whole head is 0.9 mm off on average over ten persons (benchmarks/flame_fit.py), some are over 1.
+    """
     model = open_flame()
     fitter, skinner = FlameFitter(model, on), Skinner(model)
     near = np.linalg.norm(model.template[:, None] - on.landmarks(model.template), axis=2).min(1) < ON_FACE_M
-    surface_m, jaw_rad = [], []
+    off_m, jaw_rad = {"face": [], "head": []}, []
     for i, truth in enumerate(talking(on, seed, 120, noise_m)):
         fit = fitter.step(truth.landmarks, WIDTH, HEIGHT, i * FRAME_NS)
         if i >= 90 and i % 3 == 0:
-            got = laid_onto(skinned(skinner, fit)[near], truth.vertices[near])
-            surface_m.append(np.linalg.norm(got - truth.vertices[near], axis=1).mean())
+            for name, by in (("face", near), ("head", near | True)):
+                got = laid_onto(skinned(skinner, fit)[by], truth.vertices[by])
+                off_m[name].append(np.linalg.norm(got - truth.vertices[by], axis=1).mean())
             jaw_rad.append(np.linalg.norm(fit.jaw - truth.pose[6:9]))
     assert fitter.frozen
-    assert np.mean(surface_m) <= most_m
+    assert np.mean(off_m["face"]) <= face_m
+    assert np.mean(off_m["head"]) <= head_m
     assert np.mean(jaw_rad) <= math.radians(2)
 
 
@@ -212,6 +221,23 @@ def test_a_crooked_mouth_at_rest_is_the_persons_and_no_expression(on: Correspond
     assert mean[True] < 0.6 * mean[False]
 
 
+def test_errors_that_stay_are_not_taken_for_the_person(on: Correspondence) -> None:
+    """Errors as large in every frame: those that come and go average out, those that stay are the tracker's."""
+    rng, belief, unlikely = np.random.default_rng(12), {}, {}
+    stays = rng.normal(0, 3.0, (478, 3)).astype(np.float32)
+    for name in ("stay", "go"):
+        fitter = FlameFitter(open_flame(), on)
+        for i, truth in enumerate(talking(on, 10, 80, 0.0)):
+            wrong = stays if name == "stay" else rng.normal(0, 3.0, (478, 3)).astype(np.float32)
+            fitter.step(truth.landmarks + wrong, WIDTH, HEIGHT, i * FRAME_NS)
+        belief[name] = believe(fitter.identity)
+        unlikely[name] = float(np.sqrt(np.mean(fitter.last.shape**2)))
+        offsets_m = np.linalg.norm(fitter.identity.offsets, axis=0).mean()
+        assert (offsets_m > 1e-3) == (name == "stay")
+    assert belief["stay"] < 0.25 * belief["go"]
+    assert unlikely["stay"] < 1.3
+
+
 def test_an_hour_makes_no_garbage(on: Correspondence) -> None:
     fitter = FlameFitter(open_flame(), on)
     frames = [truth.landmarks for truth in talking(on, 8, 30, 0.0005)]
@@ -263,7 +289,7 @@ def test_landmarks_of_a_talking_face_come_back(on: Correspondence) -> None:
         # The eyes are the gaze's, up to how the two heads' axes differ.
         assert abs(fit.eyes[1] - face.gaze[0]) < 0.2
     assert np.mean(shares[90:]) <= 0.015
-    assert np.mean(plain_shares[90:]) <= 0.03
+    assert np.mean(plain_shares[90:]) <= 0.018
     # FLAME's own parameters, through its own skinning, lie where the fit says that they do.
     points = on.landmarks(skinned(skinner, other))[:468]
     focal_px = 0.5 * height / math.tan(0.5 * VERTICAL_FIELD_OF_VIEW_RAD)
