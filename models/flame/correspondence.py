@@ -27,7 +27,7 @@ Int32Array = npt.NDArray[np.int32]
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 OPEN_PATH = Path(__file__).with_name("open_correspondence.npz")
-VERSION = 1
+VERSION = 2
 """Raise this whenever registration gives other places: every kept one is then made again."""
 
 

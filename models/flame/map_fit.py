@@ -37,7 +37,7 @@ from facewire.models.head import load_head
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 """Raise this whenever maps come out otherwise: every kept one is then made again."""
 NOISE_M = 5e-4
 """How far a shape on a vertex may be from what FLAME can do."""

@@ -4,9 +4,9 @@ The canonical face (468 points) is laid onto the template in three steps. A simi
 and of the mouth and the tip of the nose together, which ``openings`` finds by shape. Then it is bent: closest points
 that face the same way draw it on, a thin plate's stiffness that falls step by step holds it together, and the rims of
 the lids and of the lips are drawn to the rims of the openings, so that nothing lands on the other lip. Last, each
-point is put on the triangle nearest to it. (The scheme is that of Amberg, Romdhani and Vetter 2007, Optimal step
-nonrigid ICP, with a displacement in place of an affine map at each vertex.) The ten points of the irises lie on the
-eyeballs, which look straight ahead.
+point is moved to where the tracker's network has it (``shift``) and put on the triangle nearest to it. (The scheme is
+that of Amberg, Romdhani and Vetter 2007, Optimal step nonrigid ICP, with a displacement in place of an affine map at
+each vertex.) The ten points of the irises lie on the eyeballs, which look straight ahead.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from facewire.models.flame.correspondence import OPEN_PATH, Correspondence, arra
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.openings import Front, Opening, along, look
+from facewire.models.flame.shift import carriers, known_shift
 from facewire.models.flame.surface import (
     UNSEEN,
     Float32Array,
@@ -50,9 +51,15 @@ MOST_UNLIKE = 0.12
 """How far eyes, nose and mouth may be from the canonical face's on average: the open head's are 0.04."""
 
 
-def register(model: FlameModel, canonical_cm: Float32Array, canonical_triangles: Int32Array) -> Correspondence:
+def register(
+    model: FlameModel,
+    canonical_cm: Float32Array,
+    canonical_triangles: Int32Array,
+    shift_cm: Float64Array | None = None,
+) -> Correspondence:
     """Lays the canonical face [468, 3] onto a model's template; takes some seconds.
 
+    ``shift_cm`` [468, 3] is where the landmarks are from the canonical face's; without it as ``known_shift``.
     Raises ModelError, naming the model, where its template shows no eyes and no mouth, or is so unlike the canonical
     face that it cannot be laid onto it.
     """
@@ -66,7 +73,10 @@ def register(model: FlameModel, canonical_cm: Float32Array, canonical_triangles:
     if unlike > MOST_UNLIKE:
         raise ModelError(f"the eyes, nose and mouth of {model.name} are unlike a human face's: is it a FLAME model?")
     bent = surface.bend(placed, canonical_triangles, anchors, targets)
-    triangle, barycentric, residual_m = surface.closest(bent, vertex_normals_of(bent, canonical_triangles), anchors)
+    normals, shift = vertex_normals_of(bent, canonical_triangles), known_shift() if shift_cm is None else shift_cm
+    residual_m = surface.closest(bent, normals, anchors)[2]
+    bent = bent + np.einsum("lij,lj->li", carriers(face, bent, canonical_triangles), shift)
+    triangle, barycentric, _ = surface.closest(bent, normals, anchors)
     if (triangle == UNSEEN).any():
         raise ModelError(f"cannot lay the canonical face onto {model.name}: is it a FLAME model of a human face?")
     irises = _irises(model, front)
