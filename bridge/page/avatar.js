@@ -5,27 +5,33 @@ import { matrix } from "./head.js";
 
 const VERTEX = `
   attribute vec3 position, normal, colour;
-  attribute float shine;
+  attribute float shine, inside;
   uniform mat3 turn; uniform vec3 place; uniform vec2 zoom; uniform float flip;
-  varying vec3 n, c, at; varying float s;
+  varying vec3 n, c, at; varying float s, m;
   void main() {
     at = turn * position + place;
-    n = turn * normal; c = colour; s = shine;
+    n = turn * normal; c = colour; s = shine; m = inside;
     float depth = ${(1.15).toFixed(2)} - at.z;
     gl_Position = vec4(flip * at.x * zoom.x, at.y * zoom.y, (depth - 0.5) * 0.5 * depth, depth);
   }`;
 const FRAGMENT = `
   precision mediump float;
-  varying vec3 n, c, at; varying float s;
+  varying vec3 n, c, at; varying float s, m;
   void main() {
     vec3 normal = normalize(n), eye = normalize(vec3(0.0, 0.0, 1.15) - at);
     vec3 key = normalize(vec3(0.5, 0.7, 0.8)), fill = normalize(vec3(-0.8, 0.1, 0.5));
     float lit = 0.75 * max((dot(normal, key) + 0.25) / 1.25, 0.0) + 0.25 * max(dot(normal, fill), 0.0);
-    float sky = 0.22 + 0.10 * normal.y;
+    // The lips keep the lamps off what is behind them: there, what faces the viewer is bright and nothing gleams.
+    lit = mix(lit, 0.12 + 0.28 * abs(dot(normal, eye)), m);
+    float sky = 0.22 + 0.10 * normal.y * (1.0 - m);
     float rim = 0.18 * pow(1.0 - max(dot(normal, eye), 0.0), 3.0);
     float spark = s * pow(max(dot(normal, normalize(key + eye)), 0.0), 40.0);
-    gl_FragColor = vec4(pow(c * (lit + sky) + rim * vec3(0.8, 0.9, 1.0) * 0.3 + spark, vec3(0.4545)), 1.0);
+    gl_FragColor = vec4(pow(c * (lit + sky) + rim * vec3(0.8, 0.9, 1.0) * 0.3 * (1.0 - m) + spark * (1.0 - m), vec3(0.4545)), 1.0);
   }`;
+
+/** Shapes that move lids too: what of it a blink has done already must not be done again, or lids cross. */
+const LIDS = /^eye(Squint|Wide|LookDown|LookUp)/;
+const MOUTH = new Set(["mouth", "teeth", "tongue"]);
 
 /** Fetch and unpack the head: positions, triangles, colours, and each shape's vertices and moves; `names` is the shapes' order. */
 async function loadHead(names, url = "head.bin") {
@@ -40,9 +46,10 @@ async function loadHead(names, url = "head.bin") {
     name, step: step_m, vertices: part(Uint16Array, vertices), moves: part(Int8Array, moves),
   }));
   const order = shapes.map(({ name }) => names.indexOf(name));
+  const blinks = shapes.map(({ name }) => (LIDS.test(name) ? names.indexOf(name.replace(LIDS, "eyeBlink")) : -1));
   const move = (moved, weights) => {
     moved.set(positions);
-    shapes.forEach((shape, i) => addShape(moved, shape, weights[order[i]] ?? 0));
+    shapes.forEach((shape, i) => addShape(moved, shape, (weights[order[i]] ?? 0) * (1 - (weights[blinks[i]] ?? 0))));
   };
   return { positions, triangles: part(Uint16Array, about.triangles), materials: about.materials, move };
 }
@@ -53,7 +60,7 @@ class Avatar {
     this.gl = gl;
     this.own = head;
     this.program = makeProgram(gl);
-    this.buffers = Object.fromEntries(["colour", "shine", "position", "normal", "triangles"].map((name) => [name, gl.createBuffer()]));
+    this.buffers = Object.fromEntries(["colour", "shine", "inside", "position", "normal", "triangles"].map((name) => [name, gl.createBuffer()]));
     gl.useProgram(this.program);
     gl.enable(gl.DEPTH_TEST);
     gl.clearColor(0, 0, 0, 0);
@@ -68,6 +75,7 @@ class Avatar {
     this.normals = new Float32Array(head.positions.length);
     this.attribute("colour", 3, colours(head, (material) => material.colour));
     this.attribute("shine", 1, colours(head, (material) => [material.shine]));
+    this.attribute("inside", 1, colours(head, (material) => [MOUTH.has(material.name) ? 1 : 0]));
     this.attribute("position", 3, this.positions);
     this.attribute("normal", 3, this.normals);
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.buffers.triangles);
