@@ -39,7 +39,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,47}")
 MAX_BYTES = 100_000
 MAX_GAIN = 4.0
 DEFAULT_NAME = "default"
-_SHAPE_KEYS = {"neutral": (0.0, 1.0), "spread": (0.0, 0.5), "top": (0.0, 1.0), "gain": (0.0, MAX_GAIN)}
+_SHAPE_KEYS = {"neutral": (0.0, 1.0), "spread": (0.0, 0.5), "top": (0.0, 2.0), "gain": (0.0, MAX_GAIN)}
+# A top may lie beyond 1: whoever smiles at rest has a range that no smile fills, and noise is no motion there either.
 
 
 class ProfileError(FacewireError):

@@ -7,6 +7,7 @@ import pytest
 
 from facewire.bridge.frame import BLENDSHAPE_INDEX
 from facewire.runtime.profiles import Profile, ProfileError, ProfileStore, config_folder
+from facewire.runtime.silent import SilentLearner
 
 CAMERA = "camera 0 (HD Webcam: ünï)"
 
@@ -21,7 +22,7 @@ def made(name="streaming"):
     own, rng = profile.calibration, np.random.default_rng(2)
     own.neutral_known = True
     own.neutral[:], own.spread[:] = rng.uniform(0, 0.4, 52), rng.uniform(0.03, 0.1, 52)
-    own.top[:], own.gain[:] = rng.uniform(0.5, 1, 52), rng.uniform(0.5, 2, 52)
+    own.top[:], own.gain[:] = rng.uniform(0.5, 1.4, 52), rng.uniform(0.5, 2, 52)
     own.measures += np.float32(0.01)
     own.gaze[:] = (0.1, -0.2, 0.05, 0.0)
     own.lid_shut[:] = (0.3, 0.4)
@@ -121,3 +122,17 @@ def test_the_folder_can_be_chosen(monkeypatch, tmp_path):
     assert config_folder() == tmp_path
     monkeypatch.delenv("FACEWIRE_CONFIG")
     assert config_folder().name == "facewire"
+
+
+def test_what_was_learned_of_a_face_that_smiles_at_rest_comes_back(store):
+    profile = Profile("smiler", CAMERA)
+    own, smile = profile.calibration, BLENDSHAPE_INDEX["mouthSmileLeft"]
+    own.neutral_known = own.measures_known = True
+    raw = np.zeros(52, np.float32)
+    own.neutral[smile] = raw[smile] = 0.95
+    learner = SilentLearner()
+    for number in range(300):
+        learner.step(raw, own.measures, own, number * 33_000_000)
+    assert own.top[smile] > 1.0, "no smile fills it"
+    store.save(profile)
+    assert store.load(CAMERA, "smiler").calibration.top[smile] == pytest.approx(own.top[smile], abs=1e-4)
