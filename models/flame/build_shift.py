@@ -5,7 +5,8 @@ MEDIA is the folder that ``python -m facewire.models.face.training unpack`` make
 that anyone can fetch. Everybody is fitted without personal offsets. What is left, the mean of a person's frames and
 along the skin, has a part that all people share: the median over people, the same left and right. Landmarks move by
 it, and everybody is fitted again. The rims of lids and lips stay: there the registration sees where they belong, and
-lids that are shut should meet.
+lids that are shut should meet. A portrait is often taken from afar with a long lens, so each person's pictures are
+seen through the lens of a few that fits best: what perspective does is not to be taken for a shift.
 
 The person of the talking-face clip, on whom the fit is measured, is left out. ``--judge`` also moves the landmarks by
 what three quarters of the people say, and measures on the other quarter.
@@ -47,6 +48,8 @@ DOUBT = 1.0
 """Frames that saw nothing left, for each that was seen: at the outline the skin is seen edge-on. Chosen on people held
 out, among 0.15 to 2."""
 MOST_CM = 0.8
+LENSES = (1.0, 1.5, 2.5)
+"""Focal lengths, in those of the fit's camera."""
 MOST_SHARE = 5.0
 """Percent of the eye distance; what is fitted worse is hardly a face."""
 
@@ -139,6 +142,30 @@ class Judge:
         return off
 
 
+def placed(shift_cm: Float64Array) -> Correspondence:
+    """The landmarks on the open head with a shift [468, 3]."""
+    with np.load(asset_path("face_geometry")) as geometry:
+        return register(open_flame(), geometry["vertices"], geometry["triangles"], shift_cm)
+
+
+def through_the_best_lens(judge: Judge, person: list[Seen]) -> list[Seen] | None:
+    """The person as seen with the lens that leaves least; None where it is hardly a face with any."""
+    found = []
+    for lens in LENSES:
+        seen = [through(lens, one) for one in person]
+        left = judge.left_over(seen)
+        if left is not None:
+            found.append((left.percent, seen))
+    return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def through(lens: float, seen: Seen) -> Seen:
+    """The same landmarks in the middle of a larger picture: to a camera of a fixed field of view, a longer lens."""
+    width, height = round(lens * seen.width), round(lens * seen.height)
+    aside = np.array([0.5 * (width - seen.width), 0.5 * (height - seen.height), 0.0], np.float32)
+    return Seen(seen.landmarks + aside, width, height)
+
+
 def learn(people: list[list[Seen]]) -> Float64Array:
     """The shift [468, 3] of the canonical face, centimetres."""
     with np.load(asset_path("face_geometry")) as geometry:
@@ -146,7 +173,7 @@ def learn(people: list[list[Seen]]) -> Float64Array:
     mirror, template = mirrored_landmarks(), open_flame().template
     shift, rims = np.zeros((MESH_COUNT, 3)), np.concatenate([LEFT_EYE[:RIM], RIGHT_EYE[:RIM], LIPS[RING : 2 * RING]])
     for _ in range(ROUNDS):
-        on = register(open_flame(), face, triangles, shift)
+        on = placed(shift)
         judge = Judge(on)
         found = [left for person in people if (left := judge.left_over(person)) is not None]
         there = on.landmarks(template)[:MESH_COUNT]
@@ -162,9 +189,7 @@ def learn(people: list[list[Seen]]) -> Float64Array:
 
 def compare(people: list[list[Seen]], shift_cm: Float64Array) -> list[tuple[float, float]]:
     """Percent of the eye distance by which each person is off, without a shift and with this one."""
-    with np.load(asset_path("face_geometry")) as geometry:
-        face, triangles = geometry["vertices"], geometry["triangles"]
-    judges = [Judge(register(open_flame(), face, triangles, shift)) for shift in (np.zeros_like(shift_cm), shift_cm)]
+    judges = [Judge(placed(shift)) for shift in (np.zeros_like(shift_cm), shift_cm)]
     pairs = [[judge.left_over(person) for judge in judges] for person in people]
     return [(a.percent, b.percent) for a, b in pairs if a is not None and b is not None]
 
@@ -177,7 +202,8 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     seen = watch(args.media)
-    left_out, others = seen.pop(LEFT_OUT), list(seen.values())
+    left_out, judge = seen.pop(LEFT_OUT), Judge(placed(np.zeros((MESH_COUNT, 3))))
+    others = [one for person in seen.values() if (one := through_the_best_lens(judge, person)) is not None]
     if args.judge:
         held = [
             pair

@@ -11,7 +11,7 @@ from facewire.models.assets import asset_path
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame import open_flame
-from facewire.models.flame.build_shift import MOST_CM, Judge, Seen
+from facewire.models.flame.build_shift import MOST_CM, Judge, Seen, through_the_best_lens
 from facewire.models.flame.correspondence import correspondence_of
 from facewire.models.flame.points import mirrored_landmarks
 from facewire.models.flame.shift import carriers, known_shift
@@ -79,6 +79,25 @@ def test_landmarks_that_lie_aside_on_the_skin_are_noticed(canonical: tuple[np.nd
     assert likeness > 0.75
 
 
+def test_a_long_lens_is_noticed() -> None:
+    """A face from 0.8 m with a lens of 2.5 times the fit's focal length."""
+    model = open_flame()
+    on, skinner, rng = correspondence_of(model), Skinner(model), np.random.default_rng(6)
+    shape, none = rng.normal(size=model.shapes).astype(np.float32), np.zeros(model.expressions, np.float32)
+    frames = []
+    for i in range(12):
+        pose = np.zeros(15, np.float32)
+        pose[:2] = 0.1 * math.sin(i), 0.4 * math.cos(0.5 * i)
+        points = on.landmarks(skinner.skin(shape, none, pose, np.array([0, 0, -0.8], np.float32)))
+        depth, focal_px = -points[:, 2], 2.5 * FOCAL_PX
+        x, y = WIDTH / 2 + focal_px * points[:, 0] / depth, HEIGHT / 2 - focal_px * points[:, 1] / depth
+        frames.append(np.stack([x, y, (depth - depth.mean()) * focal_px / depth.mean()], axis=1))
+    found = through_the_best_lens(Judge(on), [Seen(np.array(frames, np.float32), WIDTH, HEIGHT)])
+    assert found is not None
+    assert (found[0].width, found[0].height) == (2.5 * WIDTH, 2.5 * HEIGHT)
+
+
 def test_landmarks_that_are_nobodys_teach_nothing() -> None:
     nobody = Seen(np.random.default_rng(0).uniform(0, 400, (3, 478, 3)).astype(np.float32), WIDTH, HEIGHT)
     assert Judge(correspondence_of(open_flame())).left_over([nobody]) is None
+    assert through_the_best_lens(Judge(correspondence_of(open_flame())), [nobody]) is None
