@@ -106,7 +106,8 @@ class _Bars:
 
     def _trained(self, stage: str, step: int, steps: int, losses: dict[str, float]) -> None:
         held_out = f", held out {losses['held_out']:.3f}" if "held_out" in losses else ""
-        self._show(f"{stage} path" if stage == "audio" else stage, step, steps, f"loss {losses['loss']:.3f}{held_out}")
+        name = {"audio": "audio path", "tune": "harder sound"}.get(stage, stage)
+        self._show(name, step, steps, f"loss {losses['loss']:.3f}{held_out}")
 
     def _show(self, stage: str, done: int, of: int, state: str) -> None:
         if self._silent or (stage, done) == self._shown:

@@ -28,6 +28,7 @@ CONFIG = TrainConfig(
     clip_s=1.0,
     batch=2,
     audio_steps=4,
+    tune_steps=2,
     decoder_steps=3,
     validate_every=2,
     checkpoint_every=1,
@@ -43,7 +44,7 @@ def corpus(tmp_path: Path) -> Corpus:
     return Corpus.open(tmp_path / "corpus")
 
 
-def test_a_run_trains_both_stages_and_records_them(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_run_trains_all_stages_and_records_them(corpus: Corpus, tmp_path: Path) -> None:
     heard: list[tuple[str, int]] = []
     run = train(corpus, tmp_path / "run", CONFIG, lambda stage, step, *_: heard.append((stage, step)))
     assert heard == [
@@ -51,12 +52,14 @@ def test_a_run_trains_both_stages_and_records_them(corpus: Corpus, tmp_path: Pat
         ("audio", 2),
         ("audio", 3),
         ("audio", 4),
+        ("tune", 1),
+        ("tune", 2),
         ("decoder", 1),
         ("decoder", 2),
         ("decoder", 3),
     ]
     assert np.isfinite([entry["loss"] for entry in run.curve]).all()
-    assert sum("held_out" in entry for entry in run.curve) == 4
+    assert sum("held_out" in entry for entry in run.curve) == 5
     draw(run.curve, tmp_path / "curve.svg")
     assert (tmp_path / "curve.svg").read_text().count("<polyline") == 2
     assert json.loads((tmp_path / "run" / "config.json").read_text())["clip_s"] == 1.0
@@ -73,7 +76,7 @@ def test_a_killed_run_goes_on_where_it_was(corpus: Corpus, tmp_path: Path) -> No
     run = train(corpus, tmp_path / "run", CONFIG, lambda stage, step, *_: heard.append((stage, step)))
     assert heard[0] == ("audio", 4)
     assert [(entry["stage"], entry["step"]) for entry in run.curve][:5] == [("audio", n) for n in (1, 2, 3, 4)] + [
-        ("decoder", 1)
+        ("tune", 1)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The training loop: two stages, checkpoints that survive a kill, one CPU, one GPU or many."""
+"""The training loop: three stages, checkpoints that survive a kill, one CPU, one GPU or many."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from facewire.models.errors import ModelError
 from facewire.models.speech.training.corpus import Corpus
-from facewire.models.speech.training.dataset import CLEAN, LOOK_AHEADS_MS, Augmentation, Clip, Clips
+from facewire.models.speech.training.dataset import CLEAN, HARDER, LOOK_AHEADS_MS, Augmentation, Clip, Clips
 from facewire.models.speech.training.network import NetworkConfig, SpeechNetwork
 from facewire.models.speech.training.objective import Batch, Objective
 
-STAGES = ("audio", "decoder")
+STAGES = ("audio", "tune", "decoder")
+"""The audio path; the same again at lower rates on harder sound; the decoder on top of what came of it."""
 WARM = 0.6
 """How many of the decoder's roll-outs begin with the clip; the others begin in its middle, without history."""
 Report = Callable[[str, int, int, dict[str, float]], None]
@@ -38,8 +39,10 @@ class TrainConfig:
     clip_s: float = 3.4
     batch: int = 24
     audio_steps: int = 4800
-    decoder_steps: int = 400
+    tune_steps: int = 5400
+    decoder_steps: int = 200
     learning_rate: float = 2e-3
+    tune_learning_rate: float = 1e-3
     decoder_learning_rate: float = 3e-3
     average: float = 0.998
     validate_every: int = 400
@@ -48,6 +51,16 @@ class TrainConfig:
     threads: int = 1
     network: NetworkConfig = field(default_factory=NetworkConfig)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    """While the audio path learns first; ``HARDER`` after that."""
+
+    def steps(self, stage: str) -> int:
+        """How many steps a stage has."""
+        return {"audio": self.audio_steps, "tune": self.tune_steps, "decoder": self.decoder_steps}[stage]
+
+    def rate(self, stage: str) -> float:
+        """A stage's highest learning rate."""
+        rates = {"audio": self.learning_rate, "tune": self.tune_learning_rate, "decoder": self.decoder_learning_rate}
+        return rates[stage]
 
     @classmethod
     def read(cls, path: Path) -> TrainConfig:
@@ -71,8 +84,9 @@ class TrainConfig:
 class _Stream(IterableDataset[Clip]):
     """Clips for one of many workers and ranks, each with its own random numbers."""
 
-    def __init__(self, corpus: Corpus, config: TrainConfig, start: int) -> None:
+    def __init__(self, corpus: Corpus, config: TrainConfig, stage: str, start: int) -> None:
         self.corpus, self.config, self.start = corpus, config, start
+        self.augmentation = config.augmentation if stage == "audio" else HARDER
 
     def __iter__(self) -> Iterator[Clip]:
         worker = get_worker_info()
@@ -81,7 +95,7 @@ class _Stream(IterableDataset[Clip]):
         clips = Clips(
             self.corpus,
             self.config.clip_s,
-            self.config.augmentation,
+            self.augmentation,
             int(np.random.SeedSequence(seed).generate_state(1)[0]),
         )
         yield from clips
@@ -110,8 +124,8 @@ def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report) -> 
     with _process_group():
         run = Run(folder, config, device)
         validation = _validation(held_out if held_out.index else learn_from, config, device)
-        for stage, steps in zip(STAGES, (config.audio_steps, config.decoder_steps), strict=True):
-            _stage(run, stage, steps, learn_from, validation, report)
+        for stage in STAGES:
+            _stage(run, stage, learn_from, validation, report)
     return run
 
 
@@ -167,24 +181,24 @@ class Run:
             mean.lerp_(now.detach(), 1 - keep)
 
 
-def _stage(run: Run, stage: str, steps: int, corpus: Corpus, validation: list[Batch], report: Report) -> None:
+def _stage(run: Run, stage: str, corpus: Corpus, validation: list[Batch], report: Report) -> None:
+    steps, rate = run.config.steps(stage), run.config.rate(stage)
     if STAGES.index(run.stage) > STAGES.index(stage) or (run.stage == stage and run.step >= steps):
         return
     if run.stage != stage:
         run.begin(stage)
     config = run.config
     trained = run.network.prepare(stage)
-    rate = config.learning_rate if stage == "audio" else config.decoder_learning_rate
     optimiser = torch.optim.AdamW(trained, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
     if run.optimiser_state is not None:
         optimiser.load_state_dict(run.optimiser_state)
     objective = _parallel(Objective(run.network).to(run.device), run.device)
     chosen = np.random.default_rng([config.seed, run.step])
-    for batch in _batches(corpus, config, run.step + STAGES.index(stage) * 1_000_000):
+    for batch in _batches(corpus, config, stage, run.step):
         began = time.perf_counter()
         for group in optimiser.param_groups:
             group["lr"] = rate * _schedule(run.step, steps)
-        number = -1 if stage == "audio" else int(chosen.integers(len(LOOK_AHEADS_MS)))
+        number = -1 if stage != "decoder" else int(chosen.integers(len(LOOK_AHEADS_MS)))
         loss, parts = objective(_on(batch, run.device), number, bool(chosen.random() < WARM))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -203,10 +217,11 @@ def _stage(run: Run, stage: str, steps: int, corpus: Corpus, validation: list[Ba
             return
 
 
-def _batches(corpus: Corpus, config: TrainConfig, start: int) -> Iterable[Batch]:
+def _batches(corpus: Corpus, config: TrainConfig, stage: str, step: int) -> Iterable[Batch]:
     """Endless batches; those that begin at another step are others, so a run that goes on repeats nothing."""
+    start = step + STAGES.index(stage) * 1_000_000
     batches: Iterable[Batch] = DataLoader(
-        _Stream(corpus, config, start), config.batch, collate_fn=collate, num_workers=config.workers
+        _Stream(corpus, config, stage, start), config.batch, collate_fn=collate, num_workers=config.workers
     )
     return batches
 
@@ -224,7 +239,7 @@ def _schedule(step: int, steps: int) -> float:
 def _validate(run: Run, stage: str, validation: list[Batch]) -> float:
     """The loss on held-out voices, without that of naming phones; of the decoder, free-running at 40 ms."""
     objective = Objective(run.averaged).to(run.device)
-    number = -1 if stage == "audio" else LOOK_AHEADS_MS.index(40)
+    number = -1 if stage != "decoder" else LOOK_AHEADS_MS.index(40)
     parts = [objective(batch, number)[1] for batch in validation]
     return float(np.mean([sum(value for name, value in part.items() if name != "phones") for part in parts]))
 

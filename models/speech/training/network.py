@@ -144,7 +144,7 @@ class SpeechNetwork(nn.Module):
     def prepare(self, stage: str) -> list[nn.Parameter]:
         """Let only one stage's part learn: the audio path with its heads, or the decoder. Gives its parameters."""
         self.requires_grad_(False)
-        parts = [self.audio, self.heads] if stage == "audio" else [self.decoder]
+        parts = [self.decoder] if stage == "decoder" else [self.audio, self.heads]
         for part in parts:
             part.requires_grad_(True)
         return [parameter for part in parts for parameter in part.parameters()]

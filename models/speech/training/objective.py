@@ -16,7 +16,7 @@ FIRST_TICK = 12
 KNEE = 0.08
 WEIGHTS = {"jawOpen": 3.0, "mouthClose": 10.0, "mouthPucker": 6.0, "mouthFunnel": 5.0, "mouthRollLower": 8.0}
 CLOSED, TUCKED = ARKIT_NAMES.index("mouthRollUpper"), ARKIT_NAMES.index("mouthRollLower")
-CLOSED_WEIGHT, TUCKED_WEIGHT = 12.0, 4.0
+CLOSED_WEIGHT, TUCKED_WEIGHT = 20.0, 8.0
 """How much more ticks count in which lips are shut (the targets' mouthRollUpper is then 0.22) or tucked: they are few
 and short."""
 JAW, CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
@@ -73,7 +73,7 @@ class Objective(nn.Module):
             "gap": 10.0 * (_distance(gap, true_gap) * rare).mean(),
             "speed": 4.0 * self._change(motion, truth, 1),
             "tremble": 16.0 * self._change(motion, truth, 2),
-            "pauses": 8.0 * (motion.sum(-1) * quiet).sum() / quiet.sum().clamp(min=1.0) * quiet.mean(),
+            "pauses": 14.0 * (motion.sum(-1) * quiet).sum() / quiet.sum().clamp(min=1.0) * quiet.mean(),
             "speaking": 1.0 * functional.binary_cross_entropy_with_logits(logit, speaking),
         }
 

@@ -45,7 +45,11 @@ def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
     run = train(Corpus.open(folder), recipe.out, config, trained)
     weights = recipe.out / "causal.npz"
     if not int(os.environ.get("RANK", "0")):
-        export(run.averaged, weights, {"seed": config.seed, "steps": [config.audio_steps, config.decoder_steps]})
+        export(
+            run.averaged,
+            weights,
+            {"seed": config.seed, "steps": [config.audio_steps, config.tune_steps, config.decoder_steps]},
+        )
         draw(run.curve, recipe.out / "curve.svg")
     return weights
 
