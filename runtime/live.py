@@ -127,6 +127,11 @@ class Live:
         old_capture.stop()
 
     @property
+    def source(self) -> Source | None:
+        """What is watched now."""
+        return None if self.capture is None else self.capture.source
+
+    @property
     def pipeline(self) -> FacePipeline:
         """The face's way, for what its documentation allows from other threads. Raises CommandError before start."""
         if self._pipeline is None:

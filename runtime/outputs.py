@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from facewire.bridge.errors import CommandError
+from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import OUTPUTS, check_remote, parse_spec
@@ -17,15 +17,23 @@ from facewire.runtime.profiles import config_folder
 class OutputSwitches:
     """The outputs of a run. Carries over which of them the command line started: a profile does not stop those."""
 
-    def __init__(self, report: Callable[[str], None], clock: Clock = now_ns) -> None:
-        """``report`` gets one line for each thing that a person should know, from any thread."""
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        clock: Clock = now_ns,
+        *,
+        check: Callable[[Iterable[str]], None] = lambda _: None,
+    ) -> None:
+        """``report`` gets one line for each thing that a person should know, from any thread. ``check`` raises
+        FacewireError for what must not start in this run."""
         self._outputs = Outputs(clock, report, config_folder())
-        self._report = report
+        self._report, self._check = report, check
         self._given: set[str] = set()
 
     def start(self, specs: Iterable[str]) -> None:
-        """Starts what the command line asks for. Raises OutputError at the first that cannot be."""
+        """Starts what the command line asks for. Raises FacewireError at the first that cannot be."""
         for spec in specs:
+            self._check([spec])
             self._outputs.add(spec)
             self._given.add(spec)
 
@@ -62,8 +70,9 @@ class OutputSwitches:
         for spec in wanted:
             if spec not in running:
                 try:
+                    self._check([spec])
                     self._outputs.add(check_remote(spec))
-                except OutputError as error:
+                except FacewireError as error:
                     self._report(f"an output of the profile is not on: {error}")
 
     def _list(self, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +87,7 @@ class OutputSwitches:
 
     def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
         spec = _spec("output_start", args)
+        self._check([spec])
         self._outputs.add(check_remote(spec))
         return {"outputs": self._outputs.status()}
 

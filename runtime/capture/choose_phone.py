@@ -12,7 +12,7 @@ from facewire.bridge.formats.received import FaceReader
 from facewire.bridge.formats.vmc_messages import VmcReader
 from facewire.bridge.outputs.choose import OUTPUTS, parse_spec
 from facewire.runtime.capture.phone import PhoneSource
-from facewire.runtime.capture.source import CaptureError
+from facewire.runtime.capture.source import CaptureError, Source
 
 LOOPBACK = "127.0.0.1"
 HERE = (LOOPBACK, "localhost", "::1")
@@ -56,8 +56,10 @@ def phone_source(what: str, report: Callable[[str], None]) -> PhoneSource:
     )  # fmt: skip
 
 
-def check_no_circle(source: PhoneSource, outputs: Iterable[str]) -> None:
-    """Raises CaptureError where one of the ``outputs`` sends to the very port that ``source``, which is open, reads."""
+def check_no_circle(source: Source | None, outputs: Iterable[str]) -> None:
+    """Raises CaptureError where one of the ``outputs`` sends to the port that ``source`` reads, if it is a phone's."""
+    if not isinstance(source, PhoneSource) or not source.listening:
+        return
     host, port = source.address
     for spec in outputs:
         name, target = parse_spec(spec)

@@ -76,6 +76,11 @@ class PhoneSource(Source):
         return dict(self._dropped)
 
     @property
+    def listening(self) -> bool:
+        """Whether it is open."""
+        return self._socket is not None
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where it listens, once it is open."""
         assert self._socket is not None, "open comes first"

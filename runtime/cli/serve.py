@@ -109,7 +109,6 @@ def _serve(args: argparse.Namespace) -> int:
     from facewire.bridge.server import LiveServer
     from facewire.runtime.calibrate import Calibrator
     from facewire.runtime.capture.choose_phone import check_no_circle
-    from facewire.runtime.capture.phone import PhoneSource
     from facewire.runtime.cli.networks import make_flame, make_pipeline
     from facewire.runtime.clock import now_ns
     from facewire.runtime.fuse import Fusion
@@ -124,13 +123,12 @@ def _serve(args: argparse.Namespace) -> int:
     people = people_stream(args.output)
     flame = make_flame(args)
     source, sound = choose_inputs(args)
-    if isinstance(source, PhoneSource):
-        check_no_circle(source, args.output)
+    check_no_circle(source, args.output)
     greeting = greet(Greeting(rate=source.rate if source is not None else args.rate, streams=PANEL_STREAMS), flame)
     live = Live(source, lambda frame: hand_on(frame), report=say)
     takes = make_takes(args, live, lambda: greeting.message(now_ns()), flame)
     listener = Listener(args, sound, live.hear, takes.offer_audio)
-    outputs = OutputSwitches(say)
+    outputs = OutputSwitches(say, check=lambda specs: check_no_circle(live.source, specs))
     outlet = Outlet(lambda frame: publish(frame), args.record)
     panel = make_panel(args, live, listener, lambda: server, outputs)
     server = LiveServer(

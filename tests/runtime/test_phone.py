@@ -33,6 +33,7 @@ from facewire.runtime.cli.doctor import _phones
 from facewire.runtime.clock import now_ns
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.live import Live
+from facewire.runtime.outputs import OutputSwitches
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.presence import PresenceConfig
 from facewire.runtime.problems import find_problems
@@ -398,6 +399,16 @@ def test_an_output_that_would_feed_its_own_input_is_one_line(use):
         with pytest.raises(CaptureError, match="would feed its own input"):
             check_no_circle(source, ["jsonl:-", spec])
     check_no_circle(source, [f"vmc:{port + 1}", f"vmc:192.168.1.5:{port}", "csv:take.csv"])
+    lines: list[str] = []
+    switches = OutputSwitches(lines.append, check=lambda specs: check_no_circle(source, specs))
+    with pytest.raises(CaptureError, match="would feed its own input"):
+        switches.commands["output_start"]({"output": f"vmc:{port}"})
+    switches.use([f"vmc:{port}"])  # a profile's
+    assert "would feed its own input" in lines[0]
+    assert switches.state() == {"outputs": []}
+    source.close()
+    check_no_circle(source, [f"vmc:{port}"])
+    check_no_circle(None, [f"vmc:{port}"])
 
 
 def test_a_phone_that_no_way_leads_to_is_one_line(use):
