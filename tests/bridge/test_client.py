@@ -203,6 +203,37 @@ def test_a_frame_that_does_not_come_is_a_timeout(serve: Serve) -> None:
         next(iter(client))
 
 
+def test_a_frame_that_meets_its_timeout_is_not_lost(serve: Serve) -> None:
+    """Waits that end about when frames come, as a game's do: the next wait gives what this one missed."""
+    with connect_blocking(serve(rate=500).url, buffer=10_000) as client:
+        taken, missed = 0, 0
+        while taken < 500 or missed < 100:
+            with contextlib.suppress(TimeoutError):
+                missed += 1
+                assert client.next_frame(timeout_s=0.002) is not None
+                taken, missed = taken + 1, missed - 1
+        client.close()
+        assert client.client.protocol.received == taken + len(client.client._buffer)
+
+
+def test_a_wait_of_nothing_takes_the_frame_that_is_there(serve: Serve) -> None:
+    with connect_blocking(serve().url) as client:
+        assert client.next_frame(timeout_s=20) is not None
+        deadline = time.monotonic() + 20
+        while not client.client._buffer and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert client.next_frame(timeout_s=0) is not None
+
+
+def test_a_closed_client_gives_no_more_frames(serve: Serve) -> None:
+    with connect_blocking(serve().url, timeout_s=20) as client:
+        assert client.next_frame(timeout_s=20) is not None
+    assert list(client) == []
+    with pytest.raises(CommandError, match="closed"):
+        client.command("pause")
+    client.close()
+
+
 def test_a_message_that_meets_the_close_does_not_keep_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that talks all the time: the cancellation comes just when a message has."""
 
