@@ -37,6 +37,8 @@ LIP_LEAST, LIP_MOST, LIP_STEP, LIP_MIDDLE = 16, 64, 6, 0.5
 """How thick a lower lip is, in pixels; over how many it ends; and in which share of the mouth's width that is seen."""
 MOUTH = (0.5, 1.7)
 """How far below the eyes a mouth may be, in distances between them."""
+HOLE_M = -1e3
+"""How deep a hole is, where the fall of the surface is looked at."""
 NOSE = (0.3, 0.8)
 """Where between eyes and mouth the tip of the nose may be."""
 EYE_WIDTHS, MOUTH_WIDTHS = (0.25, 0.8), (0.4, 1.4)
@@ -108,8 +110,10 @@ def look(model: FlameModel) -> Front:
     left, right = (_checked(seen.eye(ball), between, EYE_WIDTHS, "both eyes", model) for ball in eyeballs)
     eyes_middle = centres.mean(0)
     mouth = _checked(seen.mouth(eyes_middle, between), between, MOUTH_WIDTHS, "the mouth", model)
-    nose = seen.nose_tip(eyes_middle, mouth, between)
-    return Front(skin, (eyeballs[0], eyeballs[1]), centres, left, right, mouth, nose, seen.lower_lip(mouth))
+    nose, lip = seen.nose_tip(eyes_middle, mouth, between), seen.lower_lip(mouth)
+    if not (np.isfinite(nose).all() and np.isfinite(lip).all()):
+        raise ModelError(f"{model.name} has a hole where a face has its nose or lower lip: is it a FLAME model?")
+    return Front(skin, (eyeballs[0], eyeballs[1]), centres, left, right, mouth, nose, lip)
 
 
 def _skin(template: Float64Array, triangles: Int32Array) -> IndexArray:
@@ -183,7 +187,7 @@ class _Seen:
         steepest = []
         for x, y, _ in mouth.lower[part]:
             column, first = self._view.column(x), self._view.row(y) + LIP_LEAST
-            depth = self._view.depth[first : first + LIP_MOST, column]
+            depth = self._view.depth[first : first + LIP_MOST, column].clip(HOLE_M)  # Infinity has no differences.
             steepest.append(first + int(np.argmax(depth[:-LIP_STEP] - depth[LIP_STEP:])) + LIP_STEP // 2)
         around = np.lib.stride_tricks.sliding_window_view(np.pad(steepest, LIP_STEP, mode="edge"), 2 * LIP_STEP + 1)
         rows = np.median(around, axis=1).astype(int)

@@ -156,6 +156,10 @@ def test_a_template_that_is_no_face_is_one_line(canonical: Geometry) -> None:
     for template in (ball, model.template[:, [2, 1, 0]], model.template * np.float32([1, -1, -1])):
         with pytest.raises(ModelError, match=r"^(cannot find|the eyes)[^\n]+$"):
             laid_onto(dataclasses.replace(model, template=template.astype(np.float32)), canonical)
+    below_lip = correspondence_of(model).landmarks(model.template)[18]
+    off_m = np.linalg.norm((model.template[model.triangles].mean(1) - below_lip)[:, :2], axis=1)
+    with pytest.raises(ModelError, match=r"^[^\n]*has a hole where a face has its nose or lower lip[^\n]*$"):
+        laid_onto(dataclasses.replace(model, triangles=model.triangles[off_m > 0.006]), canonical)
     no_eyes = dataclasses.replace(model, weights=np.eye(5, dtype=np.float32)[np.zeros(len(model.template), int)])
     with pytest.raises(ModelError, match="cannot find"):
         laid_onto(no_eyes, canonical)
