@@ -19,7 +19,7 @@ def reader():
     """What would be the other program: a socket on a port of its own."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.bind(("127.0.0.1", 0))
-        one.settimeout(5)
+        one.settimeout(30)
         yield one
 
 
@@ -53,7 +53,7 @@ def silent(one):
     one.settimeout(0.1)
     with pytest.raises(TimeoutError):
         one.recv(4096)
-    one.settimeout(5)
+    one.settimeout(30)
 
 
 def test_live_link_sends_a_datagram_a_frame(opened, reader):
@@ -105,11 +105,20 @@ def free_port():
 
 
 def send_until_asked(output, frame):
-    deadline = time.monotonic() + 5
-    while output.waiting is not None:
-        output.send(frame, 0)
-        assert time.monotonic() < deadline
+    wait_for(lambda: output.send(frame, 0) or output.waiting is None)
+
+
+def wait_for(holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.001)
+
+
+def has_asked(output, reader, version):
+    """Looks for new hand-shakes, as every frame does."""
+    output._phone.look()
+    return output._phone.askers.get(("127.0.0.1", port_of(reader))) == version
 
 
 def test_as_a_phone_it_answers_the_hand_shake_in_the_version_that_was_asked_for(opened, reader):
@@ -128,7 +137,7 @@ def test_as_a_phone_it_answers_the_hand_shake_in_the_version_that_was_asked_for(
     assert b"&" in line
     assert len(ifacialmocap_text.decode(line).blendshapes) == len(BLENDSHAPES)
     reader.sendto(ifacialmocap_text.encode_handshake(1), ("127.0.0.1", port))
-    time.sleep(0.05)
+    wait_for(lambda: has_asked(output, reader, 1))
     output.send(a_frame(3), 0)
     assert b"&" not in reader.recv(4096)
 
@@ -140,9 +149,9 @@ def test_as_a_phone_it_serves_few_and_the_newest(opened):
     try:
         for one in readers:
             one.bind(("127.0.0.1", 0))
-            one.settimeout(5)
+            one.settimeout(30)
             one.sendto(ifacialmocap_text.HANDSHAKE, ("127.0.0.1", port))
-        time.sleep(0.1)
+        wait_for(lambda: has_asked(output, readers[-1], 1))
         output.send(a_frame(), 0)
         assert all(one.recv(4096) for one in readers[1:])
         silent(readers[0])

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,13 @@ from facewire.bridge.outputs.runner import Outputs
 from facewire.bridge.recording.reader import open_session
 
 Frames = Callable[..., Iterator[FaceFrame]]
+
+
+def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end_s, "it never came"
+        time.sleep(0.002)
 
 
 def written(spec: str, frames: Iterator[FaceFrame]) -> None:
@@ -91,15 +99,19 @@ def test_a_reader_that_leaves_ends_that_output_only(tmp_path: Path, frames: Fram
     outputs.add(f"jsonl:{file}")
     some = list(frames(20))
     outputs.offer(some[0])
-    reader.join(5)
+    reader.join(30)
     assert json.loads(first[0])["seq"] == 0
     for frame in some[1:]:
         outputs.offer(frame)
-        time.sleep(0.002)
-    states = {state["target"]: state for state in outputs.status()}
+
+    def states() -> dict[str, dict[str, Any]]:
+        return {state["target"]: state for state in outputs.status()}
+
+    until(lambda: bool(said) and states()[str(file)]["sent"] == len(some))
+    after = states()
     outputs.stop()
-    assert states[str(pipe)]["state"] == "ended"
-    assert states[str(file)]["state"] == "on"
+    assert after[str(pipe)]["state"] == "ended"
+    assert after[str(file)]["state"] == "on"
     assert said == [f"jsonl: nobody reads {pipe} any more: this output has ended"]
     assert [json.loads(line)["seq"] for line in file.read_text().splitlines()] == list(range(20))
 
@@ -111,6 +123,8 @@ def test_a_full_disk_is_one_line(frames: Frames) -> None:
     outputs.add("csv:/dev/full")
     for frame in frames(3):
         outputs.offer(frame)
+    until(lambda: bool(said))
+    assert outputs.status()[0]["state"] == "ended"
     outputs.stop()
     assert said == ["csv: cannot write /dev/full any more: No space left on device"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import math
 import socket
 import subprocess
@@ -40,6 +41,9 @@ from facewire.runtime.problems import find_problems
 from facewire.runtime.sampling import Sampling
 
 S = 10**9
+QUICK = PresenceConfig(hold_s=0.05, ease_s=0.1, return_s=0.05)
+PATIENT = PresenceConfig(hold_s=600)
+"""A test's machine may stop for a moment: then the face stays as it is."""
 
 
 def a_frame(seq=0, jaw=0.9):
@@ -92,7 +96,7 @@ def live_link(frame, time_ns):
     return bytes(LiveLinkEncoder("phone").encode(frame, time_ns))
 
 
-def wait_for(condition, timeout_s=10.0):
+def wait_for(condition, timeout_s=30.0):
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -106,8 +110,7 @@ class Run:
         self.frames: list[FaceFrame] = []
         self.reports: list[str] = []
         self.live = Live(source, self.frames.append, report=self.reports.append)
-        quick = PresenceConfig(hold_s=0.05, ease_s=0.1, return_s=0.05)
-        options = {"filters": FilterConfig.preset("off"), "presence": quick, **options}
+        options = {"filters": FilterConfig.preset("off"), "presence": PATIENT, **options}
         self.live.start(lambda: FacePipeline(None, **options))
 
     @property
@@ -115,12 +118,21 @@ class Run:
         return self.frames[-1]
 
     @property
+    def seen(self):
+        """The newest frame that shows what came."""
+        return next(frame for frame in reversed(self.frames) if frame.sources == "video")
+
+    @property
     def jaw(self):
         return float(self.last.blendshapes[BLENDSHAPE_INDEX["jawOpen"]])
 
+    @property
+    def device(self):
+        return self.live.status()["devices"]["video"]
+
     def stream(self, output, until, frame=a_frame):
         """Sends frames at about 200 a second until a condition holds."""
-        deadline, seq = time.monotonic() + 10, 0
+        deadline, seq = time.monotonic() + 30, 0
         while not until():
             assert time.monotonic() < deadline, "waited in vain"
             with contextlib.suppress(OSError):
@@ -162,18 +174,17 @@ def test_what_one_facewire_sends_another_one_shows(use, run, output, name, shape
     name, _, options = name.partition("?")
     sender = use(make_output(f"{name}:127.0.0.1:{source.address[1]}?{options}".rstrip("?")))
     receiver = run(source)
-    receiver.stream(sender, lambda: len(receiver.frames) > 5)
-    shown, sent = receiver.last, a_frame()
+    receiver.stream(sender, lambda: len(receiver.frames) > 5 and receiver.device["state"] == "running")
+    frames, shown, sent = list(receiver.frames), receiver.seen, a_frame()
     np.testing.assert_allclose(shown.blendshapes, sent.blendshapes, atol=shapes_within)
     np.testing.assert_allclose(shown.raw, sent.blendshapes, atol=shapes_within)
     assert abs(float(np.dot(shown.head[:4], sent.head[:4]))) == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(shown.gaze, sent.gaze, atol=3e-6)
     np.testing.assert_allclose(shown.head[4:], sent.head[4:] if has_position else [0, 0, -0.5], atol=2e-6)
     assert (shown.sources, shown.confidence, shown.landmarks) == ("video", 1.0, None)
-    assert [frame.seq for frame in receiver.frames] == list(range(len(receiver.frames)))
-    assert 0 <= now_ns() - shown.capture_ns < 5 * S
-    status = receiver.live.status()["devices"]["video"]
-    assert (status["kind"], status["state"]) == ("phone", "running")
+    assert [frame.seq for frame in frames] == list(range(len(frames)))
+    assert 0 <= now_ns() - shown.capture_ns < 60 * S
+    assert receiver.device["kind"] == "phone"
 
 
 def test_the_hand_shake_wakes_a_facewire_that_takes_a_phone_s_place(use, run, monkeypatch):
@@ -185,44 +196,47 @@ def test_the_hand_shake_wakes_a_facewire_that_takes_a_phone_s_place(use, run, mo
     time.sleep(0.2)
     as_phone = use(make_output(f"ifacialmocap:{port}?phone=127.0.0.1"))  # the app is opened later
     receiver.stream(as_phone, lambda: len(receiver.frames) > 3)
-    np.testing.assert_allclose(receiver.last.blendshapes, a_frame().blendshapes, atol=0.005001)
+    np.testing.assert_allclose(receiver.seen.blendshapes, a_frame().blendshapes, atol=0.005001)
 
 
 def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, monkeypatch):
-    monkeypatch.setattr(phone_module, "SILENT_NS", S // 2)
+    monkeypatch.setattr(phone_module, "SILENT_NS", S)
     source = use(phone("livelink"))
     sender = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
-    receiver = run(source)
-    receiver.stream(sender, lambda: len(receiver.frames) > 5)
-    assert receiver.jaw > 0.2
-    wait_for(lambda: receiver.last.sources == "held" and receiver.live.pipeline.at_rest)
-    assert not receiver.last.blendshapes.any()
+    receiver = run(source, presence=QUICK)
+    receiver.stream(sender, lambda: len(receiver.frames) > 5 and receiver.jaw > 0.2)
+    losses = receiver.live.capture.losses
+    wait_for(lambda: receiver.last.sources == "held" and not receiver.last.blendshapes.any())
+    assert receiver.live.pipeline.at_rest
     before = len(receiver.frames)
     wait_for(lambda: receiver.live.capture.state == "lost")
     assert len(receiver.frames) == before, "a face that rests sends nothing"
+    assert receiver.live.capture.losses == losses + 1
     assert "nothing comes any more from 127.0.0.1" in receiver.reports[-1]
     assert "nothing comes any more" in find_problems(receiver.live.status())[0]
     receiver.stream(sender, lambda: receiver.last.sources == "video" and receiver.jaw > 0.2)
     assert receiver.reports[-1].endswith("is back")
-    assert receiver.live.capture.losses == 1
 
 
 def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
     source = use(phone("livelink"))
-    receiver = run(source)
-    encoder, address = LiveLinkEncoder("phone"), source.address
+    receiver = run(source, presence=QUICK)
+    encoder, steps = LiveLinkEncoder("phone"), itertools.count()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.sendto(encoder.encode(a_frame(), 10 * S), address)
+        one.sendto(encoder.encode(a_frame(), 10 * S), source.address)
         wait_for(lambda: receiver.frames)
-        for step in range(60):
-            one.sendto(encoder.encode_no_face(10 * S + step * 16_666_667), address)
-            time.sleep(0.005)
-    assert receiver.last.sources == "held"
-    assert receiver.live.pipeline.at_rest
-    assert receiver.live.capture.state == "running"
+
+        def rests():
+            """While the phone goes on to say that it sees nobody."""
+            one.sendto(encoder.encode_no_face(10 * S + next(steps) * 16_666_667), source.address)
+            held = receiver.last.sources == "held" and receiver.live.pipeline.at_rest
+            return held and receiver.live.capture.state == "running"
+
+        wait_for(rests)
 
 
-def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender):
+def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender, monkeypatch):
+    monkeypatch.setattr(phone_module, "HOLD_NS", 600 * S)  # a machine that stops for a second is no phone that sleeps
     source = use(phone("livelink"))
     output = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
     receiver = run(source)
@@ -237,10 +251,11 @@ def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender
         sender.sendto(good, source.address)
         return a_frame(seq)
 
-    receiver.stream(output, lambda: len(receiver.frames) > before + 40, both)
+    enough = 40 * 7
+    receiver.stream(output, lambda: len(receiver.frames) > before + 40 and source.dropped["foreign"] >= enough, both)
     for frame in receiver.frames:
         np.testing.assert_allclose(frame.blendshapes, a_frame().blendshapes, atol=1e-6)
-    assert receiver.live.status()["devices"]["video"]["dropped"]["foreign"] >= 40 * 7
+    assert receiver.device["dropped"]["foreign"] >= enough
     assert receiver.live.status()["drops"]["bad_frames"] == 0
     assert sum("sends too" in line for line in receiver.reports + source.reports) == 1
 
@@ -254,6 +269,15 @@ def read(source):
     return captured
 
 
+def read_all(source, count):
+    """Reads until ``count`` datagrams have come since it was opened; returns the faces that they were news of."""
+    faces = []
+    while len(faces) + sum(source.dropped.values()) < count:
+        with contextlib.suppress(SourceSilent):  # what came at last was no news
+            faces.append(read(source))
+    return faces
+
+
 def jaw_of(captured):
     return pytest.approx(float(captured.face.blendshapes[BLENDSHAPE_INDEX["jawOpen"]]))
 
@@ -263,9 +287,9 @@ def test_late_and_repeated_datagrams_are_dropped_and_counted_and_lost_ones_are_n
     steps = [0, 1, 3, 2, 3, 7, 5]  # 4 and 6 are lost
     for step in steps:
         sender.sendto(live_link(a_frame(jaw=step / 10), 10 * S + step * 16_666_667), source.address)
-    time.sleep(0.05)
-    assert jaw_of(read(source)) == 0.7
-    assert source.dropped == {"late": 3, "broken": 0, "foreign": 0, "overtaken": 3}
+    faces = read_all(source, len(steps))
+    assert jaw_of(faces[-1]) == 0.7
+    assert source.dropped == {"late": 3, "broken": 0, "foreign": 0, "overtaken": 4 - len(faces)}
 
 
 def test_the_first_sender_holds_the_port_until_it_is_silent(use, sender):
@@ -276,19 +300,16 @@ def test_the_first_sender_holds_the_port_until_it_is_silent(use, sender):
         other.bind(("127.0.0.1", 0))
         sender.sendto(b"what no format knows holds nothing", source.address)
         other.sendto(live_link(a_frame(jaw=0.9), 77 * S), source.address)
-        time.sleep(0.05)
         assert jaw_of(read(source)) == 0.9
         for step in range(3):
             sender.sendto(live_link(a_frame(jaw=0.1), step * S), source.address)
         other.sendto(live_link(a_frame(jaw=0.8), 78 * S), source.address)
-        time.sleep(0.05)
         assert jaw_of(read(source)) == 0.8
         assert source.dropped["foreign"] == 3
         assert source.dropped["broken"] == 1
         assert len(source.reports) == 1
         clock.ns += S + 1
         sender.sendto(live_link(a_frame(jaw=0.3), 0), source.address)
-        time.sleep(0.05)
         assert jaw_of(read(source)) == 0.3, "it has its own time"
 
 
@@ -360,7 +381,6 @@ def test_a_silent_phone_is_asked_once_a_second_until_it_answers(use):
         data, asker = as_phone.recvfrom(200)
         assert (data, asker) == (HANDSHAKE, source.address)
         as_phone.sendto(encode(a_frame()), asker)
-        time.sleep(0.05)
         assert read(source).face.head[6] == pytest.approx(-0.6)
         source._ask()
         clock.ns += S + 1
@@ -465,7 +485,7 @@ def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
     output = use(make_output(f"livelink:127.0.0.1:{port}"))
     command = ["record", str(take), "--video", f"livelink:{port}", "--mouth", "video", "--smoothing", "off"]
     with subprocess.Popen(
-        [sys.executable, "-m", "facewire.runtime.cli", *command, "--duration", "1"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "facewire.runtime.cli", *command, "--duration", "2"], stderr=subprocess.PIPE, text=True
     ) as process:
         while process.poll() is None:
             with contextlib.suppress(OSError):
@@ -476,8 +496,9 @@ def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
     assert f"listening on UDP 127.0.0.1:{port}, to this machine only" in said
     with open_session(take) as session:
         track = load_track(session)
-    assert len(track.seq) > 20
-    np.testing.assert_allclose(track.blendshapes[-1], a_frame().blendshapes, atol=1e-6)
+    as_sent = np.isclose(track.blendshapes, a_frame().blendshapes, atol=1e-6).all(axis=1)
+    assert as_sent.sum() > 5
+    assert as_sent.sum() > len(track.seq) / 2
 
 
 def test_serve_refuses_to_feed_itself():
