@@ -9,10 +9,8 @@ Run: python benchmarks/microphone.py [--seconds 30] [--look-ahead 40]
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,50 +19,18 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from pulse import Player, VirtualMicrophone
+
 RATE = 48_000
 BLOCK_MS = 5
 CLICK_EVERY = 97
 """Blocks between two clicks: 485 ms, so that they fall at every phase of a tick."""
 
 
-class SampleSpec(ctypes.Structure):
-    _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
-
-
-class BufferAttributes(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_uint32) for name in ("maxlength", "tlength", "prebuf", "minreq", "fragsize"))
-
-
-class Player:
-    """Plays to the null sink with a short buffer and knows how long it takes until a sample is heard."""
-
-    def __init__(self) -> None:
-        self.library = ctypes.CDLL("libpulse-simple.so.0")
-        self.library.pa_simple_new.restype = ctypes.c_void_p
-        self.library.pa_simple_new.argtypes = [
-            ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, *[ctypes.c_void_p] * 4
-        ]  # fmt: skip
-        self.library.pa_simple_write.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p]
-        self.library.pa_simple_get_latency.restype = ctypes.c_uint64
-        self.library.pa_simple_get_latency.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
-        error, size = ctypes.c_int(), RATE * 2 * 10 // 1000
-        self.stream = self.library.pa_simple_new(
-            None, b"clicks", 1, b"virtual", b"clicks", ctypes.byref(SampleSpec(3, RATE, 1)), None,
-            ctypes.byref(BufferAttributes(0xFFFFFFFF, size, 0, size // 2, size)), ctypes.byref(error),
-        )  # fmt: skip
-        if not self.stream:
-            raise SystemExit(f"PulseAudio refuses to play (error {error.value})")
-
-    def write(self, samples: np.ndarray) -> int:
-        """Plays samples; returns when the first of them is heard, on the session clock."""
-        data, error = samples.astype("<i2").tobytes(), ctypes.c_int()
-        self.library.pa_simple_write(self.stream, data, len(data), ctypes.byref(error))
-        latency_us = self.library.pa_simple_get_latency(self.stream, ctypes.byref(error))
-        return time.perf_counter_ns() + latency_us * 1000 - len(samples) * 1_000_000_000 // RATE
-
-
 def play(clicks_ns: list[int], stopping: threading.Event) -> None:
-    player, rng, count = Player(), np.random.default_rng(1), 0
+    player, rng, count = Player(RATE), np.random.default_rng(1), 0
     size = RATE * BLOCK_MS // 1000
     while not stopping.is_set():
         # Between the clicks soft noise, as a room has it, so that nothing takes the stream for idle.
@@ -170,19 +136,13 @@ def main() -> None:
     parser.add_argument("--driver", choices=("causal", "none"), default="causal")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o700)
-        os.environ.update(XDG_RUNTIME_DIR=folder, PULSE_SOURCE="virtual.monitor")
-        server = subprocess.Popen(
-            ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
-             "-L", "module-native-protocol-unix", "-L", f"module-null-sink sink_name=virtual rate={RATE} channels=1"],
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        time.sleep(2.0)
+        server = VirtualMicrophone(Path(folder), RATE)
+        os.environ.update(server.environment)
+        server.start()
         try:
             found = measure(args.seconds, args.look_ahead, args.driver)
         finally:
-            server.terminate()
-            server.wait()
+            server.kill()
     print("look-ahead {look_ahead_ms} ms, {frames} frames, {clicks} clicks, load {load}".format(**found))
     print(f"{'ms':34}{'5 %':>8}{'median':>8}{'99 %':>8}")
     for name, what in (
