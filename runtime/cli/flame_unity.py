@@ -55,9 +55,9 @@ def run(args: argparse.Namespace) -> int:
     require_suffix(args.output, ".bytes")
     if args.expressions < 0:
         raise UsageError("--expressions is a number of components, or 0 for all")
-    identity = None if args.identity is None else read_identity(args.identity)
     with replacing(args.output, force=args.force) as file:
         model = open_flame() if args.file is None else load_flame(args.file)
+        identity = None if args.identity is None else read_identity(args.identity, model.digest)
         data = pack(model, args.expressions or None, identity)
         file.write(data)
     expressions = min(args.expressions or model.expressions, model.expressions)
@@ -66,16 +66,29 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_identity(path: Path) -> NDArray[np.float32]:
-    """The identity coefficients [n] in an .npz, as its ``shape``. Raises FacewireError where there are none."""
+def read_identity(path: Path, digest: str) -> NDArray[np.float32]:
+    """The identity coefficients [n] in an .npz, as its ``shape``, for the model of this digest.
+
+    Raises FacewireError where there are none, or where it says that they are another model's: there they mean nothing.
+    """
     import numpy as np
 
+    from facewire.models.errors import ModelError
+    from facewire.models.flame.files import named_arrays
+
     try:
-        with np.load(path, allow_pickle=False) as file:
-            shape = np.asarray(file["shape"], np.float32)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        read = named_arrays(path.read_bytes())
+        found, whose, name = (read(key) for key in ("shape", "flame_digest", "flame_model"))
+        shape = np.asarray(0.0 if found is None else found, np.float32)
+    except (OSError, ModelError, ValueError, TypeError) as error:
         raise FacewireError(f"{path} holds no `shape` to take an identity from ({type(error).__name__})") from None
-    if not np.isfinite(shape).all():
+    if found is None:
+        raise FacewireError(f"{path} holds no `shape` to take an identity from")
+    if whose is not None and str(whose) != digest:
+        raise FacewireError(
+            f"the identity in {path} is one of {str(name)[:80]!r}: give the FLAME file that it was baked with"
+        )
+    if not shape.size or not np.isfinite(shape).all():
         raise FacewireError(f"{path} has a `shape` that is no numbers")
     # A take has one identity for each frame or one for all; the last is the most settled.
     return shape.reshape(-1, shape.shape[-1])[-1] if shape.ndim else shape.reshape(1)
