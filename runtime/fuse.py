@@ -22,6 +22,8 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 RATE_PER_S = 2.0
 """Fastest change of a weight: 0.067 of a shape's range in a frame at 30 frames a second."""
+MOST_STEP = 0.09
+"""And its largest change in one frame, where a camera gives but ten or fifteen a second or a picture comes late."""
 ALONE_FASTER = 10.0
 """How much faster speech comes in where there was no camera yet: there is no hand-over to soften."""
 LEAVE_CAMERA_S, LEAVE_SPEECH_S = 0.12, 0.40
@@ -98,6 +100,7 @@ class Fusion:
         """Shares of the mouth that the camera and speech have, and how alive the idle eyes are."""
         self.speech_trust = 0.0
         self._camera_share = 0.0 if mode == "microphone" else 1.0
+        self._camera = 0.0
         self._camera_leads = True
         self._camera_seen = False
         self._challenged_s = 0.0
@@ -117,7 +120,9 @@ class Fusion:
         first, self._last_ns = self._last_ns is None, now_ns
         if speech is not None and now_ns - speech.capture_ns > STALE_SPEECH_NS:
             speech = None
-        most = 1.0 if first else RATE_PER_S * passed_s
+        most = 1.0 if first else min(RATE_PER_S * passed_s, MOST_STEP)
+        if seen.left > 0.0 and self.idle_weight > 0.0 and not self._camera_seen:
+            self._camera_share = 0.0  # speech had the face to itself until now: the first sight of it is a hand-over
         self._camera_share = _towards(self._camera_share, 0.0 if self.mode == "microphone" else 1.0, most)
         camera = seen.left * self._camera_share
         self._trust_speech(speech, passed_s)
@@ -150,14 +155,22 @@ class Fusion:
 
     def _move_weights(self, camera: float, speech: Speech | None, most: float) -> None:
         heard = self.mode != "camera" and speech is not None
-        self.video_weight = _towards(self.video_weight, 1.0 if self._camera_leads and camera > 0.0 else 0.0, most)
+        # A face that eases away or back takes its mouth along, and speech may go at the same time: together they are no
+        # faster than one alone.
+        eased, self._camera = 0.0 if most == 1.0 else abs(self._camera - camera), camera
+        before = self.video_weight
+        self.video_weight = _towards(before, 1.0 if self._camera_leads else 0.0, max(most - eased, 0.0))
         speech_leads = heard and not self._camera_leads
         # Without a camera there is nothing to go back to, and speech eases by itself where nobody speaks: weighing it
         # by trust would only swallow the beginning of each sentence.
         self._camera_seen = self._camera_seen or camera > 0.0
         alone = not self._camera_seen and speech is not None and speech.snr_db >= SNR_DB[0]
         target = (1.0 if alone else self.speech_trust) if speech_leads else 0.0
-        self.speech_weight = _towards(self.speech_weight, target, most * ALONE_FASTER if alone else most)
+        if target < self.speech_weight:
+            left = max(most - eased - max(before - self.video_weight, 0.0), 0.0)
+            self.speech_weight = _towards(self.speech_weight, target, left)
+        else:
+            self.speech_weight = _towards(self.speech_weight, target, most * ALONE_FASTER if alone else most)
         self.idle_weight = _towards(self.idle_weight, 1.0 if heard else 0.0, most)
 
     def _mix(self, camera: float, now_ns: int) -> None:

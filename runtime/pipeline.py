@@ -206,7 +206,7 @@ class FacePipeline:
             "dark": self._dark,
             "mouth_trust": round(self.trust.value, 3) if self._speech is not None else None,
             "speech_trust": round(float(fusion.speech_trust), 3),
-            "camera_share": round(fusion.video_weight, 3),
+            "camera_share": round(fusion.video_weight * self.presence.left, 3),
             "speech_share": round(fusion.speech_weight, 3),
             "delays_ms": fusion.aligner.delays_ms,
         }

@@ -11,6 +11,8 @@ from facewire.bridge.frame import BLENDSHAPES, Float32Array, Sources
 
 REST_DISTANCE_M = 0.5
 """Where the resting head is before anybody was seen: straight before the camera."""
+MOST_STEP = 0.09
+"""No share eases by more in one step, however few pictures a second there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Presence:
         self._seen_blendshapes[:], self._seen_head[:], self._seen_gaze[:] = face.blendshapes, face.head, face.gaze
         self._move_home(now_ns)
         passed_s = max(now_ns - self._last_ns, 0) * 1e-9
-        self.left = 1.0 if self._seen_ns is None else min(self.left + min(passed_s, 0.05) / self._config.return_s, 1.0)
+        back = min(passed_s / self._config.return_s, MOST_STEP)
+        self.left = 1.0 if self._seen_ns is None else min(self.left + back, 1.0)
         self._seen_ns, self.sources, self.at_rest = now_ns, "video", False
         self._confidence = self.confidence = float(face.confidence)
         self._last_ns = now_ns
@@ -92,7 +95,8 @@ class Presence:
             self._lost_ns, self._lost_left, self.sources = now_ns, self.left, "held"
         eased = (now_ns - self._lost_ns) * 1e-9 - self._config.hold_s
         share = min(max(eased / self._config.ease_s, 0.0), 1.0)
-        self.left = self._lost_left * (1.0 - share * share * (3.0 - 2.0 * share))
+        eased_to = self._lost_left * (1.0 - share * share * (3.0 - 2.0 * share))
+        self.left = max(eased_to, self.left - MOST_STEP)
         self._last_ns = now_ns
         self.confidence = self._confidence * self.left
         self.at_rest = self.left == 0.0

@@ -96,7 +96,7 @@ def test_a_covered_mouth_follows_speech_and_the_rest_follows_the_camera():
     assert scene.names[-1] == "video"
 
 
-@pytest.mark.parametrize("rate", [30.0, 60.0, 120.0])
+@pytest.mark.parametrize("rate", [10.0, 15.0, 30.0, 60.0, 120.0])
 @pytest.mark.parametrize("mouths", [(1.0, 0.0), (0.0, 1.0), (0.9, 0.7)])
 def test_no_hand_over_steps(rate, mouths):
     def heard(now_ns):
@@ -110,6 +110,16 @@ def test_no_hand_over_steps(rate, mouths):
     scene.run(1, seen, trust=0.0, heard=heard).run(2, None)  # covered, then all gone at once
     scene.run(1, None, heard=heard).run(1, seen)  # speech first, then the camera without it
     assert scene.steps <= 0.1
+
+
+@pytest.mark.parametrize("rate", [10.0, 30.0, 60.0])
+def test_a_face_that_is_first_seen_while_speech_drives_comes_in_without_a_step(rate):
+    scene = Scene(rate).run(2, None, heard=lambda now_ns: spoken(now_ns, 0.9))
+    alone = len(scene.out) - 1
+    scene.run(3, face(0.2, upper=1.0), heard=lambda now_ns: spoken(now_ns, 0.9))
+    del scene.out[:alone]
+    assert scene.steps <= 0.1
+    np.testing.assert_allclose(scene.fusion.blendshapes, face(0.2, upper=1.0).blendshapes, atol=1e-6)
 
 
 @pytest.mark.parametrize("change", list(itertools.permutations(MODES, 2)))
