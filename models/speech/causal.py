@@ -11,6 +11,7 @@ import json
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,7 +191,7 @@ def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tu
             _check(look_ahead_ms, style, about["look_aheads_ms"], styles)
             head = about["look_aheads_ms"].index(look_ahead_ms)
             named = {name: _pick(name, stored[name], head, style) for name in Weights._fields if name in stored}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise ModelError(f"{source} is no speech model of facewire train speech: {error}.") from error
     named["fourier"] = np.ascontiguousarray(features.fourier_matrix().T)
     named["mel"] = features.mel_filters()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,13 @@ def add_parser(commands: Subparsers) -> None:
     speech.add_argument(
         "--config", metavar="FILE", type=Path, help="JSON that changes settings; see config.json in FOLDER"
     )
+    speech.add_argument(
+        "--from",
+        dest="start",
+        metavar="WEIGHTS",
+        type=_weights,
+        help="tune the weights of an earlier run, or the `shipped` ones, on the speech given rather than begin anew",
+    )
     speech.set_defaults(run=run)
 
 
@@ -70,12 +78,19 @@ def run(args: argparse.Namespace) -> int:
     from facewire.models.speech.training import recipe
 
     speech = args.speech or [Path(name) for name in os.environ.get(SPEECH_VARIABLE, "").split(os.pathsep) if name]
-    given = recipe.Recipe(args.out, speech, args.texts, args.flite_hours, args.kokoro, args.kokoro_hours, args.config)
+    given = recipe.Recipe(
+        args.out, speech, args.texts, args.flite_hours, args.kokoro, args.kokoro_hours, args.config, args.start
+    )
     with _Bars() as bars:
         weights = recipe.follow(given, bars.said, bars.trained)
     if os.environ.get("RANK", "0") == "0":
         print(f"weights: {weights}\ncurve:   {weights.with_name('curve.svg')}")
     return 0
+
+
+def _weights(name: str) -> Path:
+    """The file of an earlier run, or of the weights that come with Facewire."""
+    return Path(str(files("facewire.models.speech.weights") / "causal.npz")) if name == "shipped" else Path(name)
 
 
 class _Bars:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from facewire.models.arkit import ARKIT_NAMES
 from facewire.models.errors import ModelError
 from facewire.models.speech import features
 from facewire.models.speech.causal import SpeechDriver
+from facewire.models.speech.coarticulation import PHONES as PHONE_CLASSES
 from facewire.models.speech.training.corpus import Corpus, from_folder, pack
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
 from facewire.models.speech.training.curve import draw  # noqa: E402 (they need torch)
 from facewire.models.speech.training.dataset import stream_features  # noqa: E402
-from facewire.models.speech.training.export import export  # noqa: E402
+from facewire.models.speech.training.export import CLOSING, export, restore  # noqa: E402
 from facewire.models.speech.training.loop import Run, TrainConfig, train  # noqa: E402
 from facewire.models.speech.training.network import NetworkConfig, SpeechNetwork  # noqa: E402
+from facewire.models.speech.training.recipe import Recipe, follow  # noqa: E402
 
 PHONES = [("SIL", 0.0, 0.5), ("AA", 0.5, 1.0), ("M", 1.0, 1.2), ("IY", 1.2, 1.6), ("SIL", 1.6, 2.0)]
 SMALL = NetworkConfig(width=16, kernel=3, memory=12, head=16, decoder=8, attention_heads=2, history=10)
@@ -104,6 +108,74 @@ def test_what_is_exported_speaks_as_what_was_trained(tmp_path: Path) -> None:
         driver.push(samples)
         shown = [driver.step().copy() for _ in range(60)]  # type: ignore[union-attr]
         np.testing.assert_allclose(np.array(shown), wanted[0].numpy(), atol=3e-3)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """An exported network whose parts all matter, with the closing on top."""
+    torch.manual_seed(3)
+    network = SpeechNetwork(SMALL)
+    with torch.no_grad():
+        network.decoder.gate.normal_()
+        for head in network.heads:
+            head.from_phones.weight.normal_()
+            head.style.weight.normal_()
+    export(network, tmp_path / "small.npz", {"seed": 5, "steps": [1, 2, 3], "closing": CLOSING})
+    return tmp_path / "small.npz"
+
+
+def test_what_was_exported_is_restored_to_train_on(small: Path, tmp_path: Path) -> None:
+    network, about = restore(small)
+    assert (network.config, about["seed"]) == (SMALL, 5)
+    export(network, tmp_path / "again.npz", {"closing": CLOSING})
+    with np.load(small) as first, np.load(tmp_path / "again.npz") as second:
+        for name in set(first.files) - {"about"}:
+            np.testing.assert_allclose(second[name].astype(float), first[name].astype(float), atol=3e-3, err_msg=name)
+
+
+def test_lips_shut_further_for_a_named_closure_than_what_was_learnt(small: Path) -> None:
+    network, _ = restore(small)
+    with np.load(small) as stored:
+        added = stored["from_phones"].astype(np.float32) - np.stack(
+            [h.from_phones.weight.detach().T for h in network.heads]
+        )
+    closures, jaw = [PHONE_CLASSES.index(phone) for phone in "PBM"], ARKIT_NAMES.index("jawOpen")
+    np.testing.assert_allclose(added[:, closures, jaw], CLOSING["jawOpen"], atol=3e-3)
+    assert np.abs(np.delete(added, closures, axis=1)).max() < 3e-3
+
+
+def test_a_run_from_weights_tunes_them(small: Path, corpus: Corpus, tmp_path: Path) -> None:
+    """It starts with the weights given, not anew, and leaves out what teaches them from the beginning."""
+    start, _ = restore(small)
+    heard: list[tuple[str, int]] = []
+    still = replace(CONFIG, tune_learning_rate=0.0, decoder_learning_rate=0.0, network=NetworkConfig())
+    run = train(corpus, tmp_path / "run", still, lambda stage, step, *_: heard.append((stage, step)), start)
+    assert [stage for stage, step in heard if step == 1] == ["tune", "decoder"]
+    for name, value in start.state_dict().items():
+        torch.testing.assert_close(run.averaged.state_dict()[name], value)
+
+
+@pytest.mark.usefixtures("corpus")
+def test_a_recipe_from_weights_says_where_they_came_from(small: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps({"tune_steps": 1, "decoder_steps": 1, "batch": 2, "clip_s": 1.0, "held_out": ["two"], "seed": 9})
+    )
+    given = Recipe(tmp_path, [], tmp_path, 0.0, config=config, start=small)
+    weights = follow(given, lambda *_: None, lambda *_: None)
+    about = restore(weights)[1]
+    assert (about["seed"], about["steps"], about["from"]) == (9, [0, 1, 1], {"seed": 5, "steps": [1, 2, 3]})
+    SpeechDriver(weights=weights)
+
+
+def test_weights_that_are_none_are_one_line(small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.npz"
+    np.savez(path, about=np.array("{}"))
+    for content in (b"no", small.read_bytes()[:2000], path.read_bytes()):
+        path.write_bytes(content)
+        for read in (restore, lambda path: SpeechDriver(weights=path)):
+            with pytest.raises(ModelError, match=r"other\.npz is no speech model"):
+                read(path)
 
 
 def test_the_decoder_begins_as_if_it_were_not_there() -> None:

@@ -33,3 +33,19 @@ def test_without_texts_it_says_what_to_install(tmp_path: Path, capsys: pytest.Ca
     command = ["train", "speech", "--out", str(tmp_path / "run"), "--texts", str(tmp_path / "none")]
     assert main(command) == 1
     assert "fortunes" in capsys.readouterr().err
+
+
+def test_weights_to_tune_that_are_none_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="the extra `train` is not installed")
+    assert main(["train", "speech", "--out", str(tmp_path / "run"), "--from", str(tmp_path / "none.npz")]) == 1
+    said = capsys.readouterr().err
+    assert "none.npz is no speech model" in said
+    assert said.count("\n") == 1
+
+
+def test_the_shipped_weights_can_be_tuned() -> None:
+    pytest.importorskip("torch", reason="the extra `train` is not installed")
+    from facewire.models.speech.training.export import restore
+    from facewire.runtime.cli.train import _weights
+
+    assert restore(_weights("shipped"))[1]["styles"]

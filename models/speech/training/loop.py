@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +107,12 @@ def collate(clips: list[Clip]) -> Batch:
     return Batch._make([*parts, torch.tensor([clip.style for clip in clips])])
 
 
-def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report) -> Run:
+def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report, start: SpeechNetwork | None = None) -> Run:
     """Train, or go on where a killed run in the same folder stopped; gives what came of it.
 
-    Run by torchrun, each process takes its own clips and gradients are averaged. Raises ModelError where the corpus
-    is too small for the held-out voices.
+    From a trained network (``start``) the first stage is left out: it is tuned, and keeps its sizes. Run by torchrun,
+    each process takes its own clips and gradients are averaged. Raises ModelError where the corpus is too small for the
+    held-out voices.
     """
     torch.manual_seed(config.seed)
     if not torch.cuda.is_available():
@@ -122,7 +123,7 @@ def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report) -> 
         raise ModelError("The corpus holds only held-out voices: add speech, or change held_out in the configuration.")
     device = _device()
     with _process_group():
-        run = Run(folder, config, device)
+        run = Run(folder, config, device, start)
         validation = _validation(held_out if held_out.index else learn_from, config, device)
         for stage in STAGES:
             _stage(run, stage, learn_from, validation, report)
@@ -132,13 +133,18 @@ def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report) -> 
 class Run:
     """What a checkpoint keeps: the network, its average, the optimiser, where we are, and the curve so far."""
 
-    def __init__(self, folder: Path, config: TrainConfig, device: torch.device) -> None:
+    def __init__(
+        self, folder: Path, config: TrainConfig, device: torch.device, start: SpeechNetwork | None = None
+    ) -> None:
+        config = replace(config, network=start.config) if start is not None else config
         self.config, self.device = config, device
         self.path = folder / "checkpoint.pt"
         self.network = SpeechNetwork(config.network).to(device)
+        if start is not None:
+            self.network.load_state_dict(start.state_dict())
         self.averaged = SpeechNetwork(config.network).to(device).requires_grad_(False)
         self.averaged.load_state_dict(self.network.state_dict())
-        self.stage, self.step = "audio", 0
+        self.stage, self.step = ("audio" if start is None else "tune"), 0
         self.curve: list[dict[str, Any]] = []
         self.optimiser_state: dict[str, Any] | None = None
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from facewire.models.errors import ModelError
 from facewire.models.speech.training.corpus import Corpus, Speech, from_flite, from_folder, pack
 from facewire.models.speech.training.curve import draw
-from facewire.models.speech.training.export import export
+from facewire.models.speech.training.export import CLOSING, export, restore
 from facewire.models.speech.training.kokoro import speak_corpus
 from facewire.models.speech.training.loop import Report, TrainConfig, train
 from facewire.models.speech.training.synthesis import sentences
@@ -30,11 +31,14 @@ class Recipe:
     kokoro: Path | None = None
     kokoro_hours: float = 1.8
     config: Path | None = None
+    start: Path | None = None
+    """Weights to tune, of an earlier run or the shipped ones, rather than to begin anew."""
 
 
 def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
     """Do all that is not done yet in the recipe's folder; gives the path of the weights. Raises ModelError."""
     config = TrainConfig.read(recipe.config) if recipe.config else TrainConfig()
+    start, origin = restore(recipe.start) if recipe.start else (None, None)
     folder = recipe.out / "corpus"
     if not (folder / "index.json").exists():
         if int(os.environ.get("RANK", "0")):
@@ -42,14 +46,14 @@ def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
                 "Build the corpus with one process before training with several: run once without torchrun."
             )
         pack(_speech(recipe, config.seed, said), folder)
-    run = train(Corpus.open(folder), recipe.out, config, trained)
+    run = train(Corpus.open(folder), recipe.out, config, trained, start)
     weights = recipe.out / "causal.npz"
     if not int(os.environ.get("RANK", "0")):
-        export(
-            run.averaged,
-            weights,
-            {"seed": config.seed, "steps": [config.audio_steps, config.tune_steps, config.decoder_steps]},
-        )
+        steps = [0 if start is not None else config.audio_steps, config.tune_steps, config.decoder_steps]
+        about: dict[str, Any] = {"seed": config.seed, "steps": steps, "closing": CLOSING}
+        if origin:
+            about["from"] = {name: origin[name] for name in ("seed", "steps", "from") if name in origin}
+        export(run.averaged, weights, about)
         draw(run.curve, recipe.out / "curve.svg")
     return weights
 
