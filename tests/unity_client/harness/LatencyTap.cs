@@ -1,10 +1,11 @@
 using System;
+using Facewire.Tests;
 
 namespace Facewire.Harness
 {
     /// <summary>
     /// Stands between the transport and the client and notes, for each frame, the time from its publishing to when it lay decoded in the
-    /// client's queue. It is right where the server stamps with this machine's CLOCK_MONOTONIC.
+    /// client's queue, which is right where the server stamps with this machine's CLOCK_MONOTONIC; and what that allocated.
     /// </summary>
     sealed class LatencyTap
     {
@@ -17,6 +18,9 @@ namespace Facewire.Harness
         int _count;
         int _seen;
 
+        /// <summary>Of all timed frames, from the socket's bytes to the queue; the socket's own are not in it.</summary>
+        public long AllocatedBytes { get; private set; }
+
         public ITransport Around(ITransport transport) => new Tapped(this, transport);
 
         public string Report()
@@ -28,11 +32,13 @@ namespace Facewire.Harness
 
         double At(double share) => _count == 0 ? 0 : _latencyMs[(int)(share * (_count - 1))];
 
-        void Note(byte[] buffer, int offset, int count)
+        void Note(byte[] buffer, int offset, int count, long allocatedBytes)
         {
             var decodedNs = MonotonicClock.NowNs;
             if (_count == _latencyMs.Length || MessageReader.ReadKind(buffer, offset, count) != MessageKind.Frame) return;
-            if (_decoder.TryDecode(buffer, offset, count, _frame) && ++_seen > WarmUpFrames) _latencyMs[_count++] = (decodedNs - _frame.PublishNs) * 1e-6;
+            if (!_decoder.TryDecode(buffer, offset, count, _frame) || ++_seen <= WarmUpFrames) return;
+            _latencyMs[_count++] = (decodedNs - _frame.PublishNs) * 1e-6;
+            AllocatedBytes += allocatedBytes;
         }
 
         sealed class Tapped : ITransport, ITransportListener
@@ -65,8 +71,9 @@ namespace Facewire.Harness
 
             public void OnMessage(ITransport transport, byte[] buffer, int offset, int count, long receivedNs)
             {
+                var before = Allocated.Bytes();
                 _listener.OnMessage(this, buffer, offset, count, receivedNs);
-                _tap.Note(buffer, offset, count);
+                _tap.Note(buffer, offset, count, Allocated.Bytes() - before);
             }
         }
     }

@@ -2,6 +2,7 @@ using System;
 using System.Globalization;
 using System.Reflection;
 using System.Threading;
+using Facewire.Tests;
 
 namespace Facewire.Harness
 {
@@ -25,6 +26,7 @@ namespace Facewire.Harness
         string _session = "";
         long _bytesBefore = -1;
         long _framesBefore;
+        long _playedBytes;
         long _nextReport = FirstReportFrames;
         long _lastStepNs;
         long _longestPauseNs;
@@ -66,7 +68,7 @@ namespace Facewire.Harness
                 + F($"\"stats_latency_ms\": {_client.Stats.LatencyMs:0.000}, \"rate\": {_client.Stats.Rate:0.00}, ")
                 + F($"\"round_trip_ms\": {roundTripMs:0.000}, \"delay_ms\": {_buffer.DelayMs:0.00}, ")
                 + F($"\"close_ms\": {closeMs:0.0}, \"longest_pause_ms\": {_longestPauseNs * 1e-6:0.0}, ")
-                + F($"\"bytes_per_frame\": {(double)bytes / Math.Max(1, frames):0.0}, \"highest_jaw\": {_highestJaw:0.000}, \"threads\": {threadsBefore}") + "}");
+                + F($"\"own_bytes\": {_tap.AllocatedBytes + _playedBytes}, \"bytes_per_frame\": {(double)bytes / Math.Max(1, frames):0.0}, \"highest_jaw\": {_highestJaw:0.000}, \"threads\": {threadsBefore}") + "}");
         }
 
         void WaitForTheEnd()
@@ -80,8 +82,10 @@ namespace Facewire.Harness
             if (_lastStepNs > 0) _longestPauseNs = Math.Max(_longestPauseNs, nowNs - _lastStepNs);
             _lastStepNs = nowNs;
             _client.Poll(nowNs);
+            var before = Allocated.Bytes();
             while (_client.TryTakeFrame(ref _frame)) _buffer.Insert(_frame);
             _buffer.Sample(nowNs, _pose);
+            if (_bytesBefore >= 0) _playedBytes += Allocated.Bytes() - before;
             _highestJaw = Math.Max(_highestJaw, _pose.Values.Channels[JawOpen]);
             if (_bytesBefore < 0 && _client.Stats.Frames >= WarmUpFrames)
             {
