@@ -72,6 +72,8 @@ class FaceFormer(nn.Module):
         d = config.width
         self.config = config
         self.audio_encoder = audio_encoder
+        self.no_encoder = "this checkpoint has no audio encoder"
+        """Why ``audio_encoder`` is None, where it is."""
         self.audio_feature_map = nn.Linear(config.audio_width, d)
         self.vertice_map = nn.Linear(config.outputs, d)
         self.PPE = PeriodicPositionalEncoding(d, config.period)
@@ -136,7 +138,7 @@ class FaceFormer(nn.Module):
         features = np.asarray(audio_features.detach().cpu() if isinstance(audio_features, Tensor) else audio_features)
         if features.ndim != 2 or features.shape[1] != config.audio_width:
             raise ModelError(f"audio features of shape {features.shape} do not fit [features, {config.audio_width}]")
-        if not isinstance(style, int) or not 0 <= style < config.subjects:
+        if not hasattr(style, "__index__") or not 0 <= style < config.subjects:
             raise ModelError(missing_style(style, config.subjects))
         frames = len(features) // config.features_per_frame
         decoder = StepDecoder(self.step_weights(), window=max(frames, 1))
@@ -151,10 +153,10 @@ class FaceFormer(nn.Module):
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Audio features [frames × features_per_frame, 768] of a whole recording at 16 kHz, as the paper computes them.
 
-        Raises ModelError where the checkpoint came without its audio encoder, or the recording is too short.
+        Raises ModelError where the checkpoint came without a whole audio encoder, or the recording is too short.
         """
         if self.audio_encoder is None:
-            raise ModelError("this checkpoint has no audio encoder: give one with --speech-encoder")
+            raise ModelError(f"{self.no_encoder}: give one with --speech-encoder")
         return encode(self.audio_encoder, audio, rate=self.config.rate)
 
 
@@ -175,6 +177,7 @@ def load(path: str | Path, *, period: int = 30, features_per_frame: int = 1) -> 
     """A published checkpoint (a state dict), with or without its audio encoder, ready to decode.
 
     ``period`` and ``features_per_frame`` are 30 and 1 for VOCASET's, 25 and 2 for BIWI's; the rest is in its shapes.
+    An audio encoder that cannot be used, which decoding does not need, is left out; ``no_encoder`` says why.
     Only weights are read, never code. Raises ModelError for a file that is anything else.
     """
     state = read_state_dict(Path(path))
@@ -182,7 +185,7 @@ def load(path: str | Path, *, period: int = 30, features_per_frame: int = 1) -> 
         config = config_of(state, period, features_per_frame)
         one_period(state["PPE.pe"].numpy(), period)
         encoder = {name: value for name, value in state.items() if name.startswith(AUDIO_PREFIX)}
-        model = FaceFormer(config, encoder_from_state(encoder) if encoder else None)
+        model = FaceFormer(config)
         model.PPE.pe = torch.empty_like(state["PPE.pe"])  # Its length is the checkpoint's.
         own = {name: value.float() for name, value in state.items() if name not in encoder}
         wanted = [name for name in model.state_dict() if not name.startswith(AUDIO_PREFIX)]
@@ -193,7 +196,21 @@ def load(path: str | Path, *, period: int = 30, features_per_frame: int = 1) -> 
         raise ModelError(f"{path} is no FaceFormer checkpoint: it has no {error.args[0]}") from None
     except (RuntimeError, ValueError, IndexError, AttributeError) as error:
         raise ModelError(f"{path} is no FaceFormer checkpoint: {_first_misfit(error)}") from None
+    if encoder:
+        _take_encoder(model, encoder)
     return model.eval()
+
+
+def _take_encoder(model: FaceFormer, state: Mapping[str, Tensor]) -> None:
+    """Gives the model the audio encoder of its checkpoint, or notes why that cannot be."""
+    try:
+        model.audio_encoder = encoder_from_state(state)
+    except KeyError as error:
+        model.no_encoder = f"this checkpoint's audio encoder has no {str(error.args[0]).removeprefix(AUDIO_PREFIX)}"
+    except (RuntimeError, ValueError, IndexError, AttributeError, StopIteration) as error:
+        model.no_encoder = f"this checkpoint's audio encoder does not fit ({_first_misfit(error)})"
+    except ModelError as error:
+        model.no_encoder = f"this checkpoint's audio encoder cannot be made ({error})"
 
 
 def config_of(state: Mapping[str, Tensor], period: int, features_per_frame: int) -> FaceFormerConfig:

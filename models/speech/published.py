@@ -27,6 +27,8 @@ from facewire.models.speech.wav2vec import (
 )
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from facewire.models.flame import FlameModel
     from facewire.models.speech.faceformer import FaceFormer
 
@@ -37,6 +39,10 @@ LEFT_CONTEXT_S = 2.0
 KEPT = 256
 """Motions that wait to be shown, a ring; a hop gives three."""
 SHAPES = len(ARKIT_NAMES)
+OTHER_ENCODER = (
+    "give the wav2vec 2.0 it was trained with by --speech-encoder (a folder, a hub name such as "
+    "facebook/wav2vec2-base-960h, or an .onnx of `facewire models encoder`)"
+)
 NO_TORCH = "a checkpoint is converted once with torch: pip install 'facewire[train]'"
 
 
@@ -192,10 +198,13 @@ def open_encoder(checkpoint: Path, where: str | None, window: Window, device: De
         raise ModelError(
             "wav2vec 2.0 needs torch (pip install 'facewire[train]'), or an export of it: `facewire models encoder`"
         ) from None
-    network = load_encoder(where) if where is not None else load_checkpoint(checkpoint).audio_encoder
-    if network is None:
-        raise ModelError(
-            f"{checkpoint} has no audio encoder: give the wav2vec 2.0 it was trained with by --speech-encoder "
-            "(a folder, a hub name such as facebook/wav2vec2-base-960h, or an .onnx of `facewire models encoder`)"
-        )
+    network = load_encoder(where) if where is not None else own_encoder(checkpoint, OTHER_ENCODER)
     return TorchEncoder(network, window, device=device)
+
+
+def own_encoder(checkpoint: Path, otherwise: str) -> nn.Module:
+    """The audio encoder that a checkpoint carries. Raises ModelError, with what to do ``otherwise``, where none is."""
+    model = load_checkpoint(checkpoint)
+    if model.audio_encoder is None:
+        raise ModelError(f"{checkpoint}: {model.no_encoder}: {otherwise}")
+    return model.audio_encoder

@@ -82,7 +82,7 @@ def run_encoder(args: argparse.Namespace) -> int:
     """Exports one encoder. Raises UsageError, FacewireError and ModelError."""
     if args.output.suffix != ".onnx":
         raise UsageError(f"{args.output} would be a {args.output.suffix or 'file without a suffix'}: name it .onnx")
-    from facewire.models.speech.published import NO_TORCH, load_checkpoint
+    from facewire.models.speech.published import NO_TORCH, own_encoder
     from facewire.models.speech.wav2vec import Window
 
     try:
@@ -91,9 +91,10 @@ def run_encoder(args: argparse.Namespace) -> int:
         raise FacewireError(NO_TORCH) from None
     window = Window.of_seconds(args.rate, args.left_context, args.look_ahead / 1000.0)
     is_checkpoint = Path(args.where).is_file()
-    network = load_checkpoint(Path(args.where)).audio_encoder if is_checkpoint else load_encoder(args.where)
-    if network is None:
-        raise FacewireError(f"{args.where} has no audio encoder: name the wav2vec 2.0 that it was trained with")
+    if is_checkpoint:
+        network = own_encoder(Path(args.where), "name the wav2vec 2.0 that it was trained with")
+    else:
+        network = load_encoder(args.where)
     try:
         export_onnx(network, window, args.output)
     except OSError as error:
