@@ -17,6 +17,8 @@ import pytest
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_websocket
 
+PATIENCE_S = 60.0
+"""How long anything may take: a loaded machine is slow, and what never comes fails all the same."""
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
@@ -36,7 +38,7 @@ class Tab:
         self.last_id += 1
         self.socket.send(json.dumps({"id": self.last_id, "method": method, "params": params}))
         while True:
-            message = json.loads(self.socket.recv(timeout=20))
+            message = json.loads(self.socket.recv(timeout=PATIENCE_S))
             if message.get("id") == self.last_id:
                 assert "error" not in message, message["error"]
                 return dict(message["result"])
@@ -54,7 +56,7 @@ class Tab:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
-    def wait_for(self, script: str, timeout_s: float = 15.0) -> Any:
+    def wait_for(self, script: str, timeout_s: float = PATIENCE_S) -> Any:
         """Return the value of an expression once it is truthy."""
         deadline = time.monotonic() + timeout_s
         while not (value := self.run(script)):
@@ -96,7 +98,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         file = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not (file.exists() and file.read_text().strip()):
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -109,9 +111,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def tab(browser: int) -> Iterator[Tab]:
     """A new tab."""
     request = Request(f"http://127.0.0.1:{browser}/json/new?about:blank", method="PUT")
-    with urlopen(request, timeout=10) as answer:
+    with urlopen(request, timeout=PATIENCE_S) as answer:
         address = json.load(answer)["webSocketDebuggerUrl"]
-    with open_websocket(address, max_size=None, proxy=None) as socket:
+    with open_websocket(address, max_size=None, proxy=None, open_timeout=PATIENCE_S) as socket:
         tab = Tab(socket)
         yield tab
         tab.call("Page.close")
