@@ -97,10 +97,11 @@ class LiveServer:
     def publish_every(self, frame: FaceFrame, timeout_s: float = 1.0) -> None:
         """Publish a frame once the one before it is on its way, from the only thread that publishes: none is overtaken.
 
-        For replays, whose frames can wait a moment. After ``timeout_s`` it hands over the newest as ``publish`` does.
+        For replays, whose frames can wait a moment. After ``timeout_s`` it hands over the newest as ``publish`` does;
+        so it does at once where the server does not run.
         """
         give_up_s = time.monotonic() + timeout_s
-        while self._slot is not None and time.monotonic() < give_up_s:
+        while self._slot is not None and self._thread.is_alive() and time.monotonic() < give_up_s:
             time.sleep(TURN_S)
         self.publish(frame)
 

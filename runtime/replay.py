@@ -101,6 +101,8 @@ class Replay:
         """Why it ended before its time: the file is damaged."""
         self.published = 0
         self._changed = threading.Condition()
+        self._door = threading.Lock()
+        """Held by whoever wants ``_changed`` for a command: a replay that is late would hardly ever let go of that."""
         self._stopping = False
         self._last_seq: int | None = None
         self._seq_shift = 0
@@ -117,8 +119,8 @@ class Replay:
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """End the thread and close the session."""
-        with self._changed:
-            self._stopping = True
+        self._stopping = True
+        with self._door, self._changed:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
@@ -137,7 +139,7 @@ class Replay:
 
     def state(self) -> dict[str, Any]:
         """Return where the replay is, in seconds from the session's first frame."""
-        with self._changed:
+        with self._door, self._changed:
             place_ns = min(max(self.playhead.at_ns(self.clock()), self.start_ns), self.end_ns)
             return {
                 "time_s": round((place_ns - self._session.start_ns) / NS_PER_S, 4),
@@ -150,7 +152,7 @@ class Replay:
 
     def place(self) -> int | None:
         """Return where it is on the session's time line, in nanoseconds; None while it is not running as recorded."""
-        with self._changed:
+        with self._door, self._changed:
             if self.playhead.paused or self.playhead.speed != 1.0:
                 return None
             return max(self.playhead.at_ns(self.clock()), self.start_ns)
@@ -160,14 +162,18 @@ class Replay:
         return {"devices": [], "replay": {"file": self._session.path.name, **self.state()}}
 
     def _run(self) -> None:
-        with self._changed:
-            try:
-                while not self._stopping:
+        try:
+            while True:
+                with self._door:
+                    pass  # Commands that wait come first.
+                with self._changed:
+                    if self._stopping:
+                        return
                     self._turn()
-            except FacewireError as error:
-                self.error = error
-                self.playhead.paused = True
-                self.ended.set()
+        except FacewireError as error:
+            self.error = error
+            self.playhead.paused = True
+            self.ended.set()
 
     def _turn(self) -> None:
         """Publish the next frame if it is due, or wait for that, or for a command."""
@@ -214,7 +220,7 @@ class Replay:
 
     def _command(self, change: Callable[[Mapping[str, Any]], None]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         def run(args: Mapping[str, Any]) -> dict[str, Any]:
-            with self._changed:
+            with self._door, self._changed:
                 change(args)
                 self._changed.notify_all()
             return self.state()

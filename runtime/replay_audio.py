@@ -10,6 +10,8 @@ from facewire.bridge.errors import FacewireError
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import Session
 from facewire.bridge.recording.sound import Int16Array, SoundStream
+from facewire.runtime.capture.microphone import load_pyaudio, plain
+from facewire.runtime.capture.source import CaptureError
 
 BLOCK_S = 0.02
 RESYNC_NS = 60_000_000
@@ -131,12 +133,12 @@ class PyAudioOutput:
 def open_output(audio: AudioFormat, report: Callable[[str], None]) -> Output | None:
     """Return the default output device, or None after one line to ``report`` that says why there is none."""
     try:
-        import pyaudio
-    except ImportError:
+        pyaudio = load_pyaudio()
+    except CaptureError:
         report("sound needs PyAudio: pip install 'facewire[mic]'; playing silently")
         return None
     try:
         return PyAudioOutput(pyaudio, audio)
     except OSError as error:
-        report(f"there is no output device for the sound ({error}); playing silently")
+        report(f"there is no output device for the sound ({plain(error)}); playing silently")
         return None

@@ -111,7 +111,7 @@ class Microphone(SoundSource):
                 self._stream = self._open(pyaudio, device, 1 if channels > 1 else 2, ring)
         except (OSError, ValueError) as error:
             raise CaptureError(
-                f"{self.name} cannot be opened ({_plain(error)}): is it free of other programs, and are they allowed "
+                f"{self.name} cannot be opened ({plain(error)}): is it free of other programs, and are they allowed "
                 "to use the microphone?"
             ) from None
 
@@ -193,7 +193,7 @@ def _list(system: Any) -> list[MicrophoneInfo]:
     return found
 
 
-def _plain(error: Exception) -> str:
+def plain(error: Exception) -> str:
     """PyAudio's errors carry a number beside the text."""
     return next((str(part) for part in reversed(error.args) if isinstance(part, str)), type(error).__name__)
 

@@ -109,7 +109,7 @@ def fake_pyaudio(monkeypatch: pytest.MonkeyPatch, *, device: bool) -> list[bytes
         def open(self, **options: object) -> Stream:
             assert options["output"]
             if not device:
-                raise OSError("No Default Output Device Available")
+                raise OSError(-9996, "Invalid output device (no default output device)")
             return Stream()
 
         def terminate(self) -> None:
@@ -137,6 +137,6 @@ def test_no_device_and_no_pyaudio_are_one_line_each(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pyaudio", None)
     assert open_output(AudioFormat(), lines.append) is None
     assert lines == [
-        "there is no output device for the sound (No Default Output Device Available); playing silently",
+        "there is no output device for the sound (Invalid output device (no default output device)); playing silently",
         "sound needs PyAudio: pip install 'facewire[mic]'; playing silently",
     ]
