@@ -88,7 +88,7 @@ class RawClient:
         self.socket = socket.socket()
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
         self.socket.connect(address)
         self.path = path
         self.host = f"{address[0]}:{address[1]}"
@@ -139,6 +139,13 @@ class RawClient:
         if size == 126:
             (size,) = struct.unpack("!H", self._read(2))
         return head[0] & 15, self._read(size)
+
+    def read_message(self) -> tuple[int, bytes]:
+        """Return the next frame that is no ping, as ``read_frame`` does, answering pings as every client must (RFC
+        6455, 5.5.2): they come every 20 s, and a busy machine takes longer."""
+        while (frame := self.read_frame())[0] == 9:
+            self.send_frame(10, frame[1])
+        return frame
 
     def close_code(self) -> int:
         """Read until the server closes; return its close code, 1006 where it hung up without one (RFC 6455, 7.1.5)."""

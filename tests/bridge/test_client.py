@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from busy import slowness
 
 from facewire.bridge import client as client_module
 from facewire.bridge.client import Client, connect
@@ -27,7 +28,7 @@ async def take(client: Client, count: int) -> list[int]:
     """Return the ``seq`` of the next ``count`` frames."""
     found = []
     for _ in range(count):
-        frame = await asyncio.wait_for(client.next_frame(), 10)
+        frame = await asyncio.wait_for(client.next_frame(), 60)
         assert frame is not None
         found.append(frame.seq)
     return found
@@ -48,7 +49,7 @@ def test_async_for_gives_frames(serve: Serve) -> None:
 
 
 def test_blocking_iteration_gives_frames_and_leaves_no_thread(serve: Serve) -> None:
-    with connect_blocking(serve().url, timeout_s=10) as client:
+    with connect_blocking(serve().url, timeout_s=60) as client:
         frames = [frame for frame, _ in zip(client, range(20), strict=False)]
         assert client.client.state == "open"
         thread = client._thread
@@ -64,15 +65,17 @@ def test_streams_rate_hello_status_and_latency(serve: Serve) -> None:
                 frame = await client.next_frame()
             assert frame is not None
             assert not frame.blendshapes.any()
-            while client.status is None or client.latency_ms is None:
+            while client.status is None or client.latency_ms is None or client.protocol.missed == 0:
                 await client.next_frame()
             assert client.hello is not None
             assert client.hello["streams"] == ["blendshapes", "head", "gaze"]
             assert client.status["rates"] == {"publish": 60}
-            assert 0 <= client.latency_ms < 1000
             # Both ends read the same clock here, so the estimate is wrong by at most half a round trip.
-            assert abs(client.server_clock_ns() - time.monotonic_ns()) < 50e6
-            assert client.protocol.missed > 0
+            assert client.protocol.clock.round_trip_ns is not None
+            wrong_ns = client.protocol.clock.round_trip_ns // 2 + 1
+            assert -wrong_ns * 1e-6 <= client.latency_ms < 20_000
+            earlier_ns, server_ns, later_ns = time.monotonic_ns(), client.server_clock_ns(), time.monotonic_ns()
+            assert earlier_ns - wrong_ns <= server_ns <= later_ns + wrong_ns
 
     asyncio.run(main(serve(status=lambda: {"rates": {"publish": 60}}).url))
 
@@ -82,9 +85,11 @@ def test_a_slow_loop_sees_the_newest_frame(serve: Serve) -> None:
         async with connect(server.url) as newest, connect(server.url, buffer=1000) as patient:
             await take(newest, 1)
             await take(patient, 1)
-            await asyncio.sleep(0.5)
+            enough = server.counts.published + 60
+            while server.counts.published < enough:
+                await asyncio.sleep(0.01)
             published = server.counts.published
-            assert (await take(newest, 1))[0] >= published - 5
+            assert (await take(newest, 1))[0] >= published - 20
             assert newest.skipped > 10
             await take(patient, 20)
             assert patient.protocol.missed <= server.counts.overtaken
@@ -116,7 +121,7 @@ def test_commands_return_their_value_or_raise(serve: Serve) -> None:
 
     asyncio.run(main())
     with connect_blocking(server.url) as client:
-        client.next_frame(10)
+        client.next_frame(60)
         assert client.command("echo", {"b": 2}) == {"args": {"b": 2}}
 
 
@@ -136,7 +141,7 @@ def test_frames_come_again_soon_after_a_restart(serve: Serve, caplog: pytest.Log
                 await take(client, 1)
             return time.monotonic() - began
 
-    assert asyncio.run(main()) < 2.0
+    assert asyncio.run(main()) < 2.0 * slowness()
     assert len([record for record in caplog.records if "trying again" in record.message]) == 1
 
 
@@ -169,7 +174,7 @@ def test_without_reconnect_the_iteration_ends_with_the_server(serve: Serve) -> N
         connect_blocking(server.url, reconnect=False) as client,
         pytest.raises(ConnectError, match=r"cannot reach ws://127\.0\.0\.1"),
     ):
-        client.next_frame(10)
+        client.next_frame(60)
 
 
 @pytest.mark.parametrize(
@@ -187,15 +192,15 @@ def test_a_refusal_is_raised_and_not_tried_again(serve: Serve, url: str, options
         connect_blocking(url.format(port=port) or f"ws://127.0.0.1:{port}/v1/live", **options) as client,
         pytest.raises(ConnectError, match=message),
     ):
-        client.next_frame(10)
+        client.next_frame(60)
 
 
 def test_the_token_goes_by_argument_or_url(serve: Serve) -> None:
     server = serve(host="0.0.0.0")
     plain = f"ws://127.0.0.1:{server.address[1]}/v1/live"
     for url, options in ((server.url, {}), (plain, {"token": server.token})):
-        with connect_blocking(url, timeout_s=10, **options) as client:
-            assert client.next_frame(10) is not None
+        with connect_blocking(url, timeout_s=60, **options) as client:
+            assert client.next_frame(60) is not None
 
 
 def test_a_frame_that_does_not_come_is_a_timeout(serve: Serve) -> None:
@@ -263,7 +268,7 @@ def test_a_message_that_meets_the_close_does_not_keep_the_client(monkeypatch: py
             websocket.asked.set_result(Encoder().message({"type": "status"}))
             await asyncio.sleep(0)
             closing = asyncio.create_task(client.close())
-            assert await asyncio.wait({closing}, timeout=1) == ({closing}, set())
+            assert await asyncio.wait({closing}, timeout=20) == ({closing}, set())
 
     asyncio.run(main())
 
@@ -284,7 +289,7 @@ def test_a_server_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> 
         async with serve_websocket(say_hello_and_hang, "127.0.0.1", 0, subprotocols=["facewire.v1"]) as server:  # type: ignore[list-item]
             port = server.sockets[0].getsockname()[1]
             async with connect(f"ws://127.0.0.1:{port}/v1/live"):
-                deadline = time.monotonic() + 5
+                deadline = time.monotonic() + 60
                 while visits < 3:
                     assert time.monotonic() < deadline
                     await asyncio.sleep(0.02)

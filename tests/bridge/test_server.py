@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from busy import assert_within
 
 from facewire.bridge.codec import decode_frame, decode_message
 from facewire.bridge.errors import CommandError, ServeError
@@ -24,7 +25,7 @@ Serve = Callable[..., LiveServer]
 def next_message(client: Any, kind: str) -> dict[str, Any]:
     """Return the next message of a type, skipping others."""
     while True:
-        opcode, payload = client.read_frame()
+        opcode, payload = client.read_message()
         assert opcode in (1, 2), (opcode, payload)
         message = decode_message(payload.decode() if opcode == 1 else payload)
         if message["type"] == kind:
@@ -35,7 +36,7 @@ def tell(client: Any, message: dict[str, Any]) -> None:
     client.send_frame(1, json.dumps(message).encode())
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
@@ -70,10 +71,10 @@ def test_offered_extension_and_further_subprotocols_are_fine(serve: Serve, raw: 
 def test_streams_and_json_are_sent_as_asked(serve: Serve, raw: Any) -> None:
     client = raw(serve())
     tell(client, {"type": "subscribe", "streams": ["head", "landmarks"], "format": "json"})
-    opcode = 2
-    while opcode == 2:
-        opcode, payload = client.read_frame()
-    message = json.loads(payload)
+    opcode, message = 2, {"type": ""}
+    while opcode == 2 or message["type"] != "frame":
+        opcode, payload = client.read_message()
+        message = decode_message(payload) if opcode == 2 else json.loads(payload)
     assert set(message) == {"type", "seq", "capture_ns", "publish_ns", "sources", "confidence", "head", "landmarks"}
     assert next_message(client, "status")["subscribers"] == 1
 
@@ -91,11 +92,10 @@ def test_max_rate_thins_the_stream(serve: Serve, raw: Any) -> None:
     tell(client, {"type": "subscribe", "max_rate": 20})
     for _ in range(5):
         next_message(client, "frame")
-    began, first = time.monotonic(), decode_frame(next_message(client, "frame"))
+    first = decode_frame(next_message(client, "frame"))
     for _ in range(20):
         last = decode_frame(next_message(client, "frame"))
-    assert last.seq - first.seq > 20 * 2  # At 100 a second every fifth; a loaded machine publishes more slowly.
-    assert time.monotonic() - began > 0.9
+    assert last.publish_ns - first.publish_ns > 0.9e9  # At 100 a second it would be 0.2 s.
 
 
 def test_a_frame_that_breaks_the_format_is_left_out_and_the_stream_goes_on(
@@ -159,7 +159,9 @@ def test_status_carries_what_the_runtime_says_and_the_servers_own_counts(serve: 
     status = next_message(client, "status")
     assert status["rates"] == {"publish": 59.5}
     assert status["subscribers"] == 1
-    assert status["fanout"]["sent"] > 10
+    while status["fanout"]["sent"] <= 10:  # A busy machine publishes slowly.
+        status = next_message(client, "status")
+    assert status["fanout"]["sent"] <= status["fanout"]["published"]
 
 
 @pytest.mark.parametrize("bad", [lambda: 1 / 0, lambda: {"devices": object()}, lambda: None])
@@ -170,6 +172,11 @@ def test_a_broken_status_call_stops_nothing(serve: Serve, raw: Any, bad: Any) ->
 
 
 def test_stop_closes_everybody_with_1001_within_a_second(serve: Serve, raw: Any) -> None:
+    assert_within(1.0, lambda: stop_among_many(serve, raw))
+
+
+def stop_among_many(serve: Serve, raw: Any) -> float:
+    """Return how long it took to stop, in s."""
     server = serve(rate=200)
     polite = [raw(server) for _ in range(20)]
     deaf = raw(server, receive_buffer=4096)
@@ -182,13 +189,14 @@ def test_stop_closes_everybody_with_1001_within_a_second(serve: Serve, raw: Any)
         reader.start()
     began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 1.0
+    took_s = time.monotonic() - began
     for reader in readers:
         reader.join()
     assert codes == [1001] * 20
     assert silent.close_code() == 1006
     server.publish(example_frame())
     server.stop()
+    return took_s
 
 
 def answer_close(client: Any) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from busy import assert_within
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_websocket
 
@@ -33,14 +34,14 @@ COMMANDS = (
 FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 
 
-def run(*args, timeout_s=60, **options):
+def run(*args, timeout_s=100, **options):
     return subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s, **options)
 
 
 @contextmanager
-def serving(*args):
+def serving(*args, program=FACEWIRE):
     """A ``facewire serve`` process and the addresses that it printed."""
-    command = [*FACEWIRE, "serve", "--listen", "127.0.0.1:0", *map(str, args)]
+    command = [*program, "serve", "--listen", "127.0.0.1:0", *map(str, args)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         addresses = {}
@@ -55,24 +56,34 @@ def serving(*args):
         process.communicate()
 
 
+def said(process):
+    """The lines of an ended process on stderr, without the one of a start that takes long."""
+    return [line for line in process.stderr.read().splitlines() if "getting ready" not in line]
+
+
 def receive_all(websocket):
     while True:
-        websocket.recv(5)
+        websocket.recv(60)
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def write_demo(path: Path, rate: float) -> None:
+    """Write 30 pictures of the demo face, to be shown at ``rate``."""
+    face = DemoFace(cv2.imread(str(asset_path("demo_face"))))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, (640, 480))
+    for i in range(30):
+        writer.write(face.render(demo_pose(i / 30)))
+    writer.release()
+
+
 @pytest.fixture(scope="module")
 def demo_clip(tmp_path_factory) -> Path:
     """One second of the demo face at 30 frames a second."""
     path = tmp_path_factory.mktemp("clip") / "demo.mp4"
-    face = DemoFace(cv2.imread(str(asset_path("demo_face"))))
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (640, 480))
-    for i in range(30):
-        writer.write(face.render(demo_pose(i / 30)))
-    writer.release()
+    write_demo(path, 30)
     return path
 
 
@@ -177,46 +188,59 @@ def test_tail_refuses_what_is_no_address(text):
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("mesh", ["v2", "attention"])
 def test_serve_streams_the_demo_and_ends_within_a_second_with_1001(mesh, stop):
+    assert_within(1.0, lambda: serve_the_demo(mesh, stop))
+
+
+def serve_the_demo(mesh, stop):
+    """Return how long it took to end, in s."""
     with serving("--video", "demo", "--mesh", mesh) as (process, addresses):
         with open_websocket(addresses["stream"], subprotocols=["facewire.v1"]) as websocket:
-            with connect_blocking(addresses["stream"], timeout_s=20, reconnect=False) as client:
-                frames = [client.next_frame(20) for _ in range(10)]
+            with connect_blocking(addresses["stream"], timeout_s=60, reconnect=False) as client:
+                frames = [client.next_frame(60) for _ in range(10)]
                 assert client.client.hello["rate"] == 30.0
             start = time.monotonic()
             process.send_signal(stop)
             with pytest.raises(ConnectionClosed) as closed:
                 receive_all(websocket)
-            assert process.wait(5) == 0
-            assert time.monotonic() - start < 1.0
+            assert process.wait(20) == 0
+            took_s = time.monotonic() - start
             assert closed.value.rcvd.code == 1001
-        assert process.stderr.read() == ""
+        assert said(process) == []
     assert frames[-1].seq > frames[0].seq
     assert frames[-1].sources == "video"
     assert frames[-1].confidence > 0.8
     assert frames[-1].blendshapes.max() > 0.2
     assert -1 < frames[-1].head[6] < -0.1
+    return took_s
 
 
 @pytest.mark.models
 def test_serve_without_torch_and_with_status():
     script = (
-        "import sys, threading, time, _thread\n"
+        "import sys\n"
         "from facewire.runtime.cli import main\n"
-        "threading.Timer(float(sys.argv[1]), _thread.interrupt_main).start()\n"
-        "status = main(['serve', '--video', 'demo', '--listen', '127.0.0.1:0'])\n"
+        "status = main(sys.argv[1:])\n"
         "print('heavy:', sorted({'torch', 'transformers', 'onnx', 'tensorflow'} & set(sys.modules)), status)\n"
     )
-    result = subprocess.run([sys.executable, "-c", script, "4"], capture_output=True, text=True, timeout=60)
-    assert "heavy: [] 0" in result.stdout
+    with serving("--video", "demo", program=[sys.executable, "-c", script]) as (process, addresses):
+        with connect_blocking(addresses["stream"], timeout_s=60) as client:
+            while client.client.status is None:
+                client.next_frame(60)
+            assert client.client.status["devices"]["video"]["name"] == "demo"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stdout.read().splitlines()[-1] == "heavy: [] 0"
 
 
 @pytest.mark.models
-def test_serve_ends_with_its_file(demo_clip):
-    with serving("--video", demo_clip) as (process, addresses):
-        with connect_blocking(addresses["stream"], timeout_s=20, reconnect=False) as client:
+def test_serve_ends_with_its_file(tmp_path):
+    clip = tmp_path / "slow.mp4"
+    write_demo(clip, rate=10)  # three seconds, for a client that is late on a busy machine
+    with serving("--video", clip) as (process, addresses):
+        with connect_blocking(addresses["stream"], timeout_s=60, reconnect=False) as client:
             frames = list(client)
-        assert process.wait(10) == 0
-        assert process.stderr.read().splitlines()[-1] == "facewire: the input has ended"
+        assert process.wait(20) == 0
+        assert said(process) == ["facewire: the input has ended"]
     assert 5 <= len(frames) <= 30
     assert all(frame.sources == "video" for frame in frames)
 
@@ -225,9 +249,9 @@ def test_serve_ends_with_its_file(demo_clip):
 def test_serve_of_a_video_without_a_face_streams_the_resting_face(faceless_clip):
     with (
         serving("--video", faceless_clip, "--loop") as (process, addresses),
-        connect_blocking(addresses["stream"], timeout_s=20) as client,
+        connect_blocking(addresses["stream"], timeout_s=60) as client,
     ):
-        frame = client.next_frame(20)
+        frame = client.next_frame(60)
         assert process.poll() is None
     assert frame.sources == "held"
     assert frame.confidence == 0
@@ -246,13 +270,14 @@ def test_serve_of_what_is_no_video_is_one_line(tmp_path):
 @pytest.mark.models
 def test_serve_waits_for_a_camera_that_is_not_there():
     with serving("--video", "97") as (process, addresses):
-        line = process.stderr.readline()
+        while "getting ready" in (line := process.stderr.readline()):
+            pass
         assert line.startswith("facewire: camera 97 ")
         assert line.endswith("it is tried again until it works\n")
-        with connect_blocking(addresses["stream"], timeout_s=20) as client, pytest.raises(TimeoutError):
+        with connect_blocking(addresses["stream"], timeout_s=60) as client, pytest.raises(TimeoutError):
             client.next_frame(0.5)
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize(
@@ -288,7 +313,7 @@ def test_serve_beyond_loopback_makes_a_token_and_prints_it():
         assert addresses["network"].startswith("http://")
         assert addresses["network"].partition("?")[2] == addresses["open"].partition("?")[2]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
 
 
 # bake
@@ -358,7 +383,7 @@ def test_tail_in_a_pipe_prints_plain_lines(demo_clip):
         tail = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         lines = [tail.stdout.readline() for _ in range(3)]
         tail.send_signal(signal.SIGINT)
-        assert tail.wait(5) == 0
+        assert tail.wait(20) == 0
         tail.communicate()
     for line in lines:
         fields = dict(field.split("=") for field in line.split())
