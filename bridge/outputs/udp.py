@@ -33,7 +33,8 @@ class UdpSender:
         """Looks the host up, once. Raises OutputError."""
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)
-            family, kind, protocol, _, address = found[0]
+            # A name such as localhost has both; nobody answers a datagram, and these programs listen on IPv4.
+            family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
             sender = socket.socket(family, kind, protocol)
         except (OSError, UnicodeError) as error:
             raise OutputError(f"cannot send to {self}: {getattr(error, 'strerror', None) or error}") from None

@@ -13,6 +13,7 @@ from facewire.bridge.formats.vmc_messages import VmcReader
 from facewire.bridge.outputs.choose import OUTPUTS, parse_spec
 from facewire.runtime.capture.phone import PhoneSource
 from facewire.runtime.capture.source import CaptureError, Source
+from facewire.runtime.network import way_to
 
 LOOPBACK = "127.0.0.1"
 HERE = (LOOPBACK, "localhost", "::1")
@@ -63,8 +64,9 @@ def check_no_circle(source: Source | None, outputs: Iterable[str]) -> None:
     host, port = source.address
     for spec in outputs:
         name, target = parse_spec(spec)
-        to_us = target.host == host or (target.host in HERE and _listens(host))
-        if target.port == port and to_us and OUTPUTS[name].to == "address":
+        if OUTPUTS[name].to != "address" or target.port != port:
+            continue
+        if _reaches(target.host, host):
             raise CaptureError(f"the output {spec} would feed its own input {source.name}: give one another port")
 
 
@@ -75,6 +77,19 @@ def _listens(host: str) -> bool:
     except ValueError:
         return host == "localhost"
     return address.is_loopback or address.is_unspecified
+
+
+def _reaches(target: str, listening: str) -> bool:
+    """Whether what is sent to ``target`` comes to who listens on the address ``listening``; nothing is sent."""
+    if target == listening or (target in HERE and _listens(listening)):
+        return True
+    if not ipaddress.ip_address(listening).is_unspecified:
+        return False
+    try:
+        address, own = way_to(target)
+    except (OSError, UnicodeError):
+        return False  # nothing will be sent there either
+    return address == own or ipaddress.ip_address(address).is_loopback
 
 
 def _address(name: str, where: str, port: int) -> tuple[str, int]:

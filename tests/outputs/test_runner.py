@@ -307,6 +307,23 @@ def test_a_receiver_that_is_not_there_is_noticed_and_one_that_comes_is_found() -
     sender.close()
 
 
+def test_a_name_with_both_addresses_means_the_one_that_programs_listen_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30)
+        port = receiver.getsockname()[1]
+        both = [
+            (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", port, 0, 0)),
+            (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+        sender = UdpSender("localhost", port)
+        sender.open()
+        sender.send(b"here?")
+        assert receiver.recv(100) == b"here?"
+        sender.close()
+
+
 @pytest.mark.parametrize("name", [name for name, kind in OUTPUTS.items() if kind.to == "address"])
 def test_where_nobody_is_there_one_line_a_minute_says_so(
     name: str, frames: Frames, monkeypatch: pytest.MonkeyPatch

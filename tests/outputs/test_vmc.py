@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.outputs.vmc import VmcOutput
 
+ROOT = Path(__file__).parents[2]
 Messages = list[OscMessage]
 EVENTS = {
     event.ADDRESS_PATTERN: event
@@ -63,6 +66,14 @@ def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
     yield receiver
     receiver.close()
+
+
+def test_only_the_tests_import_the_other_side() -> None:
+    """vmcp is AGPL, and none of them is among Facewire's own dependencies."""
+    files = [path for package in ("bridge", "models", "runtime") for path in (ROOT / package).rglob("*.py")]
+    importing = re.compile(r"^\s*(?:import|from)\s+(?:vmcp|pythonosc|pyvts|pylivelinkface)\b", re.MULTILINE)
+    assert len(files) > 100
+    assert [path for path in files if importing.search(path.read_text(encoding="utf-8"))] == []
 
 
 def face(seed: int = 5, **shapes: float) -> FaceFrame:

@@ -25,6 +25,7 @@ from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.track import load_track
 from facewire.runtime.calibrate import Calibrator, calibrate_neutral, calibrate_pose
+from facewire.runtime.capture import choose_phone
 from facewire.runtime.capture import phone as phone_module
 from facewire.runtime.capture.choose import choose_source
 from facewire.runtime.capture.choose_phone import APPS, check_no_circle, is_phone, phone_source
@@ -418,7 +419,7 @@ def test_an_output_that_would_feed_its_own_input_is_one_line(use):
     for spec in (f"vmc:{port}", f"vmc:localhost:{port}", f"livelink:127.0.0.1:{port}"):
         with pytest.raises(CaptureError, match="would feed its own input"):
             check_no_circle(source, ["jsonl:-", spec])
-    check_no_circle(source, [f"vmc:{port + 1}", f"vmc:192.168.1.5:{port}", "csv:take.csv"])
+    check_no_circle(source, [f"vmc:{port + 1}", f"vmc:192.0.2.7:{port}", "csv:take.csv"])
     lines: list[str] = []
     switches = OutputSwitches(lines.append, check=lambda specs: check_no_circle(source, specs))
     with pytest.raises(CaptureError, match="would feed its own input"):
@@ -429,6 +430,20 @@ def test_an_output_that_would_feed_its_own_input_is_one_line(use):
     source.close()
     check_no_circle(source, [f"vmc:{port}"])
     check_no_circle(None, [f"vmc:{port}"])
+
+
+def test_an_output_to_this_machine_s_own_address_in_the_network_would_feed_an_open_input_too(use, monkeypatch):
+    ways = {"127.0.0.2": "127.0.0.1", "192.168.1.5": "192.168.1.5", "192.168.1.9": "192.168.1.5"}
+    monkeypatch.setattr(choose_phone, "way_to", lambda host: (host, ways[host]))
+    source = use(phone("livelink:0.0.0.0"))
+    port = source.address[1]
+    for spec in (f"livelink:192.168.1.5:{port}", f"livelink:127.0.0.2:{port}"):
+        with pytest.raises(CaptureError, match="would feed its own input"):
+            check_no_circle(source, [spec])
+    check_no_circle(source, [f"livelink:192.168.1.9:{port}"])
+    source = use(phone("livelink:127.0.0.1"))
+    port = source.address[1]
+    check_no_circle(source, [f"livelink:192.168.1.5:{port}", f"livelink:127.0.0.2:{port}"])
 
 
 def test_a_phone_that_no_way_leads_to_is_one_line(use):
@@ -505,7 +520,7 @@ def test_serve_refuses_to_feed_itself():
     port = free_port()
     command = ["serve", "--video", f"vmc:{port}", "--output", f"vmc:{port}", "--mouth", "video"]
     result = subprocess.run(
-        [sys.executable, "-m", "facewire.runtime.cli", *command], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "facewire.runtime.cli", *command], capture_output=True, text=True, timeout=100
     )
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
