@@ -61,7 +61,7 @@ def test_the_page_comes_back_with_its_server(serve: Serve, tab: Tab) -> None:
     tab.wait_for("document.getElementById('state').dataset.state !== 'live'")
     assert "Is it running" in tab.wait_for("document.getElementById('problems').textContent")
     serve(port=first.address[1])
-    tab.wait_for("document.getElementById('state').textContent === 'connected'", 5)
+    tab.wait_for("document.getElementById('state').textContent === 'connected'")
     assert tab.run("document.getElementById('problems').hidden") is True
 
 

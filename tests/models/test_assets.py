@@ -258,7 +258,7 @@ assets.ASSETS = {{"thing": Asset("thing", original, "copy", ".bin")}}
 print(assets.sha256_of(assets.asset_path("thing")))
 """
     runs = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [run.communicate(timeout=60)[0].strip() for run in runs] == [DIGEST] * 4
+    assert [run.communicate(timeout=100)[0].strip() for run in runs] == [DIGEST] * 4
     assert len(server.ranges) == 1
 
 
