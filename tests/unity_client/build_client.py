@@ -98,7 +98,8 @@ def build_layer(tools: Toolchain, known: Known, into: Path, defines: Sequence[st
         references.append(compile_assembly(tools, name, sources, into=into, references=references, defines=defines))
     if "UNITY_EDITOR" in defines:
         sources, seen = sources_below(PACKAGE / "Editor"), [*references, known.editor]
-        compile_assembly(tools, "Facewire.Editor", sources, into=into, references=seen, defines=defines)
+        editor = compile_assembly(tools, "Facewire.Editor", sources, into=into, references=seen, defines=defines)
+        references += [known.editor, editor]
     return references
 
 

@@ -50,7 +50,8 @@ namespace Facewire.Editor
             foreach (var flame in Flames)
                 if (flame != null) flame.Restore();
             Flames.Clear();
-            if (_receiver != null) _receiver.Disconnect();
+            // One that was deleted meanwhile too: it equals null, and nobody else closes its connection outside play mode.
+            if (!(_receiver is null)) _receiver.Disconnect();
             _receiver = null;
         }
 

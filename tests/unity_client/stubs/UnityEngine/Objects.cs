@@ -11,13 +11,30 @@ namespace UnityEngine
         /// <summary>For the tests: what was destroyed.</summary>
         internal static readonly List<Object> Destroyed = new List<Object>();
 
+        bool _isGone;
+
         public static void Destroy(Object obj) => Destroyed.Add(obj);
 
-        public static void DestroyImmediate(Object obj) => Destroyed.Add(obj);
+        public static void DestroyImmediate(Object obj)
+        {
+            Destroyed.Add(obj);
+            obj._isGone = true;
+        }
 
         public static T FindObjectOfType<T>() where T : Object => null;
 
         public static T FindAnyObjectByType<T>() where T : Object => null;
+
+        /// <summary>As in Unity: what is destroyed equals null, though C# still holds it.</summary>
+        public static bool operator ==(Object x, Object y) => IsNone(x) || IsNone(y) ? IsNone(x) && IsNone(y) : ReferenceEquals(x, y);
+
+        public static bool operator !=(Object x, Object y) => !(x == y);
+
+        public override bool Equals(object other) => ReferenceEquals(this, other);
+
+        public override int GetHashCode() => base.GetHashCode();
+
+        static bool IsNone(Object x) => x is null || x._isGone;
     }
 
     public enum HideFlags
