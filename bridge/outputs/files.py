@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from abc import abstractmethod
 from pathlib import Path
@@ -38,13 +40,18 @@ class _FileOutput(Output):
             path = Path(self._path)
             if path.is_file():
                 raise OutputError(f"{path} is there already: choose another name, or remove it")
-            self._file = path.open("wb", buffering=0)
+            if not path.is_fifo():
+                self._file = path.open("wb", buffering=0)
+            elif not self._find_reader():
+                self.report(f"nobody reads {path} yet: lines go there as soon as somebody does")
         except (OSError, io.UnsupportedOperation) as error:
             raise OutputError(f"cannot write {self.describe()}: {getattr(error, 'strerror', None) or error}") from None
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
         """Writes a line. Raises OutputEndedError where it cannot be written: what follows would not fit to it."""
         del now_ns
+        if self._file is None and not self._find_reader():
+            return
         if self._first_ns is None:
             self._first_ns = frame.publish_ns
         try:
@@ -53,6 +60,12 @@ class _FileOutput(Output):
             raise OutputEndedError(f"nobody reads {self.describe()} any more: this output has ended") from None
         except OSError as error:
             raise OutputEndedError(f"cannot write {self.describe()} any more: {error.strerror or error}") from None
+
+    def idle(self, now_ns: int) -> None:
+        """Looks whether somebody reads a pipe by now."""
+        del now_ns
+        if self._file is None:
+            self._find_reader()
 
     def close(self) -> None:
         """Closes the file; safe to call twice."""
@@ -63,6 +76,20 @@ class _FileOutput(Output):
     def describe(self) -> str:
         """The file's name."""
         return "standard output" if self._path == STDOUT else self._path
+
+    def _find_reader(self) -> bool:
+        """Opens a named pipe if somebody reads it: to open it as a file is would wait until then. Raises
+        OutputEndedError where it is gone."""
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise OutputEndedError(f"cannot write {self.describe()}: {error.strerror or error}") from None
+            self.waiting = f"a reader of {self._path}"
+            return False
+        os.set_blocking(descriptor, True)
+        self._file, self.waiting = os.fdopen(descriptor, "wb", buffering=0), None
+        return True
 
     @abstractmethod
     def _line(self, frame: FaceFrame, time_ns: int) -> bytes:

@@ -97,6 +97,7 @@ def test_a_reader_that_leaves_ends_that_output_only(tmp_path: Path, frames: Fram
     outputs = Outputs(time.perf_counter_ns, said.append)
     outputs.add(f"jsonl:{pipe}")
     outputs.add(f"jsonl:{file}")
+    until(lambda: outputs.status()[0]["state"] == "on")  # the reader is there
     some = list(frames(20))
     outputs.offer(some[0])
     reader.join(30)
@@ -107,13 +108,46 @@ def test_a_reader_that_leaves_ends_that_output_only(tmp_path: Path, frames: Fram
     def states() -> dict[str, dict[str, Any]]:
         return {state["target"]: state for state in outputs.status()}
 
-    until(lambda: bool(said) and states()[str(file)]["sent"] == len(some))
+    until(lambda: "any more" in "".join(said) and states()[str(file)]["sent"] == len(some))
     after = states()
     outputs.stop()
     assert after[str(pipe)]["state"] == "ended"
     assert after[str(file)]["state"] == "on"
-    assert said == [f"jsonl: nobody reads {pipe} any more: this output has ended"]
+    assert said[-1] == f"jsonl: nobody reads {pipe} any more: this output has ended"
     assert [json.loads(line)["seq"] for line in file.read_text().splitlines()] == list(range(20))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of this kind are Unix's")
+def test_a_pipe_that_nobody_reads_holds_nothing_up_and_its_reader_gets_what_comes_from_then_on(
+    tmp_path: Path, frames: Frames
+) -> None:
+    pipe, said, lines = tmp_path / "pipe", [], []  # type: Path, list[str], list[str]
+    os.mkfifo(pipe)
+    outputs = Outputs(time.perf_counter_ns, said.append)
+    outputs.add(f"jsonl:{pipe}")
+    assert said == [f"jsonl: nobody reads {pipe} yet: lines go there as soon as somebody does"]
+    some = list(frames(20))
+    for frame in some[:10]:
+        outputs.offer(frame)
+    assert (outputs.status()[0]["state"], outputs.status()[0]["why"]) == ("waiting", f"a reader of {pipe}")
+
+    def read() -> None:
+        with pipe.open() as stream:
+            for line in stream:
+                lines.append(line)  # noqa: PERF402, the test looks at them meanwhile
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    until(lambda: outputs.status()[0]["state"] == "on")
+    for frame in some[10:]:
+        outputs.offer(frame)
+    until(lambda: '"seq":19,' in "".join(lines[-1:]))
+    until(lambda: outputs.status()[0]["sent"] == len(lines))
+    outputs.stop()
+    reader.join(30)
+    got = [json.loads(line) for line in lines]
+    assert [frame["seq"] for frame in got] == list(range(20 - len(got), 20)), "none is missing from then on"
+    assert got[0]["time_s"] == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
