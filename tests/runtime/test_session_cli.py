@@ -28,6 +28,9 @@ from facewire.runtime.media_sound import read_sound
 
 MakeTake = Callable[..., Path]
 FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
+WAIT_S = 100.0
+"""How long to wait for what must come: a machine may be busy."""
+pytestmark = pytest.mark.timeout(300)
 
 
 def started(*args: object) -> tuple[subprocess.Popen[str], str]:
@@ -65,8 +68,8 @@ def test_ci_gets_every_frame_of_a_recorded_session(make_take: MakeTake) -> None:
         recorded = [stored.data for stored in session.messages("frame")]
     process, url = started("replay", path, "--once", "--wait-subscriber")
     with connect_blocking(url, buffer=100, reconnect=False) as client:
-        frames = [client.next_frame(timeout_s=10) for _ in recorded]
-    output = process.communicate(timeout=20)
+        frames = [client.next_frame(timeout_s=WAIT_S) for _ in recorded]
+    output = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, output
     assert "60 frames replayed" in output[1]
     assert [Encoder().frame(frame) for frame in frames if frame is not None] == recorded
@@ -76,20 +79,20 @@ def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
     process, url = started("replay", make_take(seconds=5), "--start", "1", "--end", "4.5", "--loop")
     try:
         with connect_blocking(url) as client:
-            assert client.next_frame(timeout_s=10) is not None
+            assert client.next_frame(timeout_s=WAIT_S) is not None
             assert client.command("pause")["paused"] is True
             assert client.command("seek", {"time_s": 3.0})["time_s"] == 3.0
             with pytest.raises(CommandError, match=r"time_s must be a number of 1 to 4\.5"):
                 client.command("seek", {"time_s": 0.5})
             assert client.command("resume")["paused"] is False
-            assert client.next_frame(timeout_s=10) is not None
-            deadline = time.monotonic() + 10
-            while (client.client.status or {}).get("replay") is None and time.monotonic() < deadline:
-                client.next_frame(timeout_s=10)
+            assert client.next_frame(timeout_s=WAIT_S) is not None
+            deadline_s = time.monotonic() + WAIT_S
+            while (client.client.status or {}).get("replay") is None and time.monotonic() < deadline_s:
+                client.next_frame(timeout_s=WAIT_S)
             assert (client.client.status or {})["replay"]["loop"] is True
     finally:
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=20)
+        output = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, output
 
 
@@ -102,23 +105,26 @@ def test_serve_records_and_clients_start_and_stop_it(tmp_path: Path) -> None:
     try:
         with connect_blocking(url, buffer=500) as client:
             for _ in range(5):
-                assert client.next_frame(timeout_s=30) is not None
+                assert client.next_frame(timeout_s=WAIT_S) is not None
             first = client.command("record_stop")
             assert first["frames"] > 0
             with pytest.raises(CommandError, match="no take is running"):
                 client.command("record_stop")
             assert client.command("record_start", {"name": "second"}) == {"file": "second.mcap"}
-            for _ in range(15):
-                assert client.next_frame(timeout_s=30) is not None
+            deadline_s, recording = time.monotonic() + WAIT_S, {}
+            while (recording.get("file"), recording.get("frames", 0) >= 15) != ("second.mcap", True):
+                assert time.monotonic() < deadline_s, recording
+                assert client.next_frame(timeout_s=WAIT_S) is not None
+                recording = (client.client.status or {}).get("recording") or {}
     finally:
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=20)
+        output = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, output
     assert f"recorded {tmp_path}/takes/second.mcap" in output[1]
     with open_session(tmp_path / "takes" / str(first["file"])) as session:
         assert session.frame_count == first["frames"]
     with open_session(tmp_path / "takes" / "second.mcap") as session:
-        assert session.frame_count >= 10
+        assert session.frame_count >= 15
         seqs = [frame.seq for _, frame in session.frames()]
         assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))  # nothing is lost
         assert session.metadata.devices is None
@@ -129,19 +135,19 @@ def test_without_a_folder_nobody_records() -> None:
     process, url = started("serve", "--video", "demo", "--mesh", "attention")
     try:
         with connect_blocking(url) as client:
-            assert client.next_frame(timeout_s=30) is not None
+            assert client.next_frame(timeout_s=WAIT_S) is not None
             with pytest.raises(CommandError, match="start it with --record and a folder"):
                 client.command("record_start")
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=WAIT_S)
 
 
 @pytest.mark.models
 def test_record_without_a_server(tmp_path: Path) -> None:
     path = tmp_path / "take.mcap"
-    command = [*FACEWIRE, "record", str(path), "--video", "demo", "--mesh", "attention", "--duration", "2"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command = [*FACEWIRE, "record", str(path), "--video", "demo", "--mesh", "attention", "--duration", "3"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=2 * WAIT_S, check=False)
     assert result.returncode == 0, result.stderr
     with open_session(path) as session:
         assert session.frame_count > 10
@@ -167,7 +173,7 @@ def test_record_of_nothing_leaves_nothing(tmp_path: Path) -> None:
         "--duration",
         "0.2",
     ]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=2 * WAIT_S, check=False)
     assert result.returncode == 1
     assert "no picture and no speech came" in result.stderr.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
@@ -212,9 +218,9 @@ def test_bake_a_batch_into_sessions(spoken_video: Path, tmp_path: Path) -> None:
     (day / "broken.mp4").write_text("no video")
     (day / "notes.txt").write_text("not taken")
     command = [*FACEWIRE, "bake", str(day), "-o", str(tmp_path / "takes"), "--mesh", "attention"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=2 * WAIT_S, check=False)
     assert result.returncode == 1
-    lines = result.stderr.splitlines()
+    lines = [line for line in result.stderr.splitlines() if "getting ready" not in line]  # said on a slow machine
     assert len(lines) == 3, lines
     assert "a.mcap: 30 frames, 1.0 s, with its sound, a face in 100 %" in lines[0]
     assert "broken.mp4 is no video" in lines[1]
