@@ -36,6 +36,33 @@ namespace Facewire.LayerTests
         }
 
         [Test]
+        public void TwoReceiversOnOneObjectSaySoOnce()
+        {
+            var both = new GameObject("receivers", typeof(FacewireReceiver));
+            var second = both.AddComponent<FacewireReceiver>();
+            second.Address = "127.0.0.1:9";
+            Call(second, "OnEnable");
+            second.Tick(MonotonicClock.NowNs);
+            Call(second, "OnDisable");
+            Assert.That(Debug.Lines.FindAll(line => line.Contains("two receivers on one object")), Has.Count.EqualTo(1));
+        }
+
+        [Test]
+        public void AHandlerThatThrowsIsToldAndStopsNeitherThePlayerNorTheReceiver()
+        {
+            var receiver = new GameObject("receiver").AddComponent<FacewireReceiver>();
+            receiver.Address = "ftp://no";
+            receiver.StateChanged += state => throw new InvalidOperationException("of the game");
+            receiver.Connect();
+            receiver.Tick(MonotonicClock.NowNs);
+            Assert.That(receiver.State, Is.EqualTo(ClientState.Failed));
+            receiver.Disconnect();
+            Assert.That(receiver.State, Is.EqualTo(ClientState.Stopped));
+            Assert.That(Debug.Lines.FindAll(line => line.Contains("of the game")), Has.Count.EqualTo(2));
+            Assert.That(Debug.Lines, Has.Some.Contains("is not a websocket"));
+        }
+
+        [Test]
         public void AClipKeepsWhatMovedAndDropsKeysOnALine()
         {
             var character = new GameObject("character");

@@ -119,7 +119,7 @@ namespace Facewire
             }
             catch (Exception error)
             {
-                // Nothing of ours may stop the game: say it once and stop receiving.
+                // Nothing of ours may stop the game, nor fill its log each frame: say it once and stop receiving.
                 _failed = true;
                 Debug.LogException(error, this);
                 Disconnect();
@@ -177,7 +177,7 @@ namespace Facewire
             _frame = new FaceFrame();
             _buffer = new JitterBuffer(_playout);
             _client = new FaceClient(Transports.Make, new System.Random());
-            _client.StateChanged += state => StateChanged?.Invoke(state);
+            _client.StateChanged += state => Raise(StateChanged, state);
             _client.ResultReceived += OnResult;
             _client.ProblemChanged += OnProblem;
             _client.HelloReceived += OnHello;
@@ -201,7 +201,20 @@ namespace Facewire
         void OnResult(ResultMessage result)
         {
             if (!result.Ok) Debug.LogWarning("Facewire: the server could not do that: " + result.Error, this);
-            ResultReceived?.Invoke(result);
+            Raise(ResultReceived, result);
+        }
+
+        /// <summary>A handler of the game that throws is told, and ends neither the player loop's turn nor what we are about.</summary>
+        void Raise<T>(Action<T> handlers, T what)
+        {
+            try
+            {
+                handlers?.Invoke(what);
+            }
+            catch (Exception error)
+            {
+                Debug.LogException(error, this);
+            }
         }
 
         void OnProblem(ClientProblem problem)
