@@ -269,7 +269,7 @@ def _check_seen(samples: list[Sample], pictures: int) -> None:
     if len(samples) < LEAST_SEEN * pictures:
         raise CalibrationError("no face is seen: look into the camera, uncover it, and see that there is light")
     if len(samples) < LEAST_FRAMES:
-        raise CalibrationError("too few pictures came in that time: see that the camera gives at least 10 a second")
+        raise CalibrationError("too few pictures came in that time: see that the camera gives at least 5 a second")
 
 
 def _check_still(samples: list[Sample]) -> None:

@@ -31,7 +31,7 @@ from facewire.runtime.live import Live
 from facewire.runtime.pipeline import FacePipeline, Tracker, TrackerFactory
 from facewire.runtime.problems import find_problems
 from facewire.runtime.profiles import DEFAULT_NAME, MAX_GAIN, NAME, Profile, ProfileError, ProfileStore
-from facewire.runtime.sampling import Sampling
+from facewire.runtime.sampling import PATIENCE_S, Sampling
 
 logger = logging.getLogger("facewire.runtime")
 
@@ -118,7 +118,9 @@ class Panel:
         return "none" if capture is None else capture.source.name
 
     def load_default(self) -> Calibration:
-        """Returns the calibration that this camera's default profile has; a broken one is reported and ignored."""
+        """Returns the calibration that this camera's default profile has, and takes its smoothing and outputs; a broken
+        one is reported and ignored."""
+        self._profile, self._profile_problem = DEFAULT_NAME, None
         try:
             profile = self._store.load(self.camera, DEFAULT_NAME)
         except ProfileError as error:
@@ -129,6 +131,10 @@ class Panel:
         self.settings.regions = profile.smoothing
         self._makers.use_outputs(profile.outputs)
         return profile.calibration
+
+    def smooth(self, pipeline: FacePipeline) -> None:
+        """Has ``pipeline`` smooth each region as the settings say; where it runs already, on its own thread."""
+        pipeline.filter.configure(FilterConfig.by_region(self.settings.smoothing, self.settings.regions))
 
     # Commands. Each raises CommandError, or another FacewireError, before anything has changed.
 
@@ -196,7 +202,7 @@ class Panel:
                 settings.regions = {**settings.regions, **levels}
             else:
                 settings.smoothing, settings.regions = value, {}
-            pipeline.filter.configure(FilterConfig.by_region(settings.smoothing, settings.regions))
+            self.smooth(pipeline)
 
         return change
 
@@ -275,6 +281,7 @@ class Panel:
         def change(pipeline: FacePipeline) -> None:
             pipeline.calibrator.use(calibration)
             pipeline.trust.forget()
+            self.smooth(pipeline)
 
         self._request(change)
 
@@ -287,8 +294,12 @@ class Panel:
             tracker: Tracker = make(pipeline.device)
         except ModelError as error:
             raise CommandError(str(error)) from None
-        self.settings.mesh = mesh
-        self._request(lambda pipeline: pipeline.use_tracker(make, tracker))
+
+        def change(pipeline: FacePipeline) -> None:
+            pipeline.use_tracker(make, tracker)
+            self.settings.mesh = mesh
+
+        self._request(change)
 
     def _calibrate(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Looks at the face for a moment: at rest, or in a pose."""
@@ -296,13 +307,15 @@ class Panel:
         pose = args.get("pose", "neutral")
         if not isinstance(pose, str) or (pose != "neutral" and pose not in POSES):
             raise CommandError(f"pose is one of neutral, {', '.join(POSES)}")
+        if pose != "neutral" and not self._live.pipeline.calibrator.calibration.neutral_known:
+            raise CommandError("show the neutral face first: ranges are measured from it")
         sampling = Sampling(NEUTRAL_S if pose == "neutral" else POSE_S)
 
         def begin(pipeline: FacePipeline) -> None:
             pipeline.sampling = sampling
 
         self._live.request(begin)
-        if not sampling.done.wait(sampling.seconds + LATE_S):
+        if not sampling.done.wait(sampling.seconds + PATIENCE_S + LATE_S):
             raise CommandError("no pictures come: is the camera running?")
         sampling.check()
         own = self._live.pipeline.calibrator.calibration
@@ -330,11 +343,15 @@ class Panel:
 
     def _load(self, args: Mapping[str, Any]) -> None:
         profile = self._store.load(self.camera, named(args))
-        self.settings.regions, self._profile = profile.smoothing, profile.name
-        filters = FilterConfig.by_region(self.settings.smoothing, profile.smoothing)
-        self._live.request(lambda pipeline: pipeline.filter.configure(filters))
+
+        def change(pipeline: FacePipeline) -> None:
+            self.settings.regions, self._profile = profile.smoothing, profile.name
+            self._profile_problem = None
+            self.smooth(pipeline)
+            pipeline.calibrator.use(profile.calibration)
+
+        self._request(change)
         self._makers.use_outputs(profile.outputs)
-        self._use(profile.calibration)
 
     def _delete(self, args: Mapping[str, Any]) -> None:
         self._store.delete(self.camera, named(args))
@@ -344,16 +361,19 @@ class Panel:
         self._request(lambda pipeline: pipeline.calibrator.use(calibration))
 
     def _request(self, change: Callable[[FacePipeline], object]) -> None:
-        """Has a change made and waits for it, so that a command's answer comes when it counts."""
-        done = threading.Event()
+        """Has a change made and waits for it, so that a command's answer comes when it counts; one that was said to
+        have failed is not made later."""
+        done, given_up = threading.Event(), threading.Event()
 
         def run(pipeline: FacePipeline) -> None:
-            change(pipeline)
-            done.set()
+            if not given_up.is_set():
+                change(pipeline)
+                done.set()
 
         self._live.pipeline  # noqa: B018, raises while there is none
         self._live.request(run)
         if not done.wait(LATE_S):
+            given_up.set()
             raise CommandError("the face is not being tracked now: is the camera running?")
         self._changed()
 

@@ -12,10 +12,14 @@ from facewire.runtime.calibrate import CalibrationError, Calibrator, Face, Sampl
 DARK = 16
 """Mean grey below which a picture shows nothing: a covered lens, or night."""
 MAX_SAMPLES = 2000
+LEAST_PICTURES = 7
+"""A camera that gives fewer in the time asked for is watched for ``PATIENCE_S`` more, until it has given so many."""
+PATIENCE_S = 1.5
 
 
 class Sampling:
-    """One capture of ``seconds`` from the first picture on. Bounded: it ends at its time, or at ``MAX_SAMPLES``."""
+    """One capture of ``seconds`` from the first picture on, longer where a camera is slow. Bounded: it ends at its time
+    and ``PATIENCE_S``, or at ``MAX_SAMPLES``."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -35,7 +39,8 @@ class Sampling:
             self.samples.append(sample)
         elif image is not None and image[::16, ::16].mean() < DARK:
             self.dark += 1
-        if now_ns - self._started_ns < self.seconds * 1e9 and self.pictures < MAX_SAMPLES:
+        seconds = self.seconds if self.pictures >= LEAST_PICTURES else self.seconds + PATIENCE_S
+        if now_ns - self._started_ns < seconds * 1e9 and self.pictures < MAX_SAMPLES:
             return False
         self.done.set()
         return True

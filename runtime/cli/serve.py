@@ -159,6 +159,7 @@ def _serve(args: argparse.Namespace) -> int:
         fusion = Fusion(panel.settings.mode, sync=args.sync)
         pictures = gives_pictures(source)
         pipeline = make_pipeline(args, calibrator=calibrator, fusion=fusion, camera=pictures, flame=flame)
+        panel.smooth(pipeline)
         if flame is not None:
             # A take may begin at any frame, and FLAME that begins later is no use to it.
             flame.wanted = lambda: takes.folder is not None or server.wants("flame")

@@ -161,6 +161,20 @@ def judge(sampling):
     return calibrate_neutral(sampling.samples, sampling.pictures, Calibration())
 
 
+@pytest.mark.parametrize(("rate", "pictures"), [(30.0, 16), (12.0, 7), (5.0, 7), (1.0, 3)])
+def test_a_slow_camera_is_watched_for_longer_but_not_for_ever(make, rate, pictures):
+    sampling, calibrator, seen = Sampling(0.5), Calibrator(), 0
+    while not sampling.step(calibrator, make(browDown=0.3), PICTURE, round(seen * 1e9 / rate)):
+        seen += 1
+    assert sampling.done.is_set()
+    assert sampling.pictures == pictures
+    if rate > 1:
+        assert judge(sampling).neutral[BLENDSHAPE_INDEX["browDownLeft"]] == pytest.approx(0.3)
+    else:
+        with pytest.raises(CalibrationError, match="too few pictures"):
+            judge(sampling)
+
+
 def test_a_dark_picture_is_told_from_an_empty_room():
     for level, words in ((4, "dark"), (120, "no face")):
         sampling, calibrator = Sampling(0.5), Calibrator()
