@@ -113,7 +113,7 @@ def tab(browser: int) -> Iterator[Tab]:
     request = Request(f"http://127.0.0.1:{browser}/json/new?about:blank", method="PUT")
     with urlopen(request, timeout=PATIENCE_S) as answer:
         address = json.load(answer)["webSocketDebuggerUrl"]
-    with open_websocket(address, max_size=None, proxy=None, open_timeout=PATIENCE_S) as socket:
+    with open_websocket(address, max_size=None, proxy=None, open_timeout=PATIENCE_S, close_timeout=1) as socket:
         tab = Tab(socket)
         yield tab
         tab.call("Page.close")

@@ -7,8 +7,10 @@ const VERTEX = `
   attribute vec3 position, normal, colour;
   attribute float shine, inside;
   uniform mat3 turn; uniform vec3 place; uniform vec2 zoom; uniform float flip;
-  varying vec3 n, c, at; varying float s, m;
+  varying vec3 n, c, at; varying float s, m, above;
   void main() {
+    // How far above the neck's end, which lies lower in front so that no chin comes near it.
+    above = position.y + 0.0915 + 0.15 * position.z + 3.0 * max(position.z - 0.06, 0.0);
     at = turn * position + place;
     n = turn * normal; c = colour; s = shine; m = inside;
     float depth = ${(1.15).toFixed(2)} - at.z;
@@ -16,9 +18,11 @@ const VERTEX = `
   }`;
 const FRAGMENT = `
   precision mediump float;
-  varying vec3 n, c, at; varying float s, m;
+  varying vec3 n, c, at; varying float s, m, above;
   void main() {
     vec3 normal = normalize(n), eye = normalize(vec3(0.0, 0.0, 1.15) - at);
+    float solid = smoothstep(0.0, 0.014, above);
+    if (solid < 0.02 || (above < 0.05 && dot(normal, eye) < -0.3)) discard; // Nor is the inside of the neck to be seen.
     vec3 key = normalize(vec3(0.5, 0.7, 0.8)), fill = normalize(vec3(-0.8, 0.1, 0.5));
     float lit = 0.75 * max((dot(normal, key) + 0.25) / 1.25, 0.0) + 0.25 * max(dot(normal, fill), 0.0);
     // The lips keep the lamps off what is behind them: there, what faces the viewer is bright and nothing gleams.
@@ -26,7 +30,8 @@ const FRAGMENT = `
     float sky = 0.22 + 0.10 * normal.y * (1.0 - m);
     float rim = 0.18 * pow(1.0 - max(dot(normal, eye), 0.0), 3.0);
     float spark = s * pow(max(dot(normal, normalize(key + eye)), 0.0), 40.0);
-    gl_FragColor = vec4(pow(c * (lit + sky) + rim * vec3(0.8, 0.9, 1.0) * 0.3 * (1.0 - m) + spark * (1.0 - m), vec3(0.4545)), 1.0);
+    vec3 light = c * (lit + sky) + rim * vec3(0.8, 0.9, 1.0) * 0.3 * (1.0 - m) + spark * (1.0 - m);
+    gl_FragColor = vec4(pow(light, vec3(0.4545)) * solid, solid);
   }`;
 
 /** Shapes that move lids too: what of it a blink has done already must not be done again, or lids cross. */

@@ -89,14 +89,20 @@ export class CalibrationPart {
     await Promise.race([wait(READY_MS), skip]);
     if (skipped) return note(title, "skipped", []);
     show("guide-hint", "hold it …");
+    canSkip(false); // The server looks already.
     try {
       const { unseen } = await this.connection.command("calibrate", { pose });
       return note(title, unseen.length ? `not seen: ${unseen.join(", ")}` : "seen", unseen);
     } catch (error) {
       return note(title, error.message, []);
+    } finally {
+      canSkip(true);
     }
   }
 }
+
+/** Show whether a pose can be skipped now; a button that is disabled for good would lose the keyboard's place. */
+const canSkip = (can) => element("guide-skip").setAttribute("aria-disabled", !can);
 
 function note(title, words, unseen) {
   element("guide-list").append(Object.assign(document.createElement("li"), { textContent: `${title}: ${words}` }));

@@ -31,9 +31,10 @@ export class TakesPart {
   }
 
   async #toggle() {
-    const done = await this.connection.command(this.#recording ? "record_stop" : "record_start");
+    const running = Boolean(this.#recording); // A status may change it while the command is on its way.
+    const done = await this.connection.command(running ? "record_stop" : "record_start");
     await this.refresh();
-    return this.#recording ? `kept ${done.file}` : `recording ${done.file}`;
+    return `${running ? "kept" : "recording"} ${done.file}`;
   }
 
   async #live() {

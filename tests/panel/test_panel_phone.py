@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import PATIENCE_S
 
 from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
 from facewire.bridge.outputs.choose import make_output
@@ -65,14 +66,14 @@ def page(tmp_path: Path) -> Iterator[str]:
         stop.set()
         phone.join()
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
 
 
 def test_a_phone_s_face_is_shown_and_calibrated_and_its_picture_is_not_promised(page: str, tab: Tab) -> None:
     tab.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
     tab.call("Page.navigate", url=page)
     tab.wait_for("document.readyState === 'complete' && document.querySelectorAll('#regions select').length === 7")
-    tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 30")
+    tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 0")
     tab.wait_for("document.getElementById('look').disabled")
     assert "sends no picture" in tab.text("camera-hint")
     assert tab.run("document.getElementById('video').selectedOptions[0].value").startswith("livelink:")
