@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from facewire.bridge.codec import Encoder
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
@@ -19,6 +20,11 @@ from facewire.bridge.recording.writer import SessionWriter
 
 pytest_plugins = ["browser"]
 """``tests/browser.py``."""
+
+
+# By default an example that takes 0.2 s fails: a loaded machine may stop for as long in any of them.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -241,6 +241,34 @@ def test_no_bytes_make_the_vmc_reader_fail(data):
         return
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 1), st.integers(0, 1471), st.binary(min_size=1, max_size=8), st.integers(0, 1472))
+def test_no_damage_makes_the_vmc_reader_fail(which, at, damage, end):
+    """Either a datagram is refused as a whole, or what comes is a face like any other."""
+    reader, datagrams = VmcReader(), sent_by_vmc(a_frame(0.5, yaw=0.5), "arkit")
+    data = bytearray(datagrams[which])
+    data[at : at + len(damage)] = damage
+    datagrams[which] = bytes(data[:end])
+    for datagram in datagrams:
+        before = reader.face
+        try:
+            reader.take(memoryview(datagram), 0)
+        except DatagramError:
+            assert reader.face is before
+    if reader.face is not None:
+        assert ((reader.face.blendshapes >= 0) & (reader.face.blendshapes <= 1)).all()
+        assert np.linalg.norm(reader.face.rotation) == pytest.approx(1, abs=1e-3)
+        assert np.isfinite(reader.face.gaze).all()
+
+
+def sent_by_vmc(frame, names):
+    """The datagrams of ``frame``."""
+    output, sent = VmcOutput(Target("127.0.0.1", 9, options={"names": names})), []
+    output._udp = type("Kept", (), {"send": lambda _, data: sent.append(bytes(data)), "settle": lambda _: None})()
+    output.send(frame, 0)
+    return sent
+
+
 @pytest.mark.parametrize("names", ["arkit", "camel"])
 @settings(deadline=None, max_examples=40)
 @given(
@@ -252,11 +280,8 @@ def test_no_bytes_make_the_vmc_reader_fail(data):
 def test_what_our_vmc_output_sends_comes_back_as_it_was(names, seed, yaw, pitch, gaze):
     frame = a_frame(yaw=yaw, pitch=pitch, gaze=gaze)
     frame.blendshapes[:] = np.random.default_rng(seed).random(52, np.float32)
-    output, reader = VmcOutput(Target("127.0.0.1", 9, options={"names": names})), VmcReader()
-    sent = []
-    output._udp = type("Kept", (), {"send": lambda _, data: sent.append(bytes(data)), "settle": lambda _: None})()
-    output.send(frame, 0)
-    assert [reader.take(memoryview(one), 0) for one in sent][-1]
+    reader = VmcReader()
+    assert [reader.take(memoryview(one), 0) for one in sent_by_vmc(frame, names)][-1]
     np.testing.assert_array_equal(reader.face.blendshapes, frame.blendshapes)
     assert abs(float(np.dot(reader.face.rotation, frame.head[:4]))) == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(reader.face.gaze, frame.gaze, atol=2e-6)
