@@ -47,6 +47,38 @@ namespace Facewire.LayerTests
             Assert.That(Debug.Lines.FindAll(line => line.Contains("two receivers on one object")), Has.Count.EqualTo(1));
         }
 
+        [TestCase("OnDisable"), TestCase("OnDestroy"), TestCase("OnApplicationQuit")]
+        public void WhateverEndsItClosesTheConnection(string message)
+        {
+            var receiver = new GameObject("receiver").AddComponent<FacewireReceiver>();
+            receiver.Address = "127.0.0.1:9";
+            Call(receiver, "OnEnable");
+            Assert.That(receiver.State, Is.EqualTo(ClientState.Connecting));
+            Call(receiver, message);
+            Assert.That(receiver.State, Is.EqualTo(ClientState.Stopped));
+        }
+
+        [Test]
+        public void APhoneThatPausesTheAppClosesTheConnectionAndComesBackAnew()
+        {
+            var receiver = new GameObject("receiver").AddComponent<FacewireReceiver>();
+            receiver.Address = "127.0.0.1:9";
+            Call(receiver, "OnEnable");
+            Application.InEditor = false;
+            try
+            {
+                Call(receiver, "OnApplicationPause", true);
+                Assert.That(receiver.State, Is.EqualTo(ClientState.Stopped));
+                Call(receiver, "OnApplicationPause", false);
+                Assert.That(receiver.State, Is.EqualTo(ClientState.Connecting));
+            }
+            finally
+            {
+                Application.InEditor = true;
+                receiver.Disconnect();
+            }
+        }
+
         [Test]
         public void AHandlerThatThrowsIsToldAndStopsNeitherThePlayerNorTheReceiver()
         {
@@ -140,7 +172,7 @@ namespace Facewire.LayerTests
             Assert.That(Debug.Lines[1], Does.Contain("cannot be read"));
         }
 
-        static void Call(MonoBehaviour behaviour, string message) =>
-            behaviour.GetType().GetMethod(message, BindingFlags.NonPublic | BindingFlags.Instance).Invoke(behaviour, null);
+        static void Call(MonoBehaviour behaviour, string message, params object[] arguments) =>
+            behaviour.GetType().GetMethod(message, BindingFlags.NonPublic | BindingFlags.Instance).Invoke(behaviour, arguments);
     }
 }

@@ -6,7 +6,9 @@ namespace UnityEngine
     public class Application
     {
         public static bool isPlaying => true;
-        public static bool isEditor => true;
+        public static bool isEditor => InEditor;
+
+        internal static bool InEditor = true;
     }
 
     public class Time
