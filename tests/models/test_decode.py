@@ -130,6 +130,15 @@ def test_a_window_that_is_full_is_a_ring():
     assert np.abs(run(decoder, features, 0) - full_prefix(state, features, 0, period=10)).max() > 1e-4
 
 
+def test_folded_weights_are_the_decoders_own():
+    """In memory that NumPy allocated, which is in huge pages and read much faster; and training may go on."""
+    state = make_state()
+    weights = fold(state, period=10)
+    for name in StepWeights.__slots__:
+        array = getattr(weights, name)
+        assert not any(np.shares_memory(array, given) for given in state.values()), name
+
+
 def test_streams_do_not_touch_each_other_and_a_new_state_starts_again():
     decoder, features = StepDecoder(fold(make_state(), period=10), window=30), audio(40)
     alone = run(decoder, features, 0)
