@@ -57,7 +57,7 @@ def repair(source: Path, output: Path, *, force: bool = False, progress: Progres
     """Write a whole session ``output`` with all that can be read in ``source``, which stays as it is.
 
     Raises:
-        SessionError: ``source`` is no session or not even its beginning is there; ``output`` is there already.
+        SessionError: ``source`` is no session, or no frame and no sound in it can be read; ``output`` is there already.
         RecordingError: ``output`` cannot be written.
     """
     report = RepairReport()
@@ -147,6 +147,8 @@ def _write(salvage: _Salvage, output: Path, report: RepairReport, force: bool) -
     try:
         for stored in salvage.messages():
             _copy(writer, salvage, stored, report)
+        if report.frames == 0 and report.audio_blocks == 0:
+            raise SessionError("nothing had been saved when it was cut: no frame is in it")
         writer.finish(
             {"repaired_lost_bytes": str(report.lost_bytes), "repaired_damaged_chunks": str(report.damaged_chunks)}
         )

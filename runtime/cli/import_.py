@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from facewire.runtime.cli.files import add_output_options, duration_text, require_suffix
 from facewire.runtime.cli.usage import Subparsers, command_parser, say
 
 MAX_NAMED = 4
+MAX_OFFSET_S = 24 * 3600.0
+MAX_TIMECODE_RATE = 1000
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -28,14 +31,35 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--sound-offset",
         metavar="S",
-        type=float,
+        type=_offset_s,
         default=0.0,
         help="when the sound begins after the first row (default: 0)",
     )
     parser.add_argument(
-        "--timecode-rate", metavar="N", type=int, help="frames a second that the timecode counts (default: found out)"
+        "--timecode-rate",
+        metavar="N",
+        type=_timecode_rate,
+        help="frames a second that the timecode counts (default: found out)",
     )
     parser.set_defaults(run=run)
+
+
+def _offset_s(text: str) -> float:
+    """Seconds, before or after, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= MAX_OFFSET_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds such as 0.25 or -0.25")
+    return value
+
+
+def _timecode_rate(text: str) -> int:
+    """Frames a second, for argparse."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= MAX_TIMECODE_RATE):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of frames a second such as 60")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

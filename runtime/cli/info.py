@@ -56,28 +56,34 @@ def report(info: SessionInfo, track: Track | None) -> list[str]:
     """The lines that describe a session to a person."""
     lines = [
         f"{info.path}",
-        f"  recorded   {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(info.started_unix_ns / 1e9))}"
+        f"  recorded    {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(info.started_unix_ns / 1e9))}"
         f" ({info.origin}, {info.program})",
-        f"  length     {duration_text(info.duration_s)}, {size_text(info.size_bytes)}",
-        f"  frames     {info.frames} at {info.rate:.1f} a second (mean {info.mean_rate:.1f})",
-        f"  missing    {_missing(info)}",
-        f"  latency    {info.latency_ms[0]:.1f} ms to publication, 99 % within {info.latency_ms[1]:.1f} ms",
-        f"  sound      {_sound(info)}",
+        f"  length      {duration_text(info.duration_s)}, {size_text(info.size_bytes)}",
+        f"  frames      {info.frames} at {info.rate:.1f} a second (mean {info.mean_rate:.1f})",
+        f"  missing     {_missing(info)}",
+        f"  latency     {info.latency_ms[0]:.1f} ms to publication, 99 % within {info.latency_ms[1]:.1f} ms",
+        f"  sound       {_sound(info)}",
     ]
     if track is not None:
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in info.shares.items())
-        lines += [f"  driven by  {shares}", f"             {source_line(info.sources, info.duration_s)}", ""]
-        lines += [f"  {name:11}{sparkline(curve)} {info.shapes[name][1]:.2f}" for name, curve in _curves(track)]
-        lines += [f"  {'':11}{duration_text(0)}{duration_text(info.duration_s):>{WIDTH - 5}} greatest"]
+        lines += [f"  driven by   {shares}", f"              {source_line(info.sources, info.duration_s)}", ""]
+        lines += [
+            f"  {name:12}{sparkline(curve, track.times_s)} {info.shapes[name][1]:.2f}" for name, curve in _curves(track)
+        ]
+        lines += [f"  {'':12}{duration_text(0)}{duration_text(info.duration_s):>{WIDTH - 5}} greatest"]
     return lines
 
 
-def sparkline(curve: npt.NDArray[np.float32], width: int = WIDTH) -> str:
-    """A row of bars, each the greatest value of its stretch: a blink must not vanish in a mean."""
+def sparkline(curve: npt.NDArray[np.float32], times_s: npt.NDArray[np.float64], width: int = WIDTH) -> str:
+    """A row of bars over time, each the greatest value of its stretch: a blink must not vanish in a mean. A stretch
+    without a frame shows the one before it."""
     import numpy as np
 
-    edges = np.linspace(0, len(curve), min(width, len(curve)) + 1).astype(int)
-    most = np.maximum.reduceat(curve, edges[:-1])
+    length_s = max(float(times_s[-1]), 1e-9)
+    columns = np.minimum(times_s / length_s * width, width - 1).astype(int)
+    most = np.full(width, -1.0)
+    np.maximum.at(most, columns, curve)
+    most = most[np.maximum.accumulate(np.where(most >= 0, np.arange(width), 0))]
     levels = np.clip(np.round(most * (len(BARS) - 1)), 0, len(BARS) - 1).astype(int)
     return "".join(BARS[level] for level in levels)
 

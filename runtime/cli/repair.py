@@ -26,7 +26,6 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Repairs. Raises SessionError and RecordingError; OUT is written whole or not at all."""
-    from facewire.bridge.recording.errors import SessionError
     from facewire.bridge.recording.layout import SUFFIX
     from facewire.bridge.recording.repair import is_whole, repair
 
@@ -37,9 +36,6 @@ def run(args: argparse.Namespace) -> int:
     require_suffix(output, SUFFIX)
     with progress_bar(f"mending {args.input.name}") as progress:
         report = repair(args.input, output, force=args.force, progress=progress)
-    if report.frames == 0 and report.audio_blocks == 0:
-        output.unlink()
-        raise SessionError(f"{args.input}: nothing had been saved when it was cut: no frame is in it")
     lost = [f"{report.lost_bytes} bytes at the end belong to nothing whole"] if report.lost_bytes else []
     lost += [f"{report.damaged_chunks} damaged parts were left out"] if report.damaged_chunks else []
     saved = f"{report.frames} frames, {duration_text(report.duration_s)}"

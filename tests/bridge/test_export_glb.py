@@ -171,6 +171,7 @@ def served(clip: Clip, head: HeadMesh, tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.timeout(300)
 def test_a_browser_plays_it(served: str, clip: Clip, tmp_path: Path) -> None:
     command = [
         program("chromium", "chromium-browser", "google-chrome"),
@@ -179,7 +180,7 @@ def test_a_browser_plays_it(served: str, clip: Clip, tmp_path: Path) -> None:
         f"--user-data-dir={tmp_path}/profile", "--window-size=480,480", "--virtual-time-budget=60000", "--dump-dom",
         f"--screenshot={tmp_path}/view.png", f"{served}?times={SHUT_S},{OPEN_S}",
     ]  # fmt: skip
-    page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=110).stdout
+    page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=280).stdout
     found = re.search(r'<pre id="result"[^>]*>(.*?)</pre>', page, re.S)
     assert found, page[-2000:]
     result = json.loads(html.unescape(found[1]))

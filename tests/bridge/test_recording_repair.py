@@ -33,18 +33,26 @@ def stored(path: Path, topic: str = "frame") -> list[bytes]:
 def test_every_cut_saves_all_whole_chunks(make_take: MakeTake, tmp_path: Path) -> None:
     part = make_take(seconds=3, audio=AudioFormat(), commit_every=15, finish=False)
     whole = make_take("whole.mcap", seconds=3, audio=AudioFormat(), commit_every=15)
-    data, everything, saved_before = part.read_bytes(), stored(whole), 0
+    data, everything, saved = part.read_bytes(), stored(whole), []
     assert repair(part, tmp_path / "all.mcap").frames == 180
-    lengths = [*np.linspace(500, len(data), 40, dtype=int)]
-    for length in lengths:
+    with open_session(whole) as session:  # the first of its chunks is where the second begins
+        first_chunk = int(next(iter(session._index.chunks.values())).offset[1])
+    for length in [*np.linspace(500, len(data), 40, dtype=int), first_chunk - 1, first_chunk]:
         part.write_bytes(data[:length])
+        if length < first_chunk:
+            with pytest.raises(SessionError, match="no frame is in it"):
+                repair(part, tmp_path / "nothing.mcap")
+            continue
         report = repair(part, tmp_path / "saved.mcap", force=True)
+        assert report.frames >= 15
         assert stored(tmp_path / "saved.mcap") == everything[: report.frames]
         assert report.frames % 15 == 0
-        assert report.frames >= saved_before
-        saved_before = report.frames
+        saved.append((length, report.frames))
         assert part.read_bytes() == data[:length]
-    assert saved_before == 180
+    assert not (tmp_path / "nothing.mcap").exists()
+    counts = [count for _, count in sorted(saved)]
+    assert counts == sorted(counts)
+    assert counts[-1] == 180
 
 
 def test_damage_in_the_middle_costs_its_chunk_only(make_take: MakeTake, tmp_path: Path) -> None:

@@ -112,7 +112,14 @@ def test_an_envelope_keeps_a_single_blink() -> None:
     assert len(columns) == 101
     assert high.max() == 1
     assert low.max() == 0
-    assert sparkline(values).count("█") == 1
+    assert sparkline(values, np.linspace(0, 100, 100_000)).count("█") == 1
+
+
+def test_a_sparkline_goes_by_time_as_the_source_line_does() -> None:
+    times_s = np.concatenate((np.arange(0, 5, 0.01), np.arange(5, 9.6, 0.5), [10]))  # 100 a second, then 2
+    assert sparkline((times_s < 5).astype(np.float32), times_s, 20) == "█" * 10 + "▁" * 10
+    assert sparkline(np.array([1, 0], np.float32), np.array([0.0, 1.0]), 4) == "███▁"
+    assert sparkline(np.array([1], np.float32), np.zeros(1), 4) == "████"
 
 
 def test_the_source_line_shows_who_drove_most() -> None:
@@ -134,6 +141,7 @@ def test_the_page_holds_all_it_needs(session: Session) -> None:
     assert base64.b64decode(content["sound"]["wav"]).startswith(b"RIFF")
 
 
+@pytest.mark.timeout(300)
 def test_a_browser_draws_the_page(session: Session, tmp_path: Path) -> None:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
@@ -147,7 +155,7 @@ def test_a_browser_draws_the_page(session: Session, tmp_path: Path) -> None:
         "--window-size=1200,800", "--virtual-time-budget=5000", "--hide-scrollbars",
         f"--screenshot={tmp_path}/view.png", f"file://{tmp_path}/plot.html",
     ]  # fmt: skip
-    subprocess.run(command, capture_output=True, check=True, timeout=100)
+    subprocess.run(command, capture_output=True, check=True, timeout=280)
     image = cv2.imread(str(tmp_path / "view.png")).astype(int)
     jaw = image[50:120, 320:, 0] - image[50:120, 320:, 2]  # the first curve is blue
     assert (jaw.max(axis=0) > 80).mean() > 0.9  # in every column of the picture

@@ -307,8 +307,8 @@ def test_info_tells_and_counts(make_take: MakeTake, capsys: pytest.CaptureFixtur
     path = make_take(seconds=3, audio=AudioFormat())
     assert main(["info", str(path)]) == 0
     text = capsys.readouterr().out
-    assert "180 frames at 60.0 a second" in text.replace("frames     180", "180 frames")
-    assert "missing    nothing" in text
+    assert "180 frames at 60.0 a second" in text.replace("frames      180", "180 frames")
+    assert "missing     nothing" in text
     assert "16000 Hz, 1 channel" in text
     assert text.count("█") > 10
     assert main(["info", str(path), str(path), "--json"]) == 0
@@ -387,6 +387,8 @@ def test_bad_files_are_one_line_and_status_2(
         (("record", "old.mcap"), "use --force"),
         (("import", "old.csv", "-o", "o.mcap"), "is no Live Link Face take"),
         (("import", "nothing.csv", "-o", "o.mcap"), "cannot read"),
+        (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "nan"), "is no number of seconds"),
+        (("import", "old.csv", "-o", "o.mcap", "--timecode-rate", "0"), "is no whole number of frames"),
         (("bake", "nothing.mp4", "-o", "old.mcap"), "--force"),
     ],
     ids=str,
@@ -431,10 +433,13 @@ def test_repair_of_nothing_saved_leaves_nothing(
 ) -> None:
     part = make_take(seconds=1, finish=False)
     part.write_bytes(part.read_bytes()[:700])
-    status, text = errors_of("repair", part, capsys=capsys)
-    assert (status, text.count("\n")) == (2, 1)
-    assert "no frame is in it" in text
-    assert [one.name for one in tmp_path.iterdir()] == ["take.mcap.part"]
+    (tmp_path / "older.mcap").write_text("keep me")
+    for options in ((), ("-o", tmp_path / "older.mcap", "--force")):
+        status, text = errors_of("repair", part, *options, capsys=capsys)
+        assert (status, text.count("\n")) == (2, 1)
+        assert "no frame is in it" in text
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["older.mcap", "take.mcap.part"]
+    assert (tmp_path / "older.mcap").read_text() == "keep me"
 
 
 def test_force_replaces_and_wav_is_playable(make_take: MakeTake, tmp_path: Path) -> None:
