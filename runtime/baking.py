@@ -100,6 +100,8 @@ def counted(footage: Footage, result: BakeResult) -> Iterator[tuple[FaceFrame, i
         result.seen += frame.sources != "held"
         yield frame, time_ns
     result.length_s = time_ns * 1e-9 + 1 / footage.rate
+    if result.frames == 0:
+        raise FacewireError(f"{footage.path} is too short for a single frame, so no take of it was written")
     if result.seen == 0:
         raise FacewireError(f"no face was seen in {footage.path}, so no take of it was written")
 

@@ -49,7 +49,8 @@ class SoundReader:
 
     def blocks(self) -> Iterator[Float32Array]:
         """Samples [n] one run after the other. Raises CaptureError where the file holds none that can be read."""
-        any_read, resampler = False, self._av.AudioResampler(format="fltp", rate=self.rate)
+        # Packed, not planar: PyAV 18 reads one plane too many where there are eight and more, and crashes.
+        any_read, resampler = False, self._av.AudioResampler(format="flt", rate=self.rate)
         frames = self._container.decode(self._track)
         while True:
             try:
@@ -63,7 +64,7 @@ class SoundReader:
                 break
             for piece in converted:
                 any_read = True
-                yield np.mean(piece.to_ndarray(), axis=0, dtype=np.float32)
+                yield np.mean(piece.to_ndarray().reshape(piece.samples, -1), axis=1, dtype=np.float32)
         if not any_read:
             raise CaptureError(f"{self._path} has no sound that can be read")
 

@@ -295,6 +295,7 @@ def encode(path, samples, rate, codec, layout="mono", video=False):
     [
         ("a.wav", "pcm_s16le", 8_000, "mono"),
         ("a.wav", "pcm_f32le", 192_000, "5.1"),
+        ("a.wav", "pcm_s16le", 48_000, "7.1"),
         ("a.flac", "flac", 44_100, "stereo"),
         ("a.mp3", "mp3", 44_100, "mono"),
         ("a.mp4", "aac", 48_000, "stereo"),

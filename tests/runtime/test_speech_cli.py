@@ -129,6 +129,15 @@ def test_bake_of_what_is_no_sound_is_one_line(tmp_path, capsys, content, says):
     assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
 
 
+def test_bake_of_a_few_samples_is_one_line(tmp_path, capsys):
+    write(tmp_path / "tick.wav", np.ones(5), 16_000)
+    assert main(["bake", str(tmp_path / "tick.wav"), "-o", str(tmp_path / "take.csv")]) == 1
+    error = capsys.readouterr().err
+    assert error.endswith("tick.wav is too short for a single frame, so no take of it was written\n")
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["tick.wav"]
+
+
 def test_serve_streams_a_file_as_live_and_ends_with_it(speech):
     with serving("--video", "none", "--audio", speech) as (process, addresses):
         with connect_blocking(addresses["stream"], timeout_s=60, reconnect=False) as client:
