@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from facewire.bridge.export.clip import Clip
+from facewire.bridge.export.clip import Clip, rising
 from facewire.bridge.export.keys import needed_keys
 from facewire.bridge.frame import Float32Array
 from facewire.bridge.recording.errors import SessionError
@@ -70,7 +70,7 @@ def write_anim(clip: Clip, file: BinaryIO, paths: RigPaths | None = None) -> Non
     Raises:
         OSError: the disk does not take it.
     """
-    rig = paths or RigPaths()
+    rig, clip = paths or RigPaths(), rising(clip)
     bones = {path: rotation for path, rotation in _bones(clip, rig) if path is not None}
     for line in _lines(clip, rig, bones):
         file.write(line.encode() + b"\n")

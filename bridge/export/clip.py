@@ -157,6 +157,24 @@ def at_rate(clip: Clip, rate: float) -> Clip:
     )
 
 
+def rising(clip: Clip) -> Clip:
+    """Return ``clip`` at times that rise as float32 too, for formats that hold them so; of frames that fall on one time
+    the last counts.
+
+    Camera and speech may publish within a tenth of a millisecond, and after an hour float32 tells a quarter.
+    """
+    times_s = clip.times_s.astype(np.float32)
+    kept = np.append(np.diff(times_s) > 0, True)
+    arrays = ("blendshapes", "head", "gaze", "confidence")
+    return replace(
+        clip,
+        times_s=times_s[kept].astype(np.float64),
+        sources=[source for source, keep in zip(clip.sources, kept, strict=True) if keep],
+        flame=None if clip.flame is None else [one for one, keep in zip(clip.flame, kept, strict=True) if keep],
+        **{name: getattr(clip, name)[kept] for name in arrays},
+    )
+
+
 def mirrored(clip: Clip) -> Clip:
     """Return ``clip`` with left and right swapped; FLAME parameters, whose shapes have no sides, are left out."""
     blendshapes, head, gaze = sides.mirrored(clip.blendshapes, clip.head, clip.gaze)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.export.anim import gaze_rotations
-from facewire.bridge.export.clip import Clip
+from facewire.bridge.export.clip import Clip, rising
 from facewire.bridge.frame import Float32Array
 from facewire.bridge.protocol import version
 
@@ -127,7 +127,7 @@ def write_glb(clip: Clip, head: HeadMesh, file: BinaryIO) -> None:
         OSError: the disk does not take it.
     """
     binary = _Binary()
-    document = _scene(clip, head, binary)
+    document = _scene(rising(clip), head, binary)
     document |= {"accessors": binary.accessors, "bufferViews": binary.views}
     document["buffers"] = [{"byteLength": len(binary.data)}]
     text = json.dumps(document, separators=(",", ":")).encode()

@@ -71,12 +71,13 @@ def write_jsonl(clip: Clip, file: BinaryIO) -> None:
     Raises:
         OSError: the disk does not take it.
     """
+    chosen = clip.chosen
     for index, time_s in enumerate(clip.times_s):
         frame = {
             "time_s": round(float(time_s), JSON_DECIMALS),
             "sources": clip.sources[index],
             "confidence": round(float(clip.confidence[index]), JSON_DECIMALS),
-            "blendshapes": dict(zip(clip.shapes, _rounded(clip.chosen[index]), strict=True)),
+            "blendshapes": dict(zip(clip.shapes, _rounded(chosen[index]), strict=True)),
             "head": {"rotation_xyzw": _rounded(clip.head[index, :4]), "translation_m": _rounded(clip.head[index, 4:])},
             "gaze_rad": _rounded(clip.gaze[index]),
         }

@@ -191,6 +191,21 @@ def test_one_frame_is_a_pose(make_take: MakeTake) -> None:
     assert len(document["m_RotationCurves"][0]["curve"]["m_Curve"]) == 1
 
 
+def test_frames_close_together_late_in_a_take_have_their_keys_apart(clip: Clip) -> None:
+    """As camera and speech publish them: Unity holds times as float32, which after an hour tells a quarter of a ms."""
+    clip.times_s[:] = np.sort(np.concatenate((np.arange(15) / 60, np.arange(15) / 60 + 1e-4)))
+    clip.times_s[1:] += 3600
+    document = load(clip, RigPaths(head="Head"))
+    jaw = next(one for one in document["m_FloatCurves"] if one["attribute"] == "blendShape.jawOpen")["curve"]["m_Curve"]
+    (head,) = document["m_RotationCurves"]
+    for keys in (jaw, head["curve"]["m_Curve"]):
+        assert np.all(np.diff(np.array([key["time"] for key in keys], np.float32)) > 0)
+    assert len(head["curve"]["m_Curve"]) < len(clip)
+    played = hermite(jaw, clip.times_s[2::2].astype(np.float32).astype(float))
+    pairs = 100 * clip.blendshapes[2:, BLENDSHAPE_INDEX["jawOpen"]].reshape(-1, 2)
+    assert np.abs(played[:, None] - pairs).min(axis=1).max() < 0.1  # either of two that fall on one time
+
+
 @given(st.lists(st.floats(0, 100, width=32), min_size=1, max_size=60), st.sampled_from([0.0, 0.05, 5.0]))
 def test_lines_between_the_kept_keys_stay_within_the_tolerance(values: list[float], tolerance: float) -> None:
     times_s, curve = np.cumsum(np.full(len(values), 0.016)), np.array(values)

@@ -407,6 +407,18 @@ def test_binary_rubbish_is_refused(tmp_path: Path) -> None:
         import_take(tmp_path / "none.csv", tmp_path / "a.mcap")
 
 
+def test_an_hour_of_lines_looks_the_shapes_up_once(make_take: MakeTake, monkeypatch: pytest.MonkeyPatch) -> None:
+    from facewire.bridge.export.tables import write_a2f, write_csv, write_jsonl, write_npz
+
+    clip, asked = clip_of(make_take(seconds=0.5)), []
+    chosen = clip.chosen
+    monkeypatch.setattr(Clip, "chosen", property(lambda clip: (asked.append(len(clip)), chosen)[1]))
+    for write in (write_jsonl, write_csv, write_a2f, write_npz):
+        asked.clear()
+        write(clip, io.BytesIO())
+        assert len(asked) == 1, write
+
+
 def test_clip_text_is_ascii_with_unix_lines(make_take: MakeTake) -> None:
     from facewire.bridge.export.tables import write_csv
 
