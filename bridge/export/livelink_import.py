@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from facewire.bridge.livelink_csv import gaze_of, head_rotation
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.partfile import reason
+from facewire.bridge.recording.reader import PROGRESS_EVERY, Progress
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.recording.writer import SessionWriter
 
@@ -48,6 +50,7 @@ def import_take(
     sound_offset_s: float = 0.0,
     timecode_rate: int | None = None,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> ImportReport:
     """Write the take in the CSV file ``path``, with ``sound`` beside it, as the session ``output``.
 
@@ -61,14 +64,14 @@ def import_take(
         RecordingError: ``output`` cannot be written.
     """
     report = ImportReport()
-    rows = _read_rows(path, report)
+    rows = _read_rows(path, report, progress)
     times_s = _times_s(path, [row[0] for row in rows], timecode_rate)
     started_ns = int(path.stat().st_mtime_ns - times_s[-1] * 1e9)
     rate = 1 / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
     metadata = SessionMetadata(started_ns, START_NS, {"rate": rate, "blendshapes": list(BLENDSHAPES)}, origin="import")
     writer = SessionWriter(output, metadata, audio=sound[0] if sound else None, force=force)
     try:
-        _write(writer, rows, times_s, sound, sound_offset_s, report)
+        _write(writer, rows, times_s, sound, sound_offset_s, report, progress)
         writer.finish()
     except BaseException:
         writer.discard()
@@ -84,6 +87,7 @@ def _write(
     sound: tuple[AudioFormat, Int16Array] | None,
     sound_offset_s: float,
     report: ImportReport,
+    progress: Progress | None,
 ) -> None:
     encoder, blocks, last_s = (
         Encoder(),
@@ -91,7 +95,9 @@ def _write(
         -1.0,
     )
     block = next(blocks, None)
-    for (_, values), time_s in zip(rows, times_s, strict=True):
+    for number, ((_, values), time_s) in enumerate(zip(rows, times_s, strict=True)):
+        if progress is not None and number % PROGRESS_EVERY == 0:
+            progress(len(rows) + number, 2 * len(rows))  # reading was the first half
         if time_s <= last_s:
             report.skipped += 1
             continue
@@ -106,14 +112,19 @@ def _write(
         report.frames += 1
 
 
-def _read_rows(path: Path, report: ImportReport) -> list[tuple[str, Float32Array]]:
+def _read_rows(path: Path, report: ImportReport, progress: Progress | None) -> list[tuple[str, Float32Array]]:
     """Timecodes with values [59]: the shapes in our order, then ``ANGLES``."""
+    rows: list[tuple[str, Float32Array]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
             header = [name.strip().lower() for name in next(reader, [])]
             columns = _columns(path, header, report)
-            rows = [_row(path, reader.line_num, row, columns) for row in reader if any(row)]
+            for row in filter(any, reader):
+                rows.append(_row(path, reader.line_num, row, columns))
+                if progress is not None and len(rows) % PROGRESS_EVERY == 0:
+                    progress(file.tell(), 2 * size)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         what = reason(error) if isinstance(error, OSError) else "it is no text of comma-separated values"
         raise SessionError(f"cannot read {path}: {what}") from None

@@ -28,7 +28,7 @@ from facewire.bridge.recording.layout import (
     SessionMetadata,
 )
 from facewire.bridge.recording.partfile import reason
-from facewire.bridge.recording.reader import Progress, Session
+from facewire.bridge.recording.reader import PROGRESS_EVERY, Progress, Session
 from facewire.bridge.recording.writer import SessionWriter
 
 
@@ -172,7 +172,7 @@ def _copy(writer: SessionWriter, salvage: _Salvage, stored: Stored, report: Repa
         report.statuses += 1
 
 
-def is_whole(path: Path) -> bool:
+def is_whole(path: Path, progress: Progress | None = None) -> bool:
     """Say whether every frame and every block of sound of a session can be read.
 
     Raises:
@@ -182,7 +182,10 @@ def is_whole(path: Path) -> bool:
         raise SessionError(f"{path} is not there: check the name")
     try:
         with Session(path) as session:
-            return all(True for _ in session.frames()) and all(True for _ in session.audio_blocks())
+            for number, _ in enumerate(session.frames()):
+                if progress is not None and number % PROGRESS_EVERY == 0:
+                    progress(number, session.frame_count)
+            return all(True for _ in session.audio_blocks())
     except SessionError as error:
         if "update it" in str(error):
             raise

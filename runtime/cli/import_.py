@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from facewire.runtime.cli.files import add_output_options, duration_text, require_suffix
+from facewire.runtime.cli.files import add_output_options, duration_text, progress_bar, require_suffix
 from facewire.runtime.cli.usage import Subparsers, command_parser, say
 
 MAX_NAMED = 4
@@ -70,14 +70,17 @@ def run(args: argparse.Namespace) -> int:
 
     require_suffix(args.output, ".mcap")
     check_output(args.output, force=args.force)
-    report = import_take(
-        args.input,
-        args.output,
-        sound=None if args.sound is None else read_sound(args.sound),
-        sound_offset_s=args.sound_offset,
-        timecode_rate=args.timecode_rate,
-        force=args.force,
-    )
+    sound = None if args.sound is None else read_sound(args.sound)
+    with progress_bar(f"reading {args.input.name}") as progress:
+        report = import_take(
+            args.input,
+            args.output,
+            sound=sound,
+            sound_offset_s=args.sound_offset,
+            timecode_rate=args.timecode_rate,
+            force=args.force,
+            progress=progress,
+        )
     say(f"{args.output}: {report.frames} frames, {duration_text(report.duration_s)}")
     if report.missing:
         more = f" and {len(report.missing) - MAX_NAMED} more" if len(report.missing) > MAX_NAMED else ""

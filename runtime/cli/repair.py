@@ -29,7 +29,9 @@ def run(args: argparse.Namespace) -> int:
     from facewire.bridge.recording.layout import SUFFIX
     from facewire.bridge.recording.repair import is_whole, repair
 
-    if is_whole(args.input):
+    with progress_bar(f"reading {args.input.name}") as progress:
+        whole = is_whole(args.input, progress)
+    if whole:
         say(f"{args.input} is whole: there is nothing to mend")
         return 0
     output = args.output or mended_path(args.input)

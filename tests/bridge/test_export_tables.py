@@ -407,6 +407,16 @@ def test_binary_rubbish_is_refused(tmp_path: Path) -> None:
         import_take(tmp_path / "none.csv", tmp_path / "a.mcap")
 
 
+def test_an_import_says_how_far_it_is(make_take: MakeTake, tmp_path: Path) -> None:
+    with open_session(make_take(seconds=20)) as session:
+        export(session, tmp_path / "a.csv")
+    shares: list[float] = []
+    import_take(tmp_path / "a.csv", tmp_path / "a.mcap", progress=lambda done, total: shares.append(done / total))
+    assert len(shares) >= 8
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5 < shares[-1] < 1
+
+
 def test_an_hour_of_lines_looks_the_shapes_up_once(make_take: MakeTake, monkeypatch: pytest.MonkeyPatch) -> None:
     from facewire.bridge.export.tables import write_a2f, write_csv, write_jsonl, write_npz
 
