@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from facewire.runtime.replay import Replay
 
 POLL_S = 0.005
+STALL_S = 10.0
+"""So long the server's thread may be held up before a frame is lost: a build machine is busy now and then."""
 GOODBYE_S = 0.1
 """Between the last frame and the close, for what is on its way."""
 
@@ -76,7 +78,7 @@ def _replay(args: argparse.Namespace) -> int:
 
         def publish(frame: FaceFrame) -> None:
             outputs.offer(frame)
-            server.publish_every(frame)
+            server.publish_every(frame, timeout_s=STALL_S)
 
         replay = Replay(session, publish, part_ns=part_ns, speed=args.speed, loop=args.loop)
         outputs = OutputSwitches(say, replay.clock)
