@@ -28,9 +28,9 @@ SUFFIXES = (".csv", ".mcap", ".anim", ".glb", ".npz", ".jsonl", ".json")
 FLAME_SUFFIXES = (".npz", ".mcap", ".jsonl")
 """What can hold FLAME parameters."""
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
-"""What is taken out of a folder."""
+"""What is taken out of a folder; beside them a sound is a video's own."""
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma")
-"""What has no picture: speech moves the whole face."""
+"""What has no picture: speech moves the whole face. Taken out of a folder where that has no video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,13 @@ def add_parser(commands: Subparsers) -> None:
         "turn videos and recordings into takes",
         "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
         "Face would have written, .mcap is a session (with the video's sound where facewire[media] is installed),\n"
-        "and the others are what 'facewire export' makes of one. A folder stands for the videos in it. The face of a\n"
-        "recording (.wav, .flac, .mp3, ...) is moved by its speech; so is a video's mouth with --mouth audio.",
+        "and the others are what 'facewire export' makes of one. A folder stands for the videos in it, or for the\n"
+        "recordings where it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
+        "so is a video's mouth with --mouth audio.",
         "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap\n"
         "facewire bake speech.wav -o speech.csv\nfacewire bake interview.mp4 -o flame.npz --flame",
     )
-    parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of videos")
+    parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of them")
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; of several, the folder for them"
     )
@@ -123,11 +124,12 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """The videos in a folder, by name. Raises UsageError where there is none."""
-    videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS)
-    if not videos:
-        raise UsageError(f"there is no video in {folder}: it looks for {', '.join(VIDEOS)}")
-    return videos
+    """The videos in a folder, by name, or the recordings where it has no video. Raises UsageError where there is
+    neither."""
+    for suffixes in (VIDEOS, SOUNDS):
+        if found := sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes):
+            return found
+    raise UsageError(f"there is no video and no recording in {folder}: it looks for {', '.join(VIDEOS + SOUNDS)}")
 
 
 def check_output(path: Path, *, force: bool) -> None:

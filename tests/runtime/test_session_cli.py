@@ -240,7 +240,7 @@ def test_bake_straight_to_another_format(spoken_video: Path, tmp_path: Path) -> 
 
 
 def test_bake_plans_before_it_works(tmp_path: Path) -> None:
-    for name in ("a.mp4", "b.MOV", "c.txt"):
+    for name in ("a.mp4", "a.wav", "b.MOV", "c.txt"):  # the sound is the video's
         (tmp_path / name).write_text("")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "a.mp4").write_text("")
@@ -254,8 +254,11 @@ def test_bake_plans_before_it_works(tmp_path: Path) -> None:
     assert plan([tmp_path / "a.mp4"], tmp_path / "none", None, force=False) == [
         Job(tmp_path / "a.mp4", tmp_path / "none" / "a.mcap")
     ]
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "sounds" / "x.flac").write_text("")
+    assert plan([tmp_path / "sounds"], out, None, force=False) == [Job(tmp_path / "sounds" / "x.flac", out / "x.mcap")]
     for inputs, output, message in (
-        ([tmp_path / "none"], out, "there is no video in"),
+        ([tmp_path / "none"], out, "there is no video and no recording in"),
         ([tmp_path, tmp_path / "sub"], out, "two inputs are called a"),
         ([tmp_path], tmp_path / "x.csv", "several takes do not fit into"),
         ([tmp_path], tmp_path / "far" / "out", "is not there"),
