@@ -31,6 +31,8 @@ Float64Array = npt.NDArray[np.float64]
 
 LOOK_DOWN_RAD, LOOK_IN_RAD, LOOK_OUT_RAD, LOOK_UP_RAD = 0.289, 0.365, 0.369, 0.187
 """How far the shapes eyeLook… at 1 turn the open head's eyes."""
+EYES_AND_JAW = 4 + 3
+"""What follows expression on the way back: jaw [3], and yaw and pitch of both eyes."""
 GAZE_STD_RAD = 0.05
 """How far the eyes of a fitted or tracked face are from what the lids tell."""
 WEIGHT_STD, WEIGHT_COST = 3.0, 0.5
@@ -86,7 +88,7 @@ class FlameToArkit:
         metric[:-4, :-4] = found.metric
         self._project = np.ascontiguousarray(columns @ metric)
         self._solver = BoundedLeastSquares(self._project @ columns.T + np.eye(SHAPES) / WEIGHT_STD**2)
-        self._parameters = np.zeros(size)
+        self._parameters, self._expressions = np.zeros(size), size - EYES_AND_JAW
         self._linear = np.zeros(SHAPES)
         self._turn = np.zeros((3, 3))
         self._blendshapes = np.zeros(SHAPES, np.float32)
@@ -94,9 +96,13 @@ class FlameToArkit:
     def step(self, expression: Float32Array, jaw: Float32Array, eyes: Float32Array) -> Float32Array:
         """Return the blendshapes [52], 0..1: a view that is valid until the next call.
 
-        expression [e] in standard deviations, jaw [3] and eyes [6] (left, right) as axis-angles in radians.
+        expression [e], the model's or the first of them, in standard deviations; jaw [3] and eyes [6] (left, right) as
+        axis-angles in radians. Raises ModelError where they are of other sizes.
         """
-        _gather(expression, jaw, eyes, self._turn, self._parameters)
+        if len(expression) > self._expressions or len(jaw) != 3 or len(eyes) != 6:
+            given = f"{len(expression)}, {len(jaw)} and {len(eyes)}"
+            raise ModelError(f"expression, jaw and eyes have {given} values, not {self._expressions} at most, 3 and 6")
+        _gather(expression, jaw, eyes, self._expressions, self._turn, self._parameters)
         _project(self._project, self._parameters, self._linear)
         self._linear -= WEIGHT_COST
         self._blendshapes[:] = self._solver.solve(self._linear)
@@ -136,11 +142,16 @@ def _combine(weights: Float32Array, matrix: Float32Array, result: Float32Array) 
 
 @kernel
 def _gather(
-    expression: Float32Array, jaw: Float32Array, eyes: Float32Array, turn: Float64Array, parameters: Float64Array
+    expression: Float32Array,
+    jaw: Float32Array,
+    eyes: Float32Array,
+    count: int,
+    turn: Float64Array,
+    parameters: Float64Array,
 ) -> None:
-    """Writes expression, jaw and gaze, one after the other."""
-    count = expression.shape[0]
-    parameters[:count] = expression
+    """Writes expression, ``count`` with zeros for those that are not given, jaw and gaze, one after the other."""
+    parameters[: expression.shape[0]] = expression
+    parameters[expression.shape[0] : count] = 0.0
     parameters[count : count + 3] = jaw
     for side in range(2):
         rotation(eyes[3 * side : 3 * side + 3], turn)

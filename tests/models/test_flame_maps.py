@@ -146,6 +146,19 @@ def test_the_way_back_depends_on_nothing_but_its_input_and_stays_within_bounds()
             np.testing.assert_allclose(found, FlameToArkit(model).step(expression, jaw, eyes), atol=1e-5)
 
 
+def test_fewer_expressions_are_the_first_ones_and_other_sizes_are_refused(back: FlameToArkit) -> None:
+    """A stream may carry fewer than the model has."""
+    rng, count = np.random.default_rng(8), open_flame().expressions
+    expression, jaw, eyes = (rng.normal(0, 0.3, size).astype(np.float32) for size in (count, 3, 6))
+    expression[20:] = 0
+    whole = back.step(expression, jaw, eyes).copy()
+    back.step(rng.normal(size=count).astype(np.float32), jaw, eyes)  # Nothing of it may be left.
+    np.testing.assert_allclose(back.step(expression[:20], jaw, eyes), whole, atol=1e-5)
+    for sizes in ((count + 1, 3, 6), (count, 2, 6), (count, 3, 12)):
+        with pytest.raises(ModelError, match=rf"{sizes[0]}, {sizes[1]} and {sizes[2]} values, not {count} at most"):
+            back.step(*(np.zeros(size, np.float32) for size in sizes))
+
+
 def test_a_step_allocates_nothing(there: ArkitToFlame, back: FlameToArkit) -> None:
     faces = combinations(20, seed=6)
     gazes = [gaze_of(face) for face in faces]
