@@ -64,6 +64,7 @@ class Live:
         self._bad_frames = 0
         self._errors_seen: set[str] = set()
         self._windows = {name: Window() for name in STAGES}
+        self._published = Window()
 
     def start(self, make_pipeline: Callable[[], FacePipeline]) -> None:
         """Loads the networks with ``make_pipeline``, while a camera opens on its own thread, then tracks.
@@ -152,7 +153,8 @@ class Live:
             "devices": {} if self.capture is None else {"video": _describe(self.capture)},
             "rates": {
                 "capture": 0.0 if self.capture is None else round(self.capture.rate(now), 2),
-                "publish": round(self._windows["total"].rate(now), 2),
+                "track": round(self._windows["total"].rate(now), 2),
+                "publish": round(self._published.rate(now), 2),
             },
             "latencies": {name: round(ms, 3) for name, ms in latencies.items() if ms is not None},
             "drops": {"capture": self._slot.dropped, "bad_frames": self._bad_frames},
@@ -214,6 +216,7 @@ class Live:
 
     def _hand_on(self, frame: FaceFrame) -> None:
         self._seq += 1
+        self._published.add(frame.publish_ns)
         self._publish(frame)
 
     def _note_bad_frame(self, error: Exception) -> None:

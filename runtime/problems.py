@@ -27,10 +27,10 @@ def find_problems(status: Mapping[str, Any]) -> list[str]:
         problems.append(
             f"The camera gives only {capture_hz:.0f} pictures a second: give it more light, or a shorter exposure."
         )
-    published_hz = float(rates.get("publish") or 0.0)
-    if running and capture_hz > SLOW_CAMERA_HZ and published_hz < SLOW_SHARE * capture_hz:
+    tracked_hz = float(rates.get("track") or 0.0)
+    if running and capture_hz > SLOW_CAMERA_HZ and tracked_hz < SLOW_SHARE * capture_hz:
         problems.append(
-            f"Only {published_hz:.0f} of {capture_hz:.0f} pictures a second are tracked: close other programs, "
+            f"Only {tracked_hz:.0f} of {capture_hz:.0f} pictures a second are tracked: close other programs, "
             "or choose the mesh attention."
         )
     face = status.get("face") or {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -55,6 +56,24 @@ class Tab:
         result = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
+
+    def open(self, url: str) -> None:
+        """Go to a page and wait until it is there: whatever is asked next is asked of it, not of the one before."""
+        self.leave("Page.navigate", url=url)
+
+    def reload(self) -> None:
+        """Load the page anew and wait until it is there."""
+        self.leave("Page.reload")
+
+    def leave(self, method: str, **params: Any) -> None:
+        self.run("window.isLeft = true")
+        self.call(method, **params)
+        deadline = time.monotonic() + PATIENCE_S
+        there = False
+        while not there:
+            assert time.monotonic() < deadline, f"{method} never came to an end"
+            with contextlib.suppress(AssertionError):  # between two pages there is nobody to ask
+                there = self.run("!window.isLeft && document.readyState === 'complete'")
 
     def wait_for(self, script: str, timeout_s: float = PATIENCE_S) -> Any:
         """Return the value of an expression once it is truthy."""

@@ -157,13 +157,14 @@ const calibration = new CalibrationPart(connection, controls);
 const takes = new TakesPart(connection);
 const outputs = new OutputsPart(connection);
 
-/** Say where there is no picture to look at: a phone that tracks the face keeps it to itself. */
+/** Say where there is no picture to look at: there is no camera, or a phone tracks the face and keeps it to itself. */
 function offerPicture(device) {
-  const phone = device?.kind === "phone";
-  if (phone && !element("look").disabled) camera.clear();
-  element("look").disabled = phone;
-  element("camera-hint").hidden = looking && !phone;
-  show("camera-hint", phone ? "The phone tracks the face and sends no picture." : "The picture is sent only while you look.");
+  const none = !device || device.kind === "phone";
+  if (none && !element("look").disabled) camera.clear();
+  element("look").disabled = none;
+  element("camera-hint").hidden = looking && !none;
+  const why = device ? "The phone tracks the face and sends no picture." : "No camera is in use: the microphone alone moves the face.";
+  show("camera-hint", none ? why : "The picture is sent only while you look.");
 }
 
 function look(on) {

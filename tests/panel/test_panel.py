@@ -106,8 +106,8 @@ def script(server: dict[str, str]) -> Iterator[Script]:
 def panel(server: dict[str, str], script: Script, tab: Tab) -> Tab:  # noqa: ARG001, it waits for the networks
     """The page, once it shows the server's settings."""
     tab.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
-    tab.call("Page.navigate", url=server["open"])
-    tab.wait_for("document.readyState === 'complete' && document.querySelectorAll('#regions select').length === 7")
+    tab.open(server["open"])
+    tab.wait_for("document.querySelectorAll('#regions select').length === 7")
     tab.wait_for(LIVE)
     return tab
 
@@ -150,7 +150,7 @@ def test_what_is_chosen_holds_and_a_reload_loses_nothing(panel: Tab, script: Scr
     while (state := script.state())["gains"] != {"jawOpen": 1.5} or not state["mirror"] or state["mode"] != "camera":
         assert time.monotonic() < deadline, state
     assert state["regions"]["mouth"] == "high"
-    panel.call("Page.reload")
+    panel.reload()
     panel.wait_for("document.querySelector('[data-region=mouth]')?.value === 'high'")
     panel.wait_for("document.getElementById('mode').value === 'camera' && document.getElementById('mirror').checked")
     panel.wait_for("document.querySelector(\"[aria-label='gain of jawOpen']\").value === '1.5'")
@@ -330,8 +330,8 @@ def test_a_bad_command_gets_an_error_and_changes_nothing(script: Script, name: s
 def test_the_panel_on_a_phone_in_the_dark(server: dict[str, str], tab: Tab) -> None:
     tab.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
     tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
-    tab.call("Page.navigate", url=server["open"])
-    tab.wait_for("document.readyState === 'complete' && document.querySelectorAll('#regions select').length === 7")
+    tab.open(server["open"])
+    tab.wait_for("document.querySelectorAll('#regions select').length === 7")
     tab.wait_for(LIVE)
     assert tab.run("document.documentElement.scrollWidth") <= 360
     tab.picture("panel-phone-dark")
@@ -357,7 +357,7 @@ def test_every_control_is_reached_by_the_keyboard_and_named(panel: Tab) -> None:
 @pytest.mark.usefixtures("script")
 def test_obs_gets_the_head_alone_on_nothing(server: dict[str, str], tab: Tab) -> None:
     tab.call("Emulation.setDeviceMetricsOverride", width=640, height=640, deviceScaleFactor=1, mobile=False)
-    tab.call("Page.navigate", url=f"{server['open']}?view=avatar&background=transparent")
+    tab.open(f"{server['open']}?view=avatar&background=transparent")
     tab.call("Emulation.setDefaultBackgroundColorOverride", color={"r": 0, "g": 0, "b": 0, "a": 0})
     tab.wait_for("document.getElementById('head')?.width === 640")
     deadline = time.monotonic() + PATIENCE_S

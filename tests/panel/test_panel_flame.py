@@ -123,7 +123,7 @@ FETCHED = "performance.getEntriesByType('resource').map((entry) => entry.name).f
 def test_the_switch_shows_the_flame_head_and_back_and_fetches_it_only_then(serve: Serve, tab: Tab) -> None:
     server = serve()
     tab.call("Emulation.setDeviceMetricsOverride", width=1000, height=900, deviceScaleFactor=1, mobile=False)
-    tab.call("Page.navigate", url=server.page_url)
+    tab.open(server.page_url)
     tab.wait_for(
         "document.getElementById('flame')?.offsetParent && parseFloat(document.getElementById('rate').textContent) > 0"
     )
@@ -135,7 +135,7 @@ def test_the_switch_shows_the_flame_head_and_back_and_fetches_it_only_then(serve
     tab.wait_for("document.getElementById('flame').textContent === 'Show the open head'")
     until(lambda: differs(mouth(tab), shut) > 0.03)  # the mouth opens once frames with FLAME come
     tab.picture("panel-flame", whole=False)
-    tab.call("Page.reload")
+    tab.reload()
     tab.wait_for("document.getElementById('flame')?.getAttribute('aria-pressed') === 'true'")
     tab.run("document.getElementById('flame').click()")
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'false'")
@@ -163,8 +163,7 @@ def skinned(tab: Tab, values: dict[str, Any], eyes: np.ndarray) -> np.ndarray:
 def test_the_page_skins_as_python_does(serve: Serve, tab: Tab) -> None:
     model, rng = open_flame(), np.random.default_rng(2)
     skinner, zero = Skinner(model, EXPRESSIONS), np.zeros(3, np.float32)
-    tab.call("Page.navigate", url=serve().page_url)
-    tab.wait_for("document.readyState === 'complete'")
+    tab.open(serve().page_url)
     for share in (0.0, 1.0):
         expression = rng.normal(0, share, EXPRESSIONS).astype(np.float32)
         joints = rng.normal(0, 0.2 * share, 12).astype(np.float32)
@@ -178,8 +177,7 @@ def test_the_page_skins_as_python_does(serve: Serve, tab: Tab) -> None:
 def test_the_page_skins_the_golden_poses_with_their_correctives(serve: Serve, tab: Tab) -> None:
     body = (GOLDEN / "small.flame.bytes").read_bytes()
     pages = {FLAME_PAGE: Page("application/octet-stream", body)}
-    tab.call("Page.navigate", url=serve(pages=pages).page_url)
-    tab.wait_for("document.readyState === 'complete'")
+    tab.open(serve(pages=pages).page_url)
     v, _, m, *_ = struct.unpack_from("<5i", body, 8)
     said = json.loads((GOLDEN / "poses.json").read_text())
     joints = 28 + 6 + 65 + sum(1 + len(name) + 8 for name in ("skin", "eyes")[:m]) + 12 * v + 6 * v // 3 + 10 * v
@@ -190,7 +188,7 @@ def test_the_page_skins_the_golden_poses_with_their_correctives(serve: Serve, ta
 
 
 def test_obs_gets_the_flame_head_where_it_asks(serve: Serve, tab: Tab) -> None:
-    tab.call("Page.navigate", url=f"{serve().page_url}?view=avatar&background=transparent&head=flame")
+    tab.open(f"{serve().page_url}?view=avatar&background=transparent&head=flame")
     tab.wait_for(f"({FETCHED}).length === 2")
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")
     assert tab.run("document.getElementById('flame').offsetParent") is None
@@ -199,7 +197,7 @@ def test_obs_gets_the_flame_head_where_it_asks(serve: Serve, tab: Tab) -> None:
 
 
 def test_without_flame_there_is_no_switch(serve: Serve, tab: Tab) -> None:
-    tab.call("Page.navigate", url=serve(flame=False).page_url)
+    tab.open(serve(flame=False).page_url)
     tab.wait_for("document.getElementById('state')?.textContent === 'connected'")
     tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 0")
     assert tab.run("document.getElementById('flame').offsetParent") is None
@@ -207,7 +205,7 @@ def test_without_flame_there_is_no_switch(serve: Serve, tab: Tab) -> None:
 
 def test_a_server_that_has_flame_no_more_gets_the_open_head_back(serve: Serve, tab: Tab) -> None:
     first = serve()
-    tab.call("Page.navigate", url=first.page_url)
+    tab.open(first.page_url)
     tab.wait_for("!!document.getElementById('flame')?.offsetParent")
     tab.run("document.getElementById('flame').click()")
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")

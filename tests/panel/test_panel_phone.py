@@ -71,8 +71,8 @@ def page(tmp_path: Path) -> Iterator[str]:
 
 def test_a_phone_s_face_is_shown_and_calibrated_and_its_picture_is_not_promised(page: str, tab: Tab) -> None:
     tab.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
-    tab.call("Page.navigate", url=page)
-    tab.wait_for("document.readyState === 'complete' && document.querySelectorAll('#regions select').length === 7")
+    tab.open(page)
+    tab.wait_for("document.querySelectorAll('#regions select').length === 7")
     tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 0")
     tab.wait_for("document.getElementById('look').disabled")
     assert "sends no picture" in tab.text("camera-hint")

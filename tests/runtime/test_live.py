@@ -20,6 +20,7 @@ from facewire.runtime.clock import now_ns
 from facewire.runtime.live import MAX_REQUESTS, Live
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.presence import PresenceConfig
+from facewire.runtime.speak import SpeechTick
 
 
 class Pictures(Source):
@@ -236,7 +237,7 @@ def test_status_says_what_is_going_on():
     assert status["devices"] == {"video": video}
     recent_ns = stamps_ns[stamps_ns[:, 1] > stamps_ns[-1, 1] - 3e9]
     rate = 1e9 / np.diff(recent_ns[:, 1]).mean()  # what this machine manages now
-    assert status["rates"] == {"capture": pytest.approx(rate, rel=0.3), "publish": pytest.approx(rate, rel=0.3)}
+    assert status["rates"] == {stage: pytest.approx(rate, rel=0.3) for stage in ("capture", "track", "publish")}
     assert set(status["latencies"]) == {"hand_over", "track", "filter", "publish", "total"}
     total_ms = np.median(recent_ns[:, 1] - recent_ns[:, 0]) * 1e-6
     assert 0.5 * total_ms < status["latencies"]["total"] < 2 * total_ms + 20
@@ -264,6 +265,15 @@ def test_another_source_takes_over_while_the_face_goes_on():
     assert [frame.seq for frame in run.frames] == list(range(len(run.frames)))
     assert not run.live.ended.is_set()
     run.live.stop()
+
+
+def test_frames_that_speech_alone_drives_count_as_published():
+    times_ns = iter(range(0, 10**12, 10**9 // 120))  # two looks at the clock a frame
+    live = Live(None, lambda _: None, clock=lambda: next(times_ns))
+    live.start(lambda: FacePipeline(None))
+    for _ in range(60):
+        live.hear(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
+    assert live.status()["rates"] == {"capture": 0.0, "track": 0.0, "publish": pytest.approx(60, rel=0.1)}
 
 
 def test_too_many_waiting_changes_are_refused():

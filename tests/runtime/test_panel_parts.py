@@ -21,7 +21,7 @@ from facewire.runtime.preview import RATE, Preview
 from facewire.runtime.problems import find_problems
 from facewire.runtime.profiles import Profile, ProfileStore
 
-RUNNING = {"devices": {"video": {"state": "running"}}, "rates": {"capture": 30.0, "publish": 30.0}}
+RUNNING = {"devices": {"video": {"state": "running"}}, "rates": {"capture": 30.0, "track": 30.0}}
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ RUNNING = {"devices": {"video": {"state": "running"}}, "rates": {"capture": 30.0
         ({}, None),
         ({"devices": {"video": {"state": "lost", "error": "camera 0 gives no picture"}}}, "camera is lost"),
         ({"devices": {"audio": {"state": "lost", "error": "unplugged"}}}, "microphone is lost: unplugged"),
-        ({"rates": {"capture": 9.0, "publish": 9.0}}, "more light"),
-        ({"rates": {"capture": 60.0, "publish": 20.0}}, "mesh attention"),
+        ({"rates": {"capture": 9.0, "track": 9.0}}, "more light"),
+        ({"rates": {"capture": 60.0, "track": 20.0, "publish": 60.0}}, "mesh attention"),
         ({"face": {"unseen_s": 5.0, "dark": False}}, "No face is seen"),
         ({"face": {"unseen_s": 5.0, "dark": True}}, "uncover the camera"),
         ({"face": {"unseen_s": 1.0, "dark": False}}, None),
