@@ -35,7 +35,10 @@ FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 
 
 def run(*args, timeout_s=100, **options):
-    return subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s, **options)
+    """The ended command, its stderr without the line of a start that takes long."""
+    result = subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s, **options)
+    result.stderr = "".join(line for line in result.stderr.splitlines(True) if "getting ready" not in line)
+    return result
 
 
 @contextmanager
