@@ -135,10 +135,10 @@ def test_a_disk_that_stalls_costs_the_live_path_nothing_and_the_take_one_gap(
     monkeypatch.setattr(recorder_module, "MAX_WAITING", 200)
     recorder = Recorder(tmp_path / "a.mcap", METADATA)
     disk = recorder._writer.file._file = SlowDisk(recorder._writer.file._file)  # type: ignore[assignment]
-    recorder._committed_ns = 0
-    recorder.start()
+    recorder._committed_ns = 0  # The first turn takes the first frame and writes.
     offered = list(frames(400))
     recorder.offer_frame(offered[0])
+    recorder.start()
     assert disk.hangs.wait(60)
     for frame in offered[1:]:
         recorder.offer_frame(frame)
