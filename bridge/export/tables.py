@@ -98,16 +98,17 @@ def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "") -> None:
     rate = max(1, round(clip.rate))
     if clip.rate != rate or not np.allclose(np.diff(clip.times_s), 1 / rate, atol=1e-6):
         clip = at_rate(clip, rate)
-    weights = [_rounded(row) for row in clip.chosen]
-    content = {
+    head = {
         "exportFps": rate,
         "trackPath": sound_name,
         "numPoses": len(clip.shapes),
         "numFrames": len(clip),
         "facsNames": list(clip.shapes),
-        "weightMat": weights,
     }
-    file.write(json.dumps(content).encode())
+    file.write(json.dumps(head).encode().removesuffix(b"}") + b', "weightMat": [')
+    for index, row in enumerate(clip.chosen):  # One by one: an hour's numbers as Python's take most of a gigabyte.
+        file.write(b", " * bool(index) + json.dumps(_rounded(row)).encode())
+    file.write(b"]}")
 
 
 def _rounded(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[float]:
