@@ -64,7 +64,9 @@ def add_parser(commands: Subparsers) -> None:
         dest="start",
         metavar="WEIGHTS",
         type=_weights,
-        help="tune the weights of an earlier run, or the `shipped` ones, on the speech given rather than begin anew",
+        action="append",
+        default=[],
+        help="tune the weights of an earlier run, or the `shipped` ones, not begin anew; if repeated, their mean",
     )
     speech.set_defaults(run=run)
 

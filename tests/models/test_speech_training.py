@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch", reason="the extra `train` is not installed"
 
 from facewire.models.speech.training.curve import draw  # noqa: E402 (they need torch)
 from facewire.models.speech.training.dataset import stream_features  # noqa: E402
-from facewire.models.speech.training.export import CLOSING, export, restore  # noqa: E402
+from facewire.models.speech.training.export import CLOSING, export, restore, restore_mean  # noqa: E402
 from facewire.models.speech.training.loop import Run, TrainConfig, train  # noqa: E402
 from facewire.models.speech.training.network import NetworkConfig, SpeechNetwork  # noqa: E402
 from facewire.models.speech.training.recipe import Recipe, follow  # noqa: E402
@@ -161,11 +161,32 @@ def test_a_recipe_from_weights_says_where_they_came_from(small: Path, tmp_path: 
     config.write_text(
         json.dumps({"tune_steps": 1, "decoder_steps": 1, "batch": 2, "clip_s": 1.0, "held_out": ["two"], "seed": 9})
     )
-    given = Recipe(tmp_path, [], tmp_path, 0.0, config=config, start=small)
+    given = Recipe(tmp_path, [], tmp_path, 0.0, config=config, start=[small])
     weights = follow(given, lambda *_: None, lambda *_: None)
     about = restore(weights)[1]
-    assert (about["seed"], about["steps"], about["from"]) == (9, [0, 1, 1], {"seed": 5, "steps": [1, 2, 3]})
+    assert (about["seed"], about["steps"], about["from"]) == (9, [0, 1, 1], [{"seed": 5, "steps": [1, 2, 3]}])
     SpeechDriver(weights=weights)
+
+
+@pytest.mark.usefixtures("corpus")
+def test_the_mean_of_several_weights_is_exported_without_a_step(small: Path, tmp_path: Path) -> None:
+    other, _ = restore(small)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1.0)
+    export(other, tmp_path / "other.npz", {"closing": CLOSING})
+    config = tmp_path / "config.json"
+    config.write_text('{"tune_steps": 0, "decoder_steps": 0, "held_out": ["two"]}')
+    given = Recipe(tmp_path, [], tmp_path, 0.0, config=config, start=[small, tmp_path / "other.npz"])
+    mean, first = restore(follow(given, lambda *_: None, lambda *_: None))[0], restore(small)[0]
+    for name in ("audio.gru.weight_hh_l0", "heads.2.shapes.weight", "heads.3.from_phones.weight", "decoder.key.bias"):
+        torch.testing.assert_close(mean.state_dict()[name], first.state_dict()[name] + 0.5, atol=5e-3, rtol=0)
+
+
+def test_weights_of_other_sizes_have_no_mean(small: Path, tmp_path: Path) -> None:
+    export(SpeechNetwork(replace(SMALL, width=8)), tmp_path / "narrow.npz", {})
+    with pytest.raises(ModelError, match="differ in size"):
+        restore_mean([small, tmp_path / "narrow.npz"])
 
 
 def test_weights_that_are_none_are_one_line(small: Path, tmp_path: Path) -> None:

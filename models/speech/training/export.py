@@ -94,6 +94,16 @@ def _stacked(name: str, layers: list[nn.Linear]) -> dict[str, Tensor]:
     }
 
 
+def restore_mean(paths: list[Path]) -> tuple[SpeechNetwork, list[dict[str, Any]]]:
+    """The mean of several files' networks, of one origin and size, and what each says of itself. Raises ModelError."""
+    networks, abouts = zip(*(restore(path) for path in paths), strict=True)
+    if any(network.config != networks[0].config for network in networks):
+        raise ModelError(f"{paths[0]} and the others have no mean: their networks differ in size.")
+    states = [network.state_dict() for network in networks]
+    networks[0].load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
+    return networks[0], list(abouts)
+
+
 def restore(path: Path) -> tuple[SpeechNetwork, dict[str, Any]]:
     """The network of an exported file, to train on, without its closing; and what the file says of itself.
 

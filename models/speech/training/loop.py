@@ -189,7 +189,7 @@ class Run:
 
 def _stage(run: Run, stage: str, corpus: Corpus, validation: list[Batch], report: Report) -> None:
     steps, rate = run.config.steps(stage), run.config.rate(stage)
-    if STAGES.index(run.stage) > STAGES.index(stage) or (run.stage == stage and run.step >= steps):
+    if not steps or STAGES.index(run.stage) > STAGES.index(stage) or (run.stage == stage and run.step >= steps):
         return
     if run.stage != stage:
         run.begin(stage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from typing import Any
 from facewire.models.errors import ModelError
 from facewire.models.speech.training.corpus import Corpus, Speech, from_flite, from_folder, pack
 from facewire.models.speech.training.curve import draw
-from facewire.models.speech.training.export import CLOSING, export, restore
+from facewire.models.speech.training.export import CLOSING, export, restore_mean
 from facewire.models.speech.training.kokoro import speak_corpus
 from facewire.models.speech.training.loop import Report, TrainConfig, train
 from facewire.models.speech.training.synthesis import sentences
 
 Said = Callable[[str, int, int], None]
 """Told while the corpus is built: what is being done, how much is done, of how much."""
+
+ABOUT = ("seed", "steps", "from")
+"""What weights keep of those that they were tuned from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,14 @@ class Recipe:
     kokoro: Path | None = None
     kokoro_hours: float = 1.8
     config: Path | None = None
-    start: Path | None = None
-    """Weights to tune, of an earlier run or the shipped ones, rather than to begin anew."""
+    start: Sequence[Path] = ()
+    """Weights to tune rather than begin anew: of an earlier run or the shipped ones; of several, their mean."""
 
 
 def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
     """Do all that is not done yet in the recipe's folder; gives the path of the weights. Raises ModelError."""
     config = TrainConfig.read(recipe.config) if recipe.config else TrainConfig()
-    start, origin = restore(recipe.start) if recipe.start else (None, None)
+    start, origins = restore_mean(list(recipe.start)) if recipe.start else (None, [])
     folder = recipe.out / "corpus"
     if not (folder / "index.json").exists():
         if int(os.environ.get("RANK", "0")):
@@ -51,8 +54,8 @@ def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
     if not int(os.environ.get("RANK", "0")):
         steps = [0 if start is not None else config.audio_steps, config.tune_steps, config.decoder_steps]
         about: dict[str, Any] = {"seed": config.seed, "steps": steps, "closing": CLOSING}
-        if origin:
-            about["from"] = {name: origin[name] for name in ("seed", "steps", "from") if name in origin}
+        if origins:
+            about["from"] = [{name: origin[name] for name in ABOUT if name in origin} for origin in origins]
         export(run.averaged, weights, about)
         draw(run.curve, recipe.out / "curve.svg")
     return weights
