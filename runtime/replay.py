@@ -124,7 +124,8 @@ class Replay:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
-        self._session.close()
+        if not self._thread.is_alive():  # Nobody may close a file that is being read.
+            self._session.close()
 
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:

@@ -67,8 +67,9 @@ class PlayAlong:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
-        self._output.close()
-        self._session.close()
+        if not self._thread.is_alive():  # Nobody may close a device that is being written to.
+            self._output.close()
+            self._session.close()
 
     def _run(self) -> None:
         try:
