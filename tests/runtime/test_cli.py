@@ -34,11 +34,15 @@ COMMANDS = (
 FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 
 
-def run(*args, timeout_s=100, **options):
-    """The ended command, its stderr without the line of a start that takes long."""
-    result = subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s, **options)
-    result.stderr = "".join(line for line in result.stderr.splitlines(True) if "getting ready" not in line)
-    return result
+def run(*args, timeout_s=250, **options):
+    done = subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s, **options)
+    done.stderr = without_patience(done.stderr)
+    return done
+
+
+def without_patience(said):
+    """What was said on stderr without the line that a start which takes long adds on a busy machine."""
+    return "".join(line for line in said.splitlines(keepends=True) if "getting ready" not in line)
 
 
 @contextmanager
@@ -60,8 +64,8 @@ def serving(*args, program=FACEWIRE):
 
 
 def said(process):
-    """The lines of an ended process on stderr, without the one of a start that takes long."""
-    return [line for line in process.stderr.read().splitlines() if "getting ready" not in line]
+    """The lines of an ended process on stderr."""
+    return without_patience(process.stderr.read()).splitlines()
 
 
 def receive_all(websocket):
@@ -205,7 +209,7 @@ def serve_the_demo(mesh, stop):
             process.send_signal(stop)
             with pytest.raises(ConnectionClosed) as closed:
                 receive_all(websocket)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
             took_s = time.monotonic() - start
             assert closed.value.rcvd.code == 1001
         assert said(process) == []
@@ -231,7 +235,7 @@ def test_serve_without_torch_and_with_status():
                 client.next_frame(60)
             assert client.client.status["devices"]["video"]["name"] == "demo"
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert process.stdout.read().splitlines()[-1] == "heavy: [] 0"
 
 
@@ -242,10 +246,11 @@ def test_serve_ends_with_its_file(tmp_path):
     with serving("--video", clip) as (process, addresses):
         with connect_blocking(addresses["stream"], timeout_s=60, reconnect=False) as client:
             frames = list(client)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert said(process) == ["facewire: the input has ended"]
-    assert 5 <= len(frames) <= 30
-    assert all(frame.sources == "video" for frame in frames)
+    sources = [frame.sources for frame in frames]
+    assert 5 <= sources.count("video") <= 30
+    assert set(sources) <= {"video", "held"}  # held where a busy machine reads a picture a quarter of a second late
 
 
 @pytest.mark.models
@@ -280,7 +285,7 @@ def test_serve_waits_for_a_camera_that_is_not_there():
         with connect_blocking(addresses["stream"], timeout_s=60) as client, pytest.raises(TimeoutError):
             client.next_frame(0.5)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(
@@ -316,7 +321,7 @@ def test_serve_beyond_loopback_makes_a_token_and_prints_it():
         assert addresses["network"].startswith("http://")
         assert addresses["network"].partition("?")[2] == addresses["open"].partition("?")[2]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 # bake
@@ -383,11 +388,11 @@ def test_bake_says_in_one_line_why_it_cannot(tmp_path, capsys, output, status, s
 def test_tail_in_a_pipe_prints_plain_lines(demo_clip):
     with serving("--video", demo_clip, "--loop") as (_, addresses):
         command = [*FACEWIRE, "tail", addresses["open"], "--rate", "20"]
-        tail = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        lines = [tail.stdout.readline() for _ in range(3)]
-        tail.send_signal(signal.SIGINT)
-        assert tail.wait(20) == 0
-        tail.communicate()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tail:
+            lines = [tail.stdout.readline() for _ in range(3)]
+            tail.send_signal(signal.SIGINT)
+            tail.stdout.read()  # a pipe that is full would hold it up
+        assert tail.returncode == 0
     for line in lines:
         fields = dict(field.split("=") for field in line.split())
         assert fields["from"] == "video"
