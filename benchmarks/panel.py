@@ -52,7 +52,10 @@ image = rng.integers(0, 255, (480, 640, 3), np.uint8)
 image = np.repeat(np.repeat(image[::16, ::16], 16, 0), 16, 1).copy()
 head, gaze = np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32), np.zeros(4, np.float32)
 landmarks = rng.uniform(100, 400, (478, 3)).astype(np.float32)
-server = LiveServer(ServerConfig(port=0), clock_ns=time.perf_counter_ns, greeting=Greeting(rate=60.0))
+greeting = Greeting(rate=60.0, streams=("blendshapes", "head", "gaze", "landmarks", "raw", "preview"))
+status = {"devices": {"video": {"kind": "camera", "name": "none", "state": "running"}}, "drops": {"capture": 0},
+          "rates": {"capture": 60.0, "publish": 60.0}, "latencies": {"total": 9.0, "track": 5.0, "hand_over": 1.0}}
+server = LiveServer(ServerConfig(port=0), clock_ns=time.perf_counter_ns, greeting=greeting, status=lambda: status)
 server.start()
 preview = Preview(lambda: server.wants("preview"), server.publish_preview)
 preview.start()
@@ -120,12 +123,11 @@ def measure(seconds: float) -> dict[str, Any]:
     with serving() as (server, url), browsing() as tab:
         time.sleep(2)
         figures: dict[str, Any] = {"alone": share(server.pid, seconds)}
-        tab.call("Page.navigate", url=url)
-        tab.wait_for("document.querySelectorAll('#shapes li').length === 52 && document.readyState === 'complete'")
+        tab.open(url)
+        tab.wait_for("document.querySelectorAll('#shapes li').length === 52")
         paints = [tab.wait_for(PAINT)]
         for _ in range(5):  # the first time the browser itself is still starting
-            tab.call("Page.reload", ignoreCache=True)
-            time.sleep(1)
+            tab.leave("Page.reload", ignoreCache=True)
             paints.append(tab.wait_for(PAINT))
         figures["first_paint_ms"] = {"cold": round(paints[0], 1), "median": round(statistics.median(paints[1:]), 1)}
         tab.wait_for("!document.getElementById('head').hidden && document.getElementById('rate').textContent > '1'")
@@ -133,10 +135,10 @@ def measure(seconds: float) -> dict[str, Any]:
         figures["panel"] = share(server.pid, seconds)
         figures["browser_frames_s"] = round(tab.run(COUNT % 3000), 1)
         tab.run("document.getElementById('look').click()")
-        time.sleep(1)
+        tab.wait_for("document.getElementById('camera').getContext('2d').getImageData(9, 9, 1, 1).data[3] === 255")
         figures["panel_and_picture"] = share(server.pid, seconds)
         # What else the machine does changes: the server alone is read again.
-        tab.call("Page.navigate", url="about:blank")
+        tab.open("about:blank")
         time.sleep(1)
         figures["alone_again"] = share(server.pid, seconds)
         return figures

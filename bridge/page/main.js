@@ -142,7 +142,7 @@ const connection = new Connection(liveAddress(location), {
     takes.status(message);
     outputs.status(message);
     showLevel(message.devices?.audio);
-    offerPicture(message.devices?.video);
+    if (message.devices) offerPicture(message.devices.video);
     showProblems(message.problems ?? Object.values(message.devices ?? {}).flatMap((device) => device?.error ?? []));
   },
   error: (message) => showProblems([message.message]),

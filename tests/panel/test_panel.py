@@ -95,8 +95,9 @@ class Script:
 
 @pytest.fixture
 def script(server: dict[str, str]) -> Iterator[Script]:
-    protocols = [Subprotocol("facewire.v1")]
-    with open_websocket(server["stream"], subprotocols=protocols, proxy=None, open_timeout=PATIENCE_S) as socket:
+    # What it does not read fills its queue, and the server's goodbye would wait behind that.
+    options: dict[str, Any] = {"proxy": None, "open_timeout": PATIENCE_S, "close_timeout": 0.2}
+    with open_websocket(server["stream"], subprotocols=[Subprotocol("facewire.v1")], **options) as socket:
         script = Script(socket)
         script.state()
         yield script
