@@ -6,6 +6,7 @@ convolutions and the transformer are FaceFormer's (section 3.2): features are re
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import warnings
@@ -40,15 +41,23 @@ def load_encoder(where: str) -> nn.Module:
     if os.sep in where and not Path(where).exists() and (where.startswith((".", os.sep, "~")) or where.count("/") > 1):
         raise ModelError(f"there is no folder {where}: give a folder with a wav2vec 2.0 model, or its hub name")
     try:
-        config = transformers.AutoConfig.from_pretrained(where)
+        config = _pretrained(transformers.AutoConfig, where)
         if config.model_type != "wav2vec2":
             raise ModelError(f"{where} is a {config.model_type} model: FaceFormer needs wav2vec 2.0")
         _check_pace(config, where)
-        model: nn.Module = transformers.Wav2Vec2Model.from_pretrained(where)
+        model: nn.Module = _pretrained(transformers.Wav2Vec2Model, where)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(f"no wav2vec 2.0 model could be read from {where}: {line}") from None
     return model.eval()
+
+
+def _pretrained(kind: Any, where: str) -> Any:
+    """A configuration or model from a folder or from what the hub's cache has, and only then from the hub."""
+    try:
+        return kind.from_pretrained(where, local_files_only=True)
+    except OSError:
+        return kind.from_pretrained(where)
 
 
 def encoder_from_state(state: Mapping[str, Tensor]) -> nn.Module:
@@ -113,6 +122,7 @@ def _transformers() -> Any:
     except ImportError:
         raise ModelError("wav2vec 2.0 needs transformers: pip install 'facewire[train]'") from None
     transformers.utils.logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # It tells of each try to reach the hub.
     transformers.utils.logging.disable_progress_bar()
     return transformers
 

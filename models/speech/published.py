@@ -36,6 +36,7 @@ Float32Array = NDArray[np.float32]
 
 TICK_HZ = 60
 LEFT_CONTEXT_S = 2.0
+MOST_LOOK_AHEAD_MS = 2000
 KEPT = 256
 """Motions that wait to be shown, a ring; a hop gives three."""
 SHAPES = len(ARKIT_NAMES)
@@ -150,6 +151,8 @@ def open_faceformer(
     The decoder is converted once with torch and kept in the cache; with an exported encoder, later starts need none.
     Raises ModelError where anything is missing or does not fit.
     """
+    if not 0 <= look_ahead_ms <= MOST_LOOK_AHEAD_MS:
+        raise ModelError(f"the look-ahead must be 0 to {MOST_LOOK_AHEAD_MS} ms for FaceFormer, not {look_ahead_ms}")
     weights = decoder_weights(checkpoint)
     window = Window.of_seconds(feature_rate(weights), LEFT_CONTEXT_S, look_ahead_ms / 1000.0)
     return FaceFormerDriver(weights, open_encoder(checkpoint, encoder, window, device), style=style, flame=flame)

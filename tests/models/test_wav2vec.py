@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -153,6 +155,26 @@ def test_an_onnx_file_that_is_no_encoder_is_one_line(tmp_path):
     (tmp_path / "song.onnx").write_bytes(b"la la")
     with pytest.raises(ModelError):
         OnnxEncoder(tmp_path / "song.onnx", device="cpu")
+
+
+def test_what_the_hubs_cache_has_is_loaded_without_the_hub(folder, tmp_path):
+    kept = tmp_path / "hub" / "models--some--speech"
+    shutil.copytree(folder, kept / "snapshots" / "1")
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("1")
+    script = (
+        "import socket\n"
+        "def ask(self, *_): print('asks', self)\n"
+        "socket.socket.connect = ask\n"
+        "from facewire.models.speech.encoder import load_encoder\n"
+        "print(load_encoder('some/speech').config.hidden_size)\n"
+    )
+    nowhere = {"HF_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | nowhere, capture_output=True, text=True, timeout=100
+    )
+    assert done.stdout == f"{WIDTH}\n", done.stderr
+    assert done.stderr == ""
 
 
 def test_a_folder_that_is_not_there_or_holds_something_else_is_one_line(tmp_path):
