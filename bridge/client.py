@@ -178,6 +178,10 @@ class Client:
                 return self._finish(error)
             except (OSError, WebSocketException, WireError, asyncio.TimeoutError) as error:
                 reason = str(error) or type(error).__name__
+            except Exception as error:  # Whatever it is, who waits for frames must hear of it.
+                failure = ConnectError(f"cannot go on with {self.url}: {error!r}")
+                failure.__cause__ = error
+                return self._finish(failure)
             finally:
                 self._drop_websocket()
             if self._closed():
@@ -235,7 +239,9 @@ class Client:
                 proxy=None,  # Live frames go straight to the machine in the address.
                 **options,
             )
-        except InvalidURI:
+        except OSError:  # First, as a certificate that is not trusted is a ValueError too.
+            raise
+        except (InvalidURI, ValueError):  # The second is a port or a name that cannot be.
             raise ConnectError(f"{self.url!r} is no websocket address; it looks like {DEFAULT_URL}") from None
         except InvalidStatus as error:
             if error.response.status_code not in REFUSED:

@@ -166,11 +166,14 @@ class LiveServer:
             asyncio.run(self._serve())
         except FacewireError as error:
             self._failure = error
-        except OSError as error:
+        except (OSError, OverflowError, UnicodeError) as error:  # The last two: a port or a name that cannot be.
             host, port = self.config.host, self.config.port
-            self._failure = ServeError(
-                f"cannot listen on {host} port {port}: {error.strerror or error}; choose another"
-            )
+            reason = getattr(error, "strerror", None) or error
+            self._failure = ServeError(f"cannot listen on {host} port {port}: {reason}; choose another")
+        except Exception as error:
+            if self._ready.is_set():
+                raise
+            self._failure = error
         finally:
             self._ready.set()
 

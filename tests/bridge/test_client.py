@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import subprocess
 import sys
 import time
@@ -182,6 +183,8 @@ def test_without_reconnect_the_iteration_ends_with_the_server(serve: Serve) -> N
     [
         ("", {"token": "wrong"}, "refuses \\(401\\)"),
         ("http://127.0.0.1:8787/v1/live", {}, "no websocket address"),
+        ("ws://127.0.0.1:99999/v1/live", {}, "no websocket address"),
+        ("ws://a..b/v1/live", {}, "no websocket address"),
         ("ws://127.0.0.1:{port}/v2/live", {}, "refuses \\(404\\)"),
     ],
 )
@@ -193,6 +196,27 @@ def test_a_refusal_is_raised_and_not_tried_again(serve: Serve, url: str, options
         pytest.raises(ConnectError, match=message),
     ):
         client.next_frame(60)
+
+
+def test_what_nobody_expected_ends_the_wait_for_frames(serve: Serve) -> None:
+    """A fault in the client's own thread, here the clock's, must not leave the reader waiting."""
+    with connect_blocking(serve().url, clock_ns=lambda: 1 // 0) as client:
+        with pytest.raises(ConnectError, match="ZeroDivisionError"):
+            client.next_frame(60)
+        assert client.client.state == "closed"
+
+
+def test_a_certificate_that_is_not_trusted_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be mended meanwhile, and it is a ValueError beside an OSError."""
+
+    def distrust(*_: Any, **__: Any) -> None:
+        raise ssl.SSLCertVerificationError("self-signed")
+
+    monkeypatch.setattr(client_module, "open_websocket", distrust)
+    with connect_blocking("wss://127.0.0.1:1/v1/live") as client:
+        with pytest.raises(TimeoutError):
+            client.next_frame(0.2)
+        assert client.client.state in ("waiting", "connecting")
 
 
 def test_the_token_goes_by_argument_or_url(serve: Serve) -> None:

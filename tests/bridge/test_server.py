@@ -222,6 +222,10 @@ def test_a_taken_port_and_a_foreign_address_are_one_clear_line(serve: Serve) -> 
         serve(host="203.0.113.7")
     with pytest.raises(ServeError, match=r"cannot listen on no\.such\.host\.invalid"):
         serve(host="no.such.host.invalid")
+    with pytest.raises(ServeError, match=r"cannot listen on no\.\.host"):
+        serve(host="no..host")
+    with pytest.raises(ServeError, match=r"port 70000"):
+        serve(port=70_000)
 
 
 def test_only_other_addresses_than_loopback_get_a_token(serve: Serve) -> None:
