@@ -47,7 +47,7 @@ export class TakesPart {
     item.dataset.file = file;
     const [name, about, play] = ["span", "span", "button"].map((tag) => document.createElement(tag));
     name.textContent = file.replace(/\.mcap$/, "");
-    about.textContent = `${new Date(unix * 1000).toLocaleString()}, ${(bytes / 1e6).toFixed(1)} MB`;
+    about.textContent = `${new Date(unix * 1000).toLocaleString()}, ${size(bytes)}`;
     about.className = "quiet";
     Object.assign(play, { type: "button", textContent: "Replay" });
     play.setAttribute("aria-label", `Replay ${name.textContent}`);
@@ -63,3 +63,4 @@ export class TakesPart {
 }
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);

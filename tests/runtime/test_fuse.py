@@ -25,6 +25,7 @@ from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.presence import Presence
 from facewire.runtime.speak import SpeechPipeline, SpeechTick
 from facewire.runtime.sync import Aligner, DelayLine
+from facewire.runtime.trust import MouthTrust, facing
 
 MS = 1_000_000
 JAW, BROW = BLENDSHAPE_INDEX["jawOpen"], BLENDSHAPE_INDEX["browInnerUp"]
@@ -299,6 +300,66 @@ def test_a_mouth_under_a_patch_is_handed_to_speech_and_back(clip, tracker, colou
     assert names[100] == "both"
     assert names[-1] == "video"
     assert out[120][JAW] == pytest.approx(0.25, abs=0.02)
+
+
+def blurred(image, eyes_px, _landmarks):
+    """Out of focus."""
+    return cv2.GaussianBlur(image, (0, 0), 0.15 * eyes_px)
+
+
+def headset(image, eyes_px, landmarks):
+    """A box over eyes and cheekbones: the mouth below it is free, but nothing vouches for it."""
+    middle, image = landmarks[[33, 263], :2].mean(axis=0), image.copy()
+    low, high = middle - eyes_px * np.array([1.0, 0.5]), middle + eyes_px * np.array([1.0, 0.45])
+    return cv2.rectangle(image, low.astype(int).tolist(), high.astype(int).tolist(), (40, 40, 40), -1)
+
+
+def hand(image, eyes_px, landmarks):
+    """The person's own skin over the mouth: a piece of the forehead."""
+    image, size = image.copy(), (int(0.9 * eyes_px), int(0.75 * eyes_px))
+    (x, y), half = landmarks[[9, 10, 151], :2].mean(axis=0).astype(int), int(eyes_px / 5)
+    skin = cv2.resize(image[max(y - half, 0) : y + half, x - half : x + half], size)
+    x, y = landmarks[[61, 291, 13, 14], :2].mean(axis=0).astype(int) - np.array(size) // 2
+    image[y : y + size[1], x : x + size[0]] = skin
+    return image
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("spoil", [blurred, headset, hand])
+def test_a_mouth_that_cannot_be_trusted_is_handed_to_speech_and_back(clip, tracker, spoil):
+    tracker.reset()
+    pipeline, trusts, names, landmarks = FacePipeline(lambda _: tracker), [], [], None
+    for i, image in enumerate(clip[:190]):
+        now_ns, bad = round(i * 1e9 / 30), 60 <= i < 120
+        if bad:
+            image = spoil(image, float(np.linalg.norm(landmarks[263, :2] - landmarks[33, :2])), landmarks)
+        pipeline.hear(spoken(now_ns))
+        pipeline.track(image, now_ns)
+        frame = pipeline.finish(i, now_ns, now_ns, lambda: 0)
+        landmarks = landmarks if bad else frame.landmarks
+        trusts.append(pipeline.trust.value)
+        names.append(frame.sources)
+    assert min(trusts[15:60]) > 0.65
+    assert np.median(trusts[70:120]) < 0.35
+    assert min(trusts[150:]) > 0.65
+    assert (names[59], names[100], names[-1]) == ("video", "both", "video")
+
+
+def test_a_head_that_turns_away_loses_trust_and_a_lost_one_all():
+    def turned(degrees):
+        half = np.deg2rad(degrees) / 2
+        return facing(np.array([0, np.sin(half), 0, np.cos(half), 0, 0, -0.5], np.float32))
+
+    assert turned(20) == turned(-20) == 1.0
+    assert turned(60) == turned(-60) == 0.0
+    assert turned(30) > turned(40) > turned(50)
+    trust = MouthTrust()
+    for i in range(30):
+        trust.follow(i * 33 * MS)
+    assert trust.value > 0.95
+    for i in range(30, 60):
+        trust.lose(i * 33 * MS)
+    assert trust.value < 0.01
 
 
 @pytest.mark.models
