@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.bridge.errors import CommandError
+from facewire.bridge.errors import CommandError, FacewireError
 from facewire.runtime.clock import now_ns
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.level import SoundLevel
@@ -231,6 +231,27 @@ def test_a_pose_before_rest_is_refused_at_once(tmp_path):
     live.runs = False  # nothing is looked at
     with pytest.raises(CommandError, match="neutral face first"):
         make_panel(live, ProfileStore(tmp_path)).commands["calibrate"]({"pose": "smile"})
+
+
+@pytest.mark.parametrize(("grey", "words"), [(0, "picture is dark"), (120, "no face is seen")])
+def test_calibration_without_a_face_says_so_and_keeps_what_there_was(tmp_path, grey, words):
+    class Watched(Camera):
+        def request(self, change):
+            super().request(change)
+            number = itertools.count()
+            while self.pipeline.sampling is not None:
+                self.pipeline._take(None, np.full((64, 64, 3), grey, np.uint8), next(number) * 33_000_000)
+
+    live = Watched()
+    own = live.pipeline.calibrator.calibration
+    own.neutral_known = True
+    panel = make_panel(live, ProfileStore(tmp_path))
+    before = panel.commands["state"]({})
+    for args in ({}, {"pose": "smile"}):
+        with pytest.raises(FacewireError, match=words):
+            panel.commands["calibrate"](args)
+    assert live.pipeline.calibrator.calibration is own
+    assert panel.commands["state"]({}) == before
 
 
 def test_a_broken_default_profile_is_reported_and_ignored(tmp_path, caplog):
