@@ -104,10 +104,11 @@ def test_blocks_of_ten_milliseconds_come_as_one_channel():
     microphone.open(ring)
     assert (microphone.rate, microphone.name) == (44_100, "microphone 1 (Mic)")
     assert (fake.options["frames_per_buffer"], fake.options["channels"]) == (441, 2)
+    before_ns = now_ns()
     assert deliver(fake, np.stack([np.ones(441), np.zeros(441)], axis=1)) == (None, 0)
     block = ring.take(1.0)
     np.testing.assert_array_equal(block.samples, np.full(441, 0.5))
-    assert abs(now_ns() - block.start_ns - 10_000_000) < 50_000_000
+    assert before_ns <= block.start_ns + 10_000_000 <= now_ns()
     deliver(fake, np.zeros((441, 2)), flags=fake.paInputOverflow)
     assert ring.device_overruns == 1
     microphone.close()
@@ -152,11 +153,13 @@ def test_a_microphone_that_vanishes_and_returns_under_another_number(monkeypatch
     thread = SoundThread(Microphone("yeti", load=lambda: fake), ring, reports.append)
     thread.start()
     wait_for(lambda: fake.streams)
+    fake.devices = [speaker(0)]  # gone, before the silence is noticed
     deliver(fake, np.zeros((480, 1)))
-    wait_for(lambda: thread.state == "running")
-    fake.devices = [speaker(0)]
-    wait_for(lambda: thread.state == "lost")
+    wait_for(lambda: reports)
+    assert thread.state == "lost"
     assert "gives no sound: is it unplugged" in reports[0]
+    monkeypatch.setattr(module, "SILENT_S", 60.0)  # it stays now, however slow the machine is
+    monkeypatch.setattr(module, "FIRST_S", 60.0)
     fake.devices = [speaker(0), device(1, "USB Yeti", 44_100.0)]
     wait_for(lambda: len(fake.streams) > 1)
     deliver(fake, np.zeros((441, 1)))
@@ -166,7 +169,7 @@ def test_a_microphone_that_vanishes_and_returns_under_another_number(monkeypatch
     blocks = [ring.take(1.0), ring.take(1.0)]
     assert blocks[1].stream > blocks[0].stream
     assert blocks[1].rate == 44_100
-    thread.stop(2.0)
+    thread.stop(10.0)
     assert thread.state == "ended"
     assert fake.started == fake.ended
 
@@ -199,7 +202,7 @@ def test_a_name_that_looks_like_a_file_is_one(tmp_path):
     assert isinstance(choose_sound(str(tmp_path / "yes.wav"), loop=False), SoundFile)
 
 
-def wait_for(condition, timeout_s=15.0):
+def wait_for(condition, timeout_s=60.0):
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "waited too long"

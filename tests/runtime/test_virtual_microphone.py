@@ -135,5 +135,4 @@ def test_a_name_that_is_not_there_lists_what_is(server):
         env=server.environment, capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert "no microphone is called 'elgato'; microphones here: 0: pulse; 1: default" in line
+    assert "no microphone is called 'elgato'; microphones here: 0: pulse; 1: default" in done.stderr.splitlines()[-1]
