@@ -19,8 +19,10 @@ import numpy.typing as npt
 
 from facewire.bridge.export.clip import Clip, rising
 from facewire.bridge.export.keys import needed_keys
+from facewire.bridge.export.output import counted
 from facewire.bridge.frame import Float32Array
 from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.reader import Progress
 
 SKINNED_MESH_RENDERER, TRANSFORM = 137, 4
 BLENDSHAPE_BINDING = 20
@@ -64,7 +66,7 @@ class RigPaths:
                 raise SessionError(f"the path {path!r} has a character that Unity's paths cannot have")
 
 
-def write_anim(clip: Clip, file: BinaryIO, paths: RigPaths | None = None) -> None:
+def write_anim(clip: Clip, file: BinaryIO, paths: RigPaths | None = None, progress: Progress | None = None) -> None:
     """Write ``clip`` as an animation clip.
 
     Raises:
@@ -72,7 +74,7 @@ def write_anim(clip: Clip, file: BinaryIO, paths: RigPaths | None = None) -> Non
     """
     rig, clip = paths or RigPaths(), rising(clip)
     bones = {path: rotation for path, rotation in _bones(clip, rig) if path is not None}
-    for line in _lines(clip, rig, bones):
+    for line in _lines(clip, rig, bones, progress):
         file.write(line.encode() + b"\n")
 
 
@@ -88,7 +90,7 @@ def gaze_rotations(yaw: Float32Array, pitch: Float32Array) -> Float32Array:
     return np.stack([cy * sp, sy * cp, -sy * sp, cy * cp], axis=1).astype(np.float32)
 
 
-def _lines(clip: Clip, rig: RigPaths, bones: dict[str, Float32Array]) -> Iterator[str]:
+def _lines(clip: Clip, rig: RigPaths, bones: dict[str, Float32Array], progress: Progress | None) -> Iterator[str]:
     stop_s = _number(float(clip.times_s[-1]))
     yield from ("%YAML 1.1", "%TAG !u! tag:unity3d.com,2011:", "--- !u!74 &7400000", "AnimationClip:")
     yield from (
@@ -110,7 +112,7 @@ def _lines(clip: Clip, rig: RigPaths, bones: dict[str, Float32Array]) -> Iterato
         "  m_PositionCurves: []",
         "  m_ScaleCurves: []",
     )
-    yield from _shape_curves(clip, rig)
+    yield from _shape_curves(clip, rig, progress)
     yield from ("  m_PPtrCurves: []", f"  m_SampleRate: {_number(round(clip.rate, 3) or 60)}", "  m_WrapMode: 0")
     yield from ("  m_Bounds:", "    m_Center: {x: 0, y: 0, z: 0}", "    m_Extent: {x: 0, y: 0, z: 0}")
     yield from _bindings(clip, rig, bones)
@@ -140,9 +142,10 @@ def _rotation_curves(times_s: npt.NDArray[np.float64], bones: dict[str, Float32A
         )
 
 
-def _shape_curves(clip: Clip, rig: RigPaths) -> Iterator[str]:
+def _shape_curves(clip: Clip, rig: RigPaths, progress: Progress | None) -> Iterator[str]:
     yield "  m_FloatCurves:"
-    for name, column in zip(clip.shapes, clip.chosen.T, strict=True):
+    columns = counted(clip.chosen.T, len(clip.shapes), progress)
+    for name, column in zip(clip.shapes, columns, strict=True):
         values = column.astype(np.float64) * 100
         keys = needed_keys(clip.times_s, values, SHAPE_TOLERANCE)
         yield from ("  - curve:", "      serializedVersion: 2", "      m_Curve:")

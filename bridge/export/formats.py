@@ -98,24 +98,30 @@ def export(
         raise SessionError(f"{suffix} has names of its own: leave --names out")
     clip = make_clip(output.stem, load_track(session, start_ns, end_ns, progress), options.clip)
     with replacing(output, force=force) as file:
-        _write(suffix, session, clip, (start_ns, end_ns), options, file)
+        _write(suffix, session, clip, (start_ns, end_ns), options, file, progress)
     return ExportReport(len(clip), clip.rate, float(clip.times_s[-1]))
 
 
 def _write(
-    suffix: str, session: Session, clip: Clip, part_ns: tuple[int, int], options: ExportOptions, file: BinaryIO
+    suffix: str,
+    session: Session,
+    clip: Clip,
+    part_ns: tuple[int, int],
+    options: ExportOptions,
+    file: BinaryIO,
+    progress: Progress | None,
 ) -> None:
     if suffix == ".csv":
-        write_csv(clip, file, time_of_day_ns(session.metadata, part_ns[0]))
+        write_csv(clip, file, time_of_day_ns(session.metadata, part_ns[0]), progress)
     elif suffix == ".anim":
-        write_anim(clip, file, options.rig)
+        write_anim(clip, file, options.rig, progress)
     elif suffix == ".npz":
         sound = load_sound(session, *part_ns)
         write_npz(clip, file, None if sound is None else (sound[0].rate, sound[1]), flame_about(session))
     elif suffix == ".jsonl":
-        write_jsonl(clip, file)
+        write_jsonl(clip, file, progress)
     elif suffix == ".json":
-        write_a2f(clip, file, f"{clip.name}.wav" if session.audio else "")
+        write_a2f(clip, file, f"{clip.name}.wav" if session.audio else "", progress)
     elif options.load_head is None:
         raise SessionError("there is no head to animate for .glb")
     else:

@@ -11,14 +11,16 @@ import numpy as np
 
 from facewire.bridge.export.clip import Clip, at_rate
 from facewire.bridge.export.flame import flame_arrays
+from facewire.bridge.export.output import counted
 from facewire.bridge.frame import SOURCES, FaceFrame
 from facewire.bridge.livelink_csv import LiveLinkCsvWriter
+from facewire.bridge.recording.reader import Progress
 from facewire.bridge.recording.sound import Int16Array
 
 JSON_DECIMALS = 6
 
 
-def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0) -> None:
+def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0, progress: Progress | None = None) -> None:
     """Write Live Link Face's columns; shapes that were not asked for are 0. The head's translation has no column.
 
     Args:
@@ -31,7 +33,7 @@ def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0) -> None:
     writer = LiveLinkCsvWriter(text)
     chosen = np.zeros_like(clip.blendshapes)
     chosen[:, clip.columns] = clip.chosen
-    for index, time_s in enumerate(clip.times_s):
+    for index, time_s in enumerate(counted(clip.times_s, len(clip), progress)):
         frame = FaceFrame(index, 0, 0, "video", 1.0, chosen[index], clip.head[index], clip.gaze[index])
         writer.write(frame, start_of_day_ns + round(time_s * 1e9))
     text.flush()
@@ -65,14 +67,14 @@ def write_npz(
     np.savez_compressed(file, **arrays)
 
 
-def write_jsonl(clip: Clip, file: BinaryIO) -> None:
+def write_jsonl(clip: Clip, file: BinaryIO, progress: Progress | None = None) -> None:
     """Write one JSON object a line for each frame, shapes by name.
 
     Raises:
         OSError: the disk does not take it.
     """
     chosen = clip.chosen
-    for index, time_s in enumerate(clip.times_s):
+    for index, time_s in enumerate(counted(clip.times_s, len(clip), progress)):
         frame = {
             "time_s": round(float(time_s), JSON_DECIMALS),
             "sources": clip.sources[index],
@@ -87,7 +89,7 @@ def write_jsonl(clip: Clip, file: BinaryIO) -> None:
         file.write(json.dumps(frame, separators=(",", ":")).encode() + b"\n")
 
 
-def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "") -> None:
+def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "", progress: Progress | None = None) -> None:
     """Write the JSON that Audio2Face exports and its importers read: names, and one row of weights a frame.
 
     It knows whole rates only, so a clip that was not resampled is brought to the nearest whole rate.
@@ -106,7 +108,9 @@ def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "") -> None:
         "facsNames": list(clip.shapes),
     }
     file.write(json.dumps(head).encode().removesuffix(b"}") + b', "weightMat": [')
-    for index, row in enumerate(clip.chosen):  # One by one: an hour's numbers as Python's take most of a gigabyte.
+    for index, row in enumerate(
+        counted(clip.chosen, len(clip), progress)
+    ):  # One by one: an hour's numbers as Python's take most of a gigabyte.
         file.write(b", " * bool(index) + json.dumps(_rounded(row)).encode())
     file.write(b"]}")
 

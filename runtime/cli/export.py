@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     format_of(args.output)
     check_output(args.output, force=args.force)
-    with open_session(args.input) as session, progress_bar(f"reading {args.input.name}") as progress:
+    with open_session(args.input) as session, progress_bar(f"exporting {args.input.name}") as progress:
         report = export(session, args.output, _options(args), force=args.force, progress=progress)
     frames = f"{report.frames} frames at {report.rate:.4g} a second, " if report.frames else ""
     say(f"{args.output}: {frames}{duration_text(report.duration_s)}")

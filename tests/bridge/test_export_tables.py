@@ -417,6 +417,18 @@ def test_an_import_says_how_far_it_is(make_take: MakeTake, tmp_path: Path) -> No
     assert 0 < shares[0] < 0.5 < shares[-1] < 1
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".anim", ".jsonl", ".json"])
+def test_an_export_says_how_far_it_is(make_take: MakeTake, tmp_path: Path, suffix: str) -> None:
+    told: list[tuple[int, int]] = []
+    with open_session(make_take(seconds=5)) as session:
+        export(session, tmp_path / f"a{suffix}", progress=lambda *one: told.append(one))
+    begin = told.index((0, told[-1][1]), 1)  # reading, and from here on writing
+    written = [done for done, _ in told[begin:]]
+    assert written == sorted(written)
+    assert len(written) > 20
+    assert 0.9 * told[-1][1] < written[-1] < told[-1][1]
+
+
 def test_an_hour_of_lines_looks_the_shapes_up_once(make_take: MakeTake, monkeypatch: pytest.MonkeyPatch) -> None:
     from facewire.bridge.export.tables import write_a2f, write_csv, write_jsonl, write_npz
 
