@@ -29,7 +29,7 @@ from facewire.runtime.cli import (
     tail,
     train,
 )
-from facewire.runtime.cli.usage import UsageError
+from facewire.runtime.cli.usage import UsageError, for_terminal
 
 COMMANDS = (
     serve,
@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line instead of repeating the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"facewire: error: {message} (help: {self.prog} --help)\n")
+        self.exit(2, for_terminal(f"facewire: error: {message} (help: {self.prog} --help)") + "\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -91,5 +91,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: Exception, status: int) -> int:
-    print(f"facewire: error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(for_terminal(f"facewire: error: {' '.join(str(error).split())}"), file=sys.stderr)
     return status

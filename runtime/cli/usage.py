@@ -83,4 +83,15 @@ def positive(text: str) -> float:
 
 def say(line: str) -> None:
     """One line for the person who runs the command, apart from its output."""
-    print(f"facewire: {line}", file=sys.stderr, flush=True)
+    print(for_terminal(f"facewire: {line}"), file=sys.stderr, flush=True)
+
+
+def for_terminal(line: str) -> str:
+    """The line broken between words where the terminal is narrower; in a pipe it stays one line."""
+    if not sys.stderr.isatty():
+        return line
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)

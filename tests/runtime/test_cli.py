@@ -25,7 +25,7 @@ from facewire.runtime.capture.demo_face import DemoFace, demo_pose
 from facewire.runtime.cli import main
 from facewire.runtime.cli.listening import listen_address
 from facewire.runtime.cli.tail import Screen, live_url
-from facewire.runtime.cli.usage import UsageError
+from facewire.runtime.cli.usage import UsageError, say
 
 COMMANDS = (
     "serve", "bake", "tail", "record", "replay", "info", "plot", "cut", "repair", "export", "import", "models",
@@ -152,6 +152,18 @@ def test_wrong_usage_is_one_line_and_status_2(args, capsys):
     assert status == 2
     assert error.startswith("facewire: error: ")
     assert error.count("\n") == 1
+
+
+def test_a_narrow_terminal_breaks_lines_between_words_and_a_pipe_does_not(monkeypatch, capsys):
+    line = "no camera found: running the demo face (choose an input with --video), not /a/path/that/is/longer/than/all"
+    say(line)
+    assert capsys.readouterr().err == f"facewire: {line}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    say(line)
+    shown = capsys.readouterr().err.splitlines()
+    assert max(len(words) for words in shown if "/" not in words) <= 30
+    assert " ".join(shown) == f"facewire: {line}"
 
 
 @pytest.mark.parametrize(
