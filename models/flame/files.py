@@ -116,13 +116,15 @@ def _model(read: Callable[[str], Array | None], name: str, data: bytes) -> Flame
             raise ModelError(f"it has no {key}")
         if array.dtype.kind not in "fiu":
             raise ModelError(f"its {key} holds {array.dtype}, not numbers")
-        unit = read(f"{key}_unit")
-        arrays[key] = array if unit is None else array * unit.astype(np.float32)
-    tree = arrays["kintree_table"]
+        unit = _number(read, f"{key}_unit")
+        arrays[key] = array if unit is None else array * np.float32(unit)
+    tree = np.nan_to_num(arrays["kintree_table"])
     if tree.ndim != 2 or tree.shape[1] != len(JOINTS):
         joints = tree.shape[-1] if tree.ndim else 0
         raise ModelError(f"it has {joints} joints and FLAME has {len(JOINTS)}: this is another model")
-    shapes, expressions = _split(arrays["shapedirs"], read("shape_count"))
+    shapes, expressions = _split(arrays["shapedirs"], _number(read, "shape_count"))
+    if arrays["v_template"].ndim != 2:
+        raise ModelError(f"its v_template is {list(arrays['v_template'].shape)}, not [v, 3]")
     vertices = len(arrays["v_template"])
     posedirs = arrays["posedirs"]
     if posedirs.ndim == 2 and posedirs.size == vertices * 3 * POSE_FEATURES:
@@ -142,7 +144,17 @@ def _model(read: Callable[[str], Array | None], name: str, data: bytes) -> Flame
     )
 
 
-def _split(shapedirs: Array, count: Array | None) -> tuple[Array, Array]:
+def _number(read: Callable[[str], Array | None], key: str) -> float | None:
+    """The one finite number under a key, None where there is none of it."""
+    array = read(key)
+    if array is None:
+        return None
+    if array.size != 1 or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise ModelError(f"its {key} is {array.dtype} {list(array.shape)}, not one number")
+    return float(array.item())
+
+
+def _split(shapedirs: Array, count: float | None) -> tuple[Array, Array]:
     if shapedirs.ndim != 3:
         raise ModelError(f"its shapedirs is {list(shapedirs.shape)}, not [v, 3, shape and expression components]")
     total = shapedirs.shape[2]

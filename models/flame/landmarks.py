@@ -68,6 +68,8 @@ def _landmarks(
     count = triangles.size
     if triangles.shape != (count,) or shares.shape != (count, 3) or triangles.dtype.kind not in "iu":
         raise ModelError(f"its arrays are {list(triangles.shape)} and {list(shares.shape)}, not [l] and [l, 3]")
+    if shares.dtype.kind not in "fiu":
+        raise ModelError(f"its barycentric coordinates are {shares.dtype}, not numbers")
     which = triangles.astype(np.int64)
     if not count or which.min() < 0 or which.max() >= len(model.triangles):
         raise ModelError("it names triangles that the model does not have")
@@ -76,5 +78,7 @@ def _landmarks(
         raise ModelError("its barycentric coordinates do not sum to 1")
     if mediapipe is not None and mediapipe.size != count:
         raise ModelError(f"it has {count} landmarks and {mediapipe.size} numbers for them")
+    if mediapipe is not None and mediapipe.dtype.kind not in "iu":
+        raise ModelError(f"the numbers of its landmarks are {mediapipe.dtype}, not whole ones")
     numbers = None if mediapipe is None else mediapipe.ravel().astype(np.int32)
     return Landmarks(model.triangles[which], parts, numbers)

@@ -123,6 +123,14 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "triangles": (lambda a: {**a, "f": a["f"] + 10}, "vertices that it does not have"),
     "words": (lambda a: {**a, "weights": "many"}, "Python|str"),
     "two dimensions": (lambda a: {**a, "f": a["f"].ravel()}, "triangles"),
+    "one number": (lambda a: {**a, "v_template": np.float64(1)}, r"v_template is \[\], not \[v, 3\]|a Scalar"),
+    "no tree": (lambda a: {**a, "kintree_table": np.full((2, 5), np.nan)}, "hang together"),
+    "many counts": (
+        lambda a: {**a, "shape_count": np.array([300, 300])},
+        r"shape_count is int64 \[2\], not one number",
+    ),
+    "no count": (lambda a: {**a, "shape_count": np.array([np.nan])}, "not one number"),
+    "many units": (lambda a: {**a, "weights_unit": np.ones((10, 200, 5))}, "weights_unit is .*not one number"),
 }
 
 
@@ -186,3 +194,8 @@ def test_reads_the_landmark_files(tmp_path: Path, arrays: Arrays) -> None:
         load_landmarks(mediapipe, model)
     with pytest.raises(ModelError, match="none of"):
         load_landmarks(tmp_path / "m.pkl", model)
+    words = np.full((51, 3), "a third")
+    for change, told in (({"lmk_b_coords": words}, "not numbers"), ({"landmark_indices": words[:, 0]}, "not whole")):
+        np.savez(mediapipe, **{"lmk_face_idx": triangles, "lmk_b_coords": shares, **change})
+        with pytest.raises(ModelError, match=told):
+            load_landmarks(mediapipe, model)
