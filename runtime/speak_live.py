@@ -26,7 +26,7 @@ logger = logging.getLogger("facewire.runtime")
 STALE_NS = 250_000_000
 """Sound that stalls for so long counts as lost."""
 EASE_S = 0.3
-"""How long the mouth then takes to shut."""
+"""How fast the mouth then shuts: the time constant, after three of which it is nearly shut."""
 EASE_STEP_S = 1 / 60
 REST_WAIT_S = 0.5
 

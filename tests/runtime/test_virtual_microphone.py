@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,19 @@ MOST = 0.6
 
 
 @pytest.fixture
-def server(tmp_path):
+def server():
     """A server whose null sink is the only microphone."""
     if not pulse.is_here():
         pytest.skip("PulseAudio is not installed")
     pytest.importorskip("pyaudio")
-    (tmp_path / "pulse").mkdir()
-    server = pulse.VirtualMicrophone(tmp_path / "pulse", RATE)
-    server.start()
-    yield server
-    server.kill()
+    # Not in pytest's own folder: a socket's path may have 107 characters, and that may be long.
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="facewire-") as folder:
+        server = pulse.VirtualMicrophone(Path(folder), RATE)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
 
 
 class Listener:
