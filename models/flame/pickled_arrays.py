@@ -21,7 +21,8 @@ from facewire.models.flame.unpickle import (
 )
 
 MOST_DEPTH = 8
-MOST_VALUES = 200_000_000
+MOST_VALUES = 10_000_000
+"""Of a sparse matrix, whose size is two numbers in the file: a joint regressor has some ten thousand."""
 NUMBERS = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
 
 Array = npt.NDArray[Any]

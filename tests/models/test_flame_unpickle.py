@@ -158,6 +158,7 @@ def test_matrices_and_chumpy_that_cannot_be() -> None:
     before = {**outside, "indices": np.array([0, 1, -1])}
     for state, told in (
         (wide, "size that cannot be"),
+        ({**wide, "_shape": (5, 10_000_000)}, "size that cannot be"),
         (outside, "damaged"),
         (before, "places that cannot be"),
         ({}, "damaged"),
