@@ -97,7 +97,7 @@ def fold(state: Mapping[str, Float32Array], *, period: int, features_per_frame: 
     layer = "transformer_decoder.layers.0."
 
     def get(name: str) -> Float32Array:
-        # Always a copy in NumPy's own memory: it asks for huge pages, without which BIWI's 36 MB take several times as long.
+        # Always a copy in NumPy's own memory: it asks for huge pages, without which BIWI's 36 MB take far longer.
         return np.array(state[name], np.float32, order="C")
 
     motion, motion_bias = get("vertice_map_r.weight"), get("vertice_map_r.bias")
