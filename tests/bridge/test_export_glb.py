@@ -178,7 +178,6 @@ def served(clip: Clip, head: HeadMesh, tmp_path: Path) -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.timeout(300)
 def test_a_browser_plays_it(served: str, clip: Clip, tmp_path: Path) -> None:
     command = [
         program("chromium", "chromium-browser", "google-chrome"),

@@ -141,7 +141,6 @@ def test_the_page_holds_all_it_needs(session: Session) -> None:
     assert base64.b64decode(content["sound"]["wav"]).startswith(b"RIFF")
 
 
-@pytest.mark.timeout(300)
 def test_a_browser_draws_the_page(session: Session, tmp_path: Path) -> None:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:

@@ -30,7 +30,6 @@ MakeTake = Callable[..., Path]
 FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 WAIT_S = 100.0
 """How long to wait for what must come: a machine may be busy."""
-pytestmark = pytest.mark.timeout(300)
 
 
 def started(*args: object) -> tuple[subprocess.Popen[str], str]:

@@ -29,7 +29,6 @@ from facewire.bridge.config import ServerConfig
 from facewire.bridge.frame import BLENDSHAPES
 from facewire.bridge.server import LiveServer
 
-pytestmark = pytest.mark.timeout(300)  # A loaded machine compiles for a minute before the first test runs.
 RATE_HZ = 60
 QUEUE_MS = 16 * 1000 / RATE_HZ
 """What the client's queue holds of a stream: a player loop that stands still for longer loses frames, and says so."""

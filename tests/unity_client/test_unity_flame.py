@@ -6,15 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from build_client import PACKAGE
 from probe import Harness
 
 from facewire.models.flame import open_flame
 from facewire.models.flame.packed import pack
 from facewire.models.flame.skinning import Skinner
-
-pytestmark = pytest.mark.timeout(300)  # A loaded machine compiles for a minute before the first test runs.
 
 
 def test_the_open_head_is_skinned_as_in_python(each_harness: Harness, tmp_path: Path) -> None:

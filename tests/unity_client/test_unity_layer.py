@@ -15,7 +15,6 @@ from probe import Harness
 from toolchain import Toolchain
 from unity_types import has_member, read_types
 
-pytestmark = pytest.mark.timeout(300)  # A loaded machine compiles for a minute before the first test runs.
 ROOT = PACKAGE.parent
 
 UNITY_6 = ("UNITY_2021_3_OR_NEWER", "UNITY_2023_1_OR_NEWER", "UNITY_6000_0_OR_NEWER")
