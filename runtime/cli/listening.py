@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from facewire.bridge.config import ServerConfig
 
 DEFAULT_LISTEN = "127.0.0.1:8787"
+POLL_S = 0.05
 
 
 def add_listen_options(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +64,16 @@ def server_config(args: argparse.Namespace) -> ServerConfig:
         key=args.tls_key,
         origins=tuple(args.origin),
     )
+
+
+def wait_until(done: Callable[[], bool], step_s: float = POLL_S) -> None:
+    """Waits on the main thread, which signals interrupt, and looks every ``step_s``; ``done`` takes no lock.
+
+    ``Event.wait`` will not do: an interrupt that meets it while it takes its lock leaves that taken, and whoever sets
+    the event, as the shutdown does, then waits for ever. ``time.sleep`` holds nothing.
+    """
+    while not done():
+        time.sleep(step_s)
 
 
 def until_interrupted(serve: Callable[[], int]) -> int:

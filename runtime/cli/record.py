@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.files import duration_text, require_suffix, seconds
-from facewire.runtime.cli.listening import until_interrupted
+from facewire.runtime.cli.listening import until_interrupted, wait_until
 from facewire.runtime.cli.panel import add_face_options
 from facewire.runtime.cli.serve import add_device_names_option, add_input_options
 from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs, gives_pictures
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from facewire.runtime.live import Live
     from facewire.runtime.pipeline import FacePipeline
     from facewire.runtime.recorder import Recorder
-
-POLL_S = 0.1
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -99,13 +98,12 @@ def _until_done(
     listener.start()
     live.start(prepare)
     say("recording; Ctrl-C stops")
-    started_s = time.perf_counter()
     watched = live if live.capture is not None or listener.speak is None else listener.speak
-    while not watched.ended.wait(POLL_S) and recorder.active:
-        if args.duration is not None and time.perf_counter() - started_s >= args.duration:
-            return 0
-    if watched.capture is not None and watched.capture.error is not None and recorder.counts.frames == 0:
-        raise watched.capture.error
+    end_s = math.inf if args.duration is None else time.perf_counter() + args.duration
+    wait_until(lambda: watched.ended.is_set() or not recorder.active or time.perf_counter() >= end_s)
+    error = watched.capture.error if watched.capture is not None and watched.ended.is_set() else None
+    if error is not None and recorder.counts.frames == 0:
+        raise error
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.files import add_range_options, duration_text
 from facewire.runtime.cli.flame_stream import recorded_head
-from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
+from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted, wait_until
 from facewire.runtime.cli.outputs import add_output_option, people_stream
 from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, say
 
@@ -100,8 +100,7 @@ def _replay(args: argparse.Namespace) -> int:
             import webbrowser
 
             webbrowser.open(server.page_url)
-        while args.wait_subscriber and server.subscribers == 0:
-            time.sleep(POLL_S)
+        wait_until(lambda: not args.wait_subscriber or server.subscribers > 0, POLL_S)
         if args.audio:
             _play_along(args, replay, stack)
         replay.start()
@@ -129,8 +128,7 @@ def _play_along(args: argparse.Namespace, replay: Replay, stack: ExitStack) -> N
 
 def _wait(replay: Replay, *, once: bool) -> None:
     """Waits for the end of the session; for ever where clients may still seek. Raises what ended the replay."""
-    while not (replay.ended.wait(0.2) and (once or replay.error is not None)):
-        pass
+    wait_until(lambda: replay.ended.is_set() and (once or replay.error is not None))
     if replay.error is not None:
         raise replay.error
     time.sleep(GOODBYE_S)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.flame_stream import greet, live_head
-from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted
+from facewire.runtime.cli.listening import add_listen_options, server_config, until_interrupted, wait_until
 from facewire.runtime.cli.outputs import add_output_option, people_stream
 from facewire.runtime.cli.panel import PANEL_STREAMS, add_face_options, address, make_panel
 from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs, gives_pictures
@@ -207,8 +207,7 @@ def make_takes(args: argparse.Namespace, live: Live, hello: Callable[[], Message
 
 def _wait(live: Live | Speak) -> int:
     """Waits for the end of the input. Raises the error that a file ended with."""
-    while not live.ended.wait(0.5):  # a wait without an end is deaf to Ctrl-C on Windows
-        pass
+    wait_until(live.ended.is_set)
     if live.capture is not None and live.capture.error is not None:
         raise live.capture.error
     say("the input has ended")
