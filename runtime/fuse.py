@@ -14,6 +14,7 @@ import numpy as np
 
 from facewire.bridge.frame import BLENDSHAPES, Float32Array, Sources
 from facewire.runtime.idle import IdleEyes
+from facewire.runtime.presence import MOST_STEP
 from facewire.runtime.sync import Aligner
 
 Mode: TypeAlias = Literal["auto", "camera", "microphone", "mouth"]
@@ -21,9 +22,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 """auto; camera only; microphone only (no camera); mouth from the microphone, the rest from the camera."""
 
 RATE_PER_S = 2.0
-"""Fastest change of a weight: 0.067 of a shape's range in a frame at 30 frames a second."""
-MOST_STEP = 0.09
-"""And its largest change in one frame, where a camera gives but ten or fifteen a second or a picture comes late."""
+"""Fastest change of a weight: 0.067 of a shape's range in a frame at 30 frames a second; at fewer, ``MOST_STEP``."""
 ALONE_FASTER = 10.0
 """How much faster speech comes in where there was no camera yet: there is no hand-over to soften."""
 LEAVE_CAMERA_S, LEAVE_SPEECH_S = 0.12, 0.40

@@ -12,7 +12,7 @@ from facewire.bridge.frame import BLENDSHAPES, Float32Array, Sources
 REST_DISTANCE_M = 0.5
 """Where the resting head is before anybody was seen: straight before the camera."""
 MOST_STEP = 0.09
-"""No share eases by more in one step, however few pictures a second there are."""
+"""No share of a face changes by more in one frame, however few pictures a second there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,9 @@ import numpy.typing as npt
 
 from facewire.bridge.export.clip import Clip, rising
 from facewire.bridge.export.keys import needed_keys
-from facewire.bridge.export.output import counted
 from facewire.bridge.frame import Float32Array
 from facewire.bridge.recording.errors import SessionError
-from facewire.bridge.recording.reader import Progress
+from facewire.bridge.recording.reader import Progress, counted
 
 SKINNED_MESH_RENDERER, TRANSFORM = 137, 4
 BLENDSHAPE_BINDING = 20

@@ -1,17 +1,14 @@
-"""Files that take their place only when they are complete, and how far they are."""
+"""Files that take their place only when they are complete."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from facewire.bridge.recording.errors import RecordingError
 from facewire.bridge.recording.partfile import check_output, reason
-from facewire.bridge.recording.reader import Progress
-
-Item = TypeVar("Item")
 
 
 @contextmanager
@@ -32,12 +29,3 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         raise RecordingError(f"cannot write {path}: {reason(error)}") from None
     finally:
         part.unlink(missing_ok=True)
-
-
-def counted(items: Iterable[Item], total: int, progress: Progress | None) -> Iterator[Item]:
-    """Yield ``items``, of which there are ``total``, and say about two hundred times how far they are."""
-    every = max(1, total // 200)
-    for number, item in enumerate(items):
-        if progress is not None and number % every == 0:
-            progress(number, total)
-        yield item

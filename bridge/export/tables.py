@@ -11,10 +11,9 @@ import numpy as np
 
 from facewire.bridge.export.clip import Clip, at_rate
 from facewire.bridge.export.flame import flame_arrays
-from facewire.bridge.export.output import counted
 from facewire.bridge.frame import SOURCES, FaceFrame
 from facewire.bridge.livelink_csv import LiveLinkCsvWriter
-from facewire.bridge.recording.reader import Progress
+from facewire.bridge.recording.reader import Progress, counted
 from facewire.bridge.recording.sound import Int16Array
 
 JSON_DECIMALS = 6
@@ -108,9 +107,8 @@ def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "", progress: Progre
         "facsNames": list(clip.shapes),
     }
     file.write(json.dumps(head).encode().removesuffix(b"}") + b', "weightMat": [')
-    for index, row in enumerate(
-        counted(clip.chosen, len(clip), progress)
-    ):  # One by one: an hour's numbers as Python's take most of a gigabyte.
+    # Row by row: an hour's numbers as Python's take most of a gigabyte.
+    for index, row in enumerate(counted(clip.chosen, len(clip), progress)):
         file.write(b", " * bool(index) + json.dumps(_rounded(row)).encode())
     file.write(b"]}")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 from mcap.records import Channel
@@ -165,6 +166,16 @@ class Session:
 Progress = Callable[[int, int], None]
 """Called now and then with how much is done and how much there is."""
 PROGRESS_EVERY = 256
+Item = TypeVar("Item")
+
+
+def counted(items: Iterable[Item], total: int, progress: Progress | None) -> Iterator[Item]:
+    """Yield ``items``, of which there are ``total``, and say about two hundred times how far they are."""
+    every = max(1, total // 200)
+    for number, item in enumerate(items):
+        if progress is not None and number % every == 0:
+            progress(number, total)
+        yield item
 
 
 def open_session(path: Path) -> Session:

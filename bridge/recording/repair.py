@@ -28,7 +28,7 @@ from facewire.bridge.recording.layout import (
     SessionMetadata,
 )
 from facewire.bridge.recording.partfile import reason
-from facewire.bridge.recording.reader import PROGRESS_EVERY, Progress, Session
+from facewire.bridge.recording.reader import Progress, Session, counted
 from facewire.bridge.recording.writer import SessionWriter
 
 
@@ -182,10 +182,8 @@ def is_whole(path: Path, progress: Progress | None = None) -> bool:
         raise SessionError(f"{path} is not there: check the name")
     try:
         with Session(path) as session:
-            for number, _ in enumerate(session.frames()):
-                if progress is not None and number % PROGRESS_EVERY == 0:
-                    progress(number, session.frame_count)
-            return all(True for _ in session.audio_blocks())
+            frames = counted(session.frames(), session.frame_count, progress)
+            return all(True for _ in frames) and all(True for _ in session.audio_blocks())
     except SessionError as error:
         if "update it" in str(error):
             raise
