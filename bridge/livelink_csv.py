@@ -16,6 +16,8 @@ from facewire.bridge.frame import BLENDSHAPES, FaceFrame, Float32Array
 ANGLES = tuple(f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll"))
 VALUES = tuple(name[0].upper() + name[1:] for name in BLENDSHAPES) + ANGLES
 HEADER = ("Timecode", "BlendShapeCount", *VALUES)
+_ROW = f"%s,{len(VALUES)},{','.join(['%.9f'] * len(VALUES))}\n"
+"""Nine decimals hold a float32 between 0 and 1 to its last bit but few."""
 TIMECODE_RATE = 60
 """Frames a second that the timecode counts, as in the app; what lies between two is in its last part."""
 
@@ -30,10 +32,8 @@ class LiveLinkCsvWriter:
 
     def write(self, frame: FaceFrame, time_ns: int) -> None:
         """Adds ``frame`` at ``time_ns`` from the start of the take. Raises OSError where the disk does."""
-        values = [*frame.blendshapes.tolist(), *head_angles(frame.head), *eye_angles(frame.gaze)]
-        # Nine decimals hold a float32 between 0 and 1 to its last bit but few.
-        row = ",".join(f"{value:.9f}" for value in values)
-        self._stream.write(f"{timecode(time_ns)},{len(VALUES)},{row}\n")
+        values = (*frame.blendshapes.tolist(), *head_angles(frame.head), *eye_angles(frame.gaze))
+        self._stream.write(_ROW % (timecode(time_ns), *values))
         self.rows += 1
 
 
@@ -48,7 +48,7 @@ def timecode(time_ns: int, rate: int = TIMECODE_RATE) -> str:
 
 def head_angles(head: Float32Array) -> tuple[float, float, float]:
     """Yaw, pitch and roll in radians of a head [7] or its quaternion xyzw: R = Ry(yaw) · Rx(pitch) · Rz(roll)."""
-    x, y, z, w = (float(v) for v in head[:4])
+    x, y, z, w = head[:4].tolist()
     yaw = math.atan2(2 * (x * z + w * y), 1 - 2 * (x * x + y * y))
     pitch = math.asin(min(max(2 * (w * x - y * z), -1.0), 1.0))
     roll = math.atan2(2 * (x * y + w * z), 1 - 2 * (x * x + z * z))
@@ -67,7 +67,7 @@ def head_rotation(yaw: float, pitch: float, roll: float) -> Float32Array:
 
 def eye_angles(gaze: Float32Array) -> tuple[float, float, float, float, float, float]:
     """Yaw, pitch and roll of the left, then of the right eye; FaceFrame's pitch looks up, the app's looks down."""
-    left_yaw, left_pitch, right_yaw, right_pitch = (float(v) for v in gaze)
+    left_yaw, left_pitch, right_yaw, right_pitch = gaze.tolist()
     return left_yaw, -left_pitch, 0.0, right_yaw, -right_pitch, 0.0
 
 

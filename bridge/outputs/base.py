@@ -30,6 +30,9 @@ class Output(ABC):
     every_frame: ClassVar[bool] = False
     """Whether older frames matter too, as in a file; else a frame that a newer one has overtaken is left out."""
 
+    batch_s: float = 0.0
+    """How long frames may wait so that they go out together, with one ``flush`` after the last of them: a thread that
+    wakes seldom costs less. 0: each goes out by its ``send``. Known from ``open`` on; only with ``every_frame``."""
     waiting: str | None = None
     """What it waits for before it can send ("the app's hand-shake"), or None. Frames are not counted as sent then."""
     sent = 0
@@ -55,6 +58,9 @@ class Output(ABC):
 
     def idle(self, now_ns: int) -> None:  # noqa: B027, most have nothing to do
         """Called several times a second while no frame comes, for keep-alives. Raises what ``send`` raises."""
+
+    def flush(self) -> None:  # noqa: B027, most have nothing to do
+        """Called after the last of some frames where ``batch_s`` is not 0. Raises what ``send`` raises."""
 
     @abstractmethod
     def close(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import sys
 from abc import abstractmethod
 from pathlib import Path
-from typing import BinaryIO
 
 from facewire.bridge.frame import BLENDSHAPES, FaceFrame
 from facewire.bridge.livelink_csv import LiveLinkCsvWriter
@@ -18,44 +18,57 @@ from facewire.bridge.outputs.choose import Target
 DECIMALS = 6
 """Of times; digits of values."""
 STDOUT = "-"
+BATCH_S = 0.1
+"""Lines to a file go out together ten times a second. Whoever reads a pipe wants each at once."""
 
 
 class _FileOutput(Output):
-    """What both share. Carries over the open file and the first frame's time; each frame is handed to the system at
-    once, so that whoever reads a pipe has it."""
+    """What both share. Carries over the open file, the first frame's time, and the lines that are to be written."""
 
     every_frame = True
 
     def __init__(self, target: Target) -> None:
         self._path = target.path
-        self._file: BinaryIO | None = None
+        self._file: io.FileIO | None = None
         self._first_ns: int | None = None
+        self._lines: list[bytes] = []
 
     def open(self) -> None:
         """Creates the file; one that is there is not overwritten, a pipe or device is. Raises OutputError."""
         try:
             if self._path == STDOUT:
-                self._file = open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)  # noqa: SIM115
+                self._use(open(sys.stdout.fileno(), "wb", buffering=0, closefd=False))  # noqa: SIM115
                 return
             path = Path(self._path)
             if path.is_file():
                 raise OutputError(f"{path} is there already: choose another name, or remove it")
             if not path.is_fifo():
-                self._file = path.open("wb", buffering=0)
+                self._use(path.open("wb", buffering=0))
             elif not self._find_reader():
                 self.report(f"nobody reads {path} yet: lines go there as soon as somebody does")
         except (OSError, io.UnsupportedOperation) as error:
             raise OutputError(f"cannot write {self.describe()}: {getattr(error, 'strerror', None) or error}") from None
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
-        """Writes a line. Raises OutputEndedError where it cannot be written: what follows would not fit to it."""
+        """Writes a line, where it need not wait for others. Raises OutputEndedError where it cannot be written: what
+        follows would not fit to it."""
         del now_ns
         if self._file is None and not self._find_reader():
             return
         if self._first_ns is None:
             self._first_ns = frame.publish_ns
+        self._lines.append(self._line(frame, max(frame.publish_ns - self._first_ns, 0)))
+        if not self.batch_s:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits. Raises OutputEndedError, as ``send`` does."""
+        assert self._file is not None, "open comes first"
+        rest = memoryview(b"".join(self._lines))
+        self._lines.clear()
         try:
-            self._write(self._line(frame, max(frame.publish_ns - self._first_ns, 0)))
+            while rest:  # a pipe that is nearly full takes a part
+                rest = rest[self._file.write(rest) :]
         except BrokenPipeError:
             raise OutputEndedError(f"nobody reads {self.describe()} any more: this output has ended") from None
         except OSError as error:
@@ -88,18 +101,17 @@ class _FileOutput(Output):
             self.waiting = f"a reader of {self._path}"
             return False
         os.set_blocking(descriptor, True)
-        self._file, self.waiting = os.fdopen(descriptor, "wb", buffering=0), None
+        self._use(os.fdopen(descriptor, "wb", buffering=0))
+        self.waiting = None
         return True
+
+    def _use(self, file: io.FileIO) -> None:
+        self._file = file
+        self.batch_s = BATCH_S if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else 0.0
 
     @abstractmethod
     def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
         """The frame's line, ``time_ns`` after the first one's."""
-
-    def _write(self, data: bytes) -> None:
-        assert self._file is not None, "open comes first"
-        rest = memoryview(data)
-        while rest:  # a pipe that is nearly full takes a part
-            rest = rest[self._file.write(rest) :]
 
 
 class CsvOutput(_FileOutput):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from facewire.bridge.errors import FacewireError
@@ -22,8 +23,9 @@ REPORT_NS = 60_000_000_000
 class Lane:
     """An open output, which belongs to it from now on.
 
-    Frames wait in a queue of one, or of ``MAX_WAITING`` for an output that wants every frame; when it is full the
-    oldest goes and is counted (drop policy: newest wins). Carries over that queue, the counts, and when it last spoke.
+    Frames wait in a queue of one, or of ``MAX_WAITING`` for an output that wants every frame (as many again may be on
+    their way); when it is full the oldest goes and is counted (drop policy: newest wins). Carries over that queue, the
+    counts, and when it last spoke.
     ``put`` and ``take`` need their runner's lock; the rest is its thread's alone.
     """
 
@@ -42,16 +44,13 @@ class Lane:
         self._clock_ns, self._report = clock_ns, report
         self._frames: deque[FaceFrame] = deque()
         self._room = MAX_WAITING if output.every_frame else 1
+        self._taken = 0
+        """How many frames have left the queue and are not out yet."""
         self._began_ns: int | None = None
         """When the frame that is being sent was taken; None between frames."""
         self._sent_ns: int | None = None
         self._reported_ns: int | None = None
         self._reported_dropped = 0
-
-    @property
-    def waits(self) -> bool:
-        """Whether there is something to do at once."""
-        return bool(self._frames) or self.leaving or self.ended
 
     def put(self, frame: FaceFrame) -> None:
         """Has ``frame`` wait."""
@@ -62,36 +61,37 @@ class Lane:
             self.dropped += 1
         self._frames.append(frame)
 
-    def take(self) -> FaceFrame | None:
-        """Returns the frame that is next, if there is one."""
-        return self._frames.popleft() if self._frames else None
+    def take(self) -> list[FaceFrame]:
+        """Returns the frames that wait. At the end they matter only to an output that wants every one."""
+        frames = [] if self.ended or (self.leaving and not self.output.every_frame) else list(self._frames)
+        self._frames.clear()
+        return frames
 
     @property
     def done(self) -> bool:
-        """Whether it can be closed: what waits matters only to an output that wants every frame."""
-        return self.ended or (self.leaving and not (self._frames and self.output.every_frame))
+        """Whether nothing more comes: it can be closed as soon as what was taken is sent."""
+        return self.ended or self.leaving
 
-    def send(self, frame: FaceFrame | None) -> None:
-        """Sends ``frame``, or a keep-alive. Raises nothing: what goes wrong is counted and said."""
+    def send(self, frames: list[FaceFrame]) -> None:
+        """Sends ``frames``, or a keep-alive where there are none. Raises nothing: what goes wrong is counted and
+        said."""
         output, now = self.output, self._clock_ns()
-        self._began_ns = now
-        try:
-            if frame is None:
-                output.idle(now)
-            else:
-                output.send(frame, now)
-        except OutputEndedError as error:
-            self.error, self.ended = str(error), True
-            self._report(f"{output.name}: {error}")
-        except Exception as error:  # nothing that one frame does may end the output
-            output.failed += frame is not None
-            self.error = _words(error)
-            lost = f", {output.failed} frames lost so far" if output.failed else ""
-            self._say(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
-        else:
-            self._note_sent(frame, now)
-        finally:
-            self._began_ns = None
+        sent, self._taken = 0, len(frames)
+        for frame in frames:
+            sent += self._succeeds(partial(output.send, frame, now), 1) and output.waiting is None
+            if not output.batch_s:
+                self._taken -= 1
+        if not frames:
+            self._succeeds(partial(output.idle, now), 0)
+        elif output.batch_s and not self._succeeds(output.flush, sent):
+            sent = 0
+        self._taken = 0
+        if sent:
+            output.sent += sent
+            self._sent_ns = now
+        if output.every_frame and self.dropped > self._reported_dropped and self.error is None:
+            self._say(f"{self.dropped} frames were left out: what it writes to is too slow")
+            self._reported_dropped = self.dropped
 
     def close(self) -> None:
         """Closes the output."""
@@ -118,17 +118,30 @@ class Lane:
         if self.ended or self.error is not None:
             return ("ended" if self.ended else "failing"), self.error
         if (began_ns := self._began_ns) is not None and self._clock_ns() - began_ns > STUCK_NS:
-            return "failing", f"it takes nothing; {len(self._frames)} frames wait"
+            return "failing", f"it takes nothing; {self._taken + len(self._frames)} frames wait"
         return ("waiting" if self.output.waiting else "on"), self.output.waiting
 
-    def _note_sent(self, frame: FaceFrame | None, now_ns: int) -> None:
+    def _succeeds(self, action: Callable[[], None], frames: int) -> bool:
+        """Whether ``action``, which concerns so many frames, went well. Nothing is tried after the output's end."""
+        if self.ended:
+            return False
+        output, self._began_ns = self.output, self._clock_ns()
+        try:
+            action()
+        except OutputEndedError as error:
+            self.error, self.ended = str(error), True
+            self._report(f"{output.name}: {error}")
+            return False
+        except Exception as error:  # nothing that one frame does may end the output
+            output.failed += frames
+            self.error = _words(error)
+            lost = f", {output.failed} frames lost so far" if output.failed else ""
+            self._say(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
+            return False
+        finally:
+            self._began_ns = None
         self.error = None
-        if frame is not None and self.output.waiting is None:
-            self.output.sent += 1
-            self._sent_ns = now_ns
-        if self.output.every_frame and self.dropped > self._reported_dropped:
-            self._say(f"{self.dropped} frames were left out: what it writes to is too slow")
-            self._reported_dropped = self.dropped
+        return True
 
     def _say(self, line: str) -> None:
         """A line, unless there was one within the last minute."""

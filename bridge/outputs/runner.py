@@ -27,59 +27,71 @@ Report = Callable[[str], None]
 class Runner:
     """A thread that sends what is offered to the outputs in its lanes, one after the other."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, batch_s: float = 0.0) -> None:
+        """``batch_s`` is that of its outputs: what is offered does not wake it, and goes out after so long."""
+        self._batch_s = batch_s
         self._lanes: tuple[Lane, ...] = ()
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._bell = threading.Lock()
+        """Taken while there is nothing to do, so that the thread waits for it. A condition would do, and costs each
+        frame twice as much."""
+        self._bell.acquire()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"facewire-{name}", daemon=True)
         self._thread.start()
 
     def add(self, lane: Lane) -> None:
         """Begins to feed ``lane``."""
-        with self._changed:
+        with self._lock:
             self._lanes = (*self._lanes, lane)
 
     def offer(self, frame: FaceFrame) -> None:
         """Hands ``frame`` over. Never waits for an output, raises nothing."""
-        with self._changed:
+        with self._lock:
             for lane in self._lanes:
                 lane.put(frame)
-            self._changed.notify()
+            if not self._batch_s:
+                self._ring()
 
     def remove(self, lane: Lane) -> None:
         """Sends what an output that wants every frame still has, and closes it; waits for that, but not for long."""
-        with self._changed:
+        with self._lock:
             lane.leaving = True
-            self._changed.notify()
+            self._ring()
         lane.closed.wait(STOP_S)
 
     def stop(self) -> None:
         """Ends the thread with all its lanes; safe to call twice."""
-        with self._changed:
+        with self._lock:
             self._stopping = True
             for lane in self._lanes:
                 lane.leaving = True
-            self._changed.notify()
+            self._ring()
         self._thread.join(STOP_S)
+
+    def _ring(self) -> None:
+        """Has the thread look at its lanes; needs the lock."""
+        if self._bell.locked():
+            self._bell.release()
 
     def _run(self) -> None:
         while not self._stopping or self._lanes:
+            self._bell.acquire(timeout=self._batch_s or IDLE_S)
             self._turn()
 
     def _turn(self) -> None:
-        """Waits for a frame or the time for keep-alives, and sends."""
-        with self._changed:
-            if not self._stopping and not any(lane.waits for lane in self._lanes):
-                self._changed.wait(IDLE_S)
-            work = [(lane, lane.take()) for lane in self._lanes if not lane.done]
+        """Sends what waits, or keep-alives, and closes what has ended."""
+        with self._lock:
+            work = [(lane, lane.take()) for lane in self._lanes]
             gone = [lane for lane in self._lanes if lane.done]
-            self._lanes = tuple(lane for lane in self._lanes if not lane.done)
+            if gone:
+                self._lanes = tuple(lane for lane in self._lanes if lane not in gone)
+        quiet = not any(frames for _, frames in work)
+        for lane, frames in work:
+            if frames or (quiet and lane not in gone):
+                lane.send(frames)
         for lane in gone:
             lane.close()
-        quiet = all(frame is None for _, frame in work)
-        for lane, frame in work:
-            if frame is not None or quiet:
-                lane.send(frame)
 
 
 class Outputs:
@@ -155,7 +167,8 @@ class Outputs:
     def _start(self, lane: Lane) -> None:
         shared = [runner for other, runner in self._running.items() if not other.output.every_frame]
         alone = lane.output.every_frame or not shared
-        runner = Runner(lane.output.name if lane.output.every_frame else "outputs") if alone else shared[0]
+        name = lane.output.name if lane.output.every_frame else "outputs"
+        runner = Runner(name, lane.output.batch_s) if alone else shared[0]
         runner.add(lane)
         self._running[lane] = runner
         self._runners = tuple(dict.fromkeys(self._running.values()))

@@ -38,6 +38,7 @@ def written(spec: str, frames: Iterator[FaceFrame]) -> None:
     output.open()
     for frame in frames:
         output.send(frame, frame.publish_ns)
+    output.flush()
     output.close()
     output.close()
 
@@ -54,17 +55,20 @@ def test_a_csv_has_live_link_faces_columns(tmp_path: Path, frames: Frames) -> No
         assert [float(value) for value in row[2:54]] == pytest.approx(frame.blendshapes.tolist(), abs=1e-8)
 
 
-def test_jsonl_is_complete_after_each_frame(tmp_path: Path, frames: Frames) -> None:
+def test_jsonl_has_every_frame_after_each_flush(tmp_path: Path, frames: Frames) -> None:
     path = tmp_path / "take.jsonl"
     output = make_output(f"jsonl:{path}")
     output.open()
-    for count, frame in enumerate(frames(5), 1):
+    assert output.batch_s > 0
+    for count, frame in enumerate(frames(6), 1):
         output.send(frame, 0)
-        lines = path.read_text().splitlines()
-        assert len(lines) == count
+        assert len(path.read_text().splitlines()) == (count - 1) // 2 * 2
+        if count % 2 == 0:
+            output.flush()
+    lines = path.read_text().splitlines()
     output.close()
     last = json.loads(lines[-1])
-    assert (last["seq"], last["sources"], last["time_s"], last["delay_s"]) == (4, "video", 0.066667, 0.009)
+    assert (last["seq"], last["sources"], last["time_s"], last["delay_s"]) == (5, "video", 0.083333, 0.009)
     assert list(last["blendshapes"]) == list(BLENDSHAPES)
     assert last["blendshapes"]["jawOpen"] == pytest.approx(float(frame.blendshapes[17]), abs=1e-6)
     assert last["head"]["translation_m"] == pytest.approx([0.01, -0.02, -0.5])
@@ -80,6 +84,24 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
         make_output(f"csv:{tmp_path}/no/take.csv").open()
     with pytest.raises(OutputError, match="cannot write"):
         make_output(f"csv:{tmp_path}").open()
+
+
+@pytest.mark.parametrize("end", [Outputs.stop, lambda outputs: outputs.remove(outputs.specs[0])])
+def test_what_waits_at_the_end_is_written_behind_the_rest(
+    tmp_path: Path, frames: Frames, end: Callable[[Outputs], None]
+) -> None:
+    path = tmp_path / "take.jsonl"
+    outputs = Outputs(time.perf_counter_ns, lambda _: None)
+    outputs.add(f"jsonl:{path}")
+    some = list(frames(30))
+    for frame in some[:20]:
+        outputs.offer(frame)
+    until(lambda: outputs.status()[0]["sent"] == 20)
+    assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == list(range(20))
+    for frame in some[20:]:
+        outputs.offer(frame)
+    end(outputs)
+    assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == list(range(30))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="named pipes of this kind are Unix's")

@@ -42,6 +42,7 @@ class FakeOutput(Output):
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
         assert now_ns > 0
+        assert not self.closed
         self.entered.set()
         self.gate.wait(60)
         try:
@@ -224,7 +225,7 @@ def test_an_output_that_hangs_is_seen_to_hang(run, frames: Frames) -> None:
     assert output.entered.wait(30)
     assert runner.state()["state"] == "on"
     now[0] += STUCK_NS + 1
-    assert (runner.state()["state"], runner.state()["why"]) == ("failing", "it takes nothing; 4 frames wait")
+    assert (runner.state()["state"], runner.state()["why"]) == ("failing", "it takes nothing; 5 frames wait")
     output.gate.set()
     wait_for(lambda: output.sent == 5)
     assert runner.state()["state"] == "on"
