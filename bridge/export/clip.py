@@ -67,10 +67,12 @@ class Clip:
         if self.names is None:
             return self.blendshapes[:, self.columns]
         table = mapping.load(self.names)
-        values = np.zeros((len(self), len(table.names)), np.float32)
-        for shapes, out in zip(self.blendshapes, values, strict=True):
-            table.apply(shapes, out)
-        return values[:, [table.index(name) for name in self.shapes]]
+        columns = [table.index(name) for name in self.shapes]
+        chosen = np.zeros((len(self), len(columns)), np.float32)
+        for shapes, out in zip(self.blendshapes, chosen, strict=True):
+            values = table.apply(shapes)
+            out[:] = [values[column] for column in columns]
+        return chosen
 
 
 def make_clip(name: str, track: Track, options: ClipOptions) -> Clip:

@@ -52,7 +52,7 @@ _POSES = {"=head": 6, "head": 6, "rightEye": 3, "leftEye": 3}
 
 
 def _template(separator: str) -> str:
-    shapes = "".join(f"{name}{separator}%d|" for name in NAMES)
+    shapes = "".join(f"{name}{separator}%.0f|" for name in NAMES)
     return f"{shapes}=head#%.5f,%.5f,%.5f,%.6f,%.6f,%.6f|rightEye#%.5f,%.5f,%.5f|leftEye#%.5f,%.5f,%.5f|"
 
 
@@ -61,7 +61,7 @@ _TEMPLATES = {1: _template("-"), 2: _template("&")}
 
 def encode(frame: FaceFrame, version: int = 1) -> bytes:
     """Returns the line of ``frame``; ``version`` is 1 or 2. Shapes are rounded to a hundredth."""
-    shapes = np.rint(np.clip(frame.blendshapes, 0.0, 1.0) * 100).astype(np.intp).tolist()
+    shapes = [100 * value if 0 <= value <= 1 else 100 * (value > 1) for value in frame.blendshapes.tolist()]
     yaw, pitch, roll = (math.degrees(angle) for angle in head_angles(frame.head))
     left_yaw, left_pitch, left_roll, right_yaw, right_pitch, right_roll = (
         math.degrees(angle) for angle in eye_angles(frame.gaze)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 import uuid
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -36,6 +37,8 @@ SHAPES = tuple(_SWAPPED.get(name, name) for name in BLENDSHAPES)
 VALUES = (*SHAPES, *ANGLES)
 _OURS = np.array([BLENDSHAPE_INDEX[name] for name in SHAPES], np.intp)
 """Where in a frame the datagram's shapes are; the swaps undo themselves, so it is also the way back."""
+_in_order = itemgetter(*_OURS.tolist())
+_VALUES = struct.Struct(f">{len(VALUES)}f")
 _TIME = struct.Struct(">ifii")
 _LENGTH = struct.Struct(">i")
 
@@ -67,16 +70,14 @@ class LiveLinkEncoder:
         header = bytes([VERSION]) + _LENGTH.pack(len(device_id)) + device_id + _LENGTH.pack(len(name)) + name
         self._time_at = len(header)
         self._buffer = bytearray(header + bytes(_TIME.size) + bytes([len(VALUES)]) + bytes(4 * len(VALUES)))
-        self._values = np.frombuffer(self._buffer, ">f4", len(VALUES), self._time_at + _TIME.size + 1)
-        self._shapes = np.empty(len(SHAPES), np.float32)
+        self._values_at = self._time_at + _TIME.size + 1
         self._without_face = memoryview(self._buffer)[: self._time_at + _TIME.size]
 
     def encode(self, frame: FaceFrame, time_ns: int) -> memoryview:
         """Returns the datagram of ``frame``; ``time_ns`` counts from any origin."""
         self._write_time(time_ns)
-        np.take(frame.blendshapes, _OURS, out=self._shapes, mode="clip")
-        self._values[: len(SHAPES)] = self._shapes
-        self._values[len(SHAPES) :] = (*head_angles(frame.head), *eye_angles(frame.gaze))
+        shapes = _in_order(frame.blendshapes.tolist())
+        _VALUES.pack_into(self._buffer, self._values_at, *shapes, *head_angles(frame.head), *eye_angles(frame.gaze))
         return memoryview(self._buffer)
 
     def encode_no_face(self, time_ns: int) -> memoryview:

@@ -10,13 +10,11 @@ lists the shapes that have no counterpart in it as ``unused``, by reason; target
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from facewire.bridge.errors import FacewireError
 from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame, Float32Array
@@ -72,72 +70,70 @@ class Section:
 
 
 class Mapping:
-    """A section of the table, ready to be applied; use it from one thread. Carries over nothing but buffers."""
+    """A section of the table, ready to be applied. Carries over nothing.
+
+    It counts in Python's own numbers: outputs do so in a thread that has just woken, whose caches do not hold numpy's
+    code. There it is faster than numpy, which wins where it is called all the time.
+    """
 
     def __init__(self, section: Section) -> None:
         self.section = section
         self.names = tuple(row.target for row in section.rows)
-        """Targets, in the order of what ``apply`` writes."""
-        self._matrix = np.zeros((len(self.names), len(CHANNELS)), np.float32)
-        for index, row in enumerate(section.rows):
-            for channel, weight in row.weights.items():
-                self._matrix[index, CHANNEL_INDEX[channel]] = weight
-        self._bias = np.array([row.bias for row in section.rows], np.float32)
-        self._low = np.array([row.range[0] for row in section.rows], np.float32)
-        self._high = np.array([row.range[1] for row in section.rows], np.float32)
-        greatest = [index for index, row in enumerate(section.rows) if row.op == "max"]
-        self._greatest = np.array(greatest, np.intp)
-        width = max([len(section.rows[index].weights) for index in greatest], default=1)
-        self._picked = np.zeros((len(greatest), width), np.intp)
-        self._weights = np.zeros((len(greatest), width), np.float32)
-        for i, index in enumerate(greatest):
-            for j, (channel, weight) in enumerate(section.rows[index].weights.items()):
-                self._picked[i, j], self._weights[i, j] = CHANNEL_INDEX[channel], weight
-        self._products = np.empty_like(self._weights)
-        self._maxima = np.empty(len(greatest), np.float32)
-        self._channels = np.zeros(len(CHANNELS), np.float32)
-        self._finite = np.ones(len(CHANNELS), np.bool_)
-        self._needs_pose = bool(self._matrix[:, len(BLENDSHAPES) :].any())
+        """Targets, in the order of what ``apply`` returns."""
+        # Most rows are one shape as it is, or nothing at all: those are picked, and only the others worked out.
+        self._picked = [CHANNEL_INDEX[next(iter(row.weights))] if _is_copy(row) else _NOTHING for row in section.rows]
+        self._made = [
+            (index, row.op == "max", row.bias, _terms(row), row.range)
+            for index, row in enumerate(section.rows)
+            if not _is_copy(row) and (row.weights or row.bias or not row.range[0] <= 0 <= row.range[1])
+        ]
 
     def index(self, name: str) -> int:
         """Returns a target's place in ``names``. Raises ValueError."""
         return self.names.index(name)
 
-    def new_values(self) -> Float32Array:
-        """Returns zeros [len(names)] for ``apply`` to write into."""
-        return np.zeros(len(self.names), np.float32)
+    def apply_frame(self, frame: FaceFrame) -> list[float]:
+        """Returns the targets' values for ``frame``, the pose included."""
+        return self._values([*frame.blendshapes.tolist(), *pose(frame)])
 
-    def apply_frame(self, frame: FaceFrame, out: Float32Array) -> None:
-        """Writes the targets [len(names)] for ``frame`` to ``out``, the pose included."""
-        if self._needs_pose:
-            fill_pose(frame, self._channels[len(BLENDSHAPES) :])
-        self.apply(frame.blendshapes, out)
+    def apply(self, blendshapes: Float32Array) -> list[float]:
+        """Returns the targets' values for shapes [52] with all of the pose 0."""
+        return self._values([*blendshapes.tolist(), *_NO_POSE])
 
-    def apply(self, blendshapes: Float32Array, out: Float32Array) -> None:
-        """Writes the targets [len(names)] for shapes [52] to ``out``; the pose is as it was. Allocates nothing.
-
-        What is no number counts as 0: one NaN would make every target one.
-        """
-        self._channels[: len(BLENDSHAPES)] = blendshapes
-        np.isfinite(self._channels, out=self._finite)
-        if not self._finite.all():
-            self._channels[~self._finite] = 0.0
-        np.dot(self._matrix, self._channels, out=out)
-        if len(self._greatest):
-            self._channels.take(self._picked, out=self._products, mode="clip")
-            np.multiply(self._products, self._weights, out=self._products)
-            np.maximum.reduce(self._products, axis=1, initial=0.0, out=self._maxima)
-            out[self._greatest] = self._maxima
-        np.add(out, self._bias, out=out)
-        np.maximum(out, self._low, out=out)
-        np.minimum(out, self._high, out=out)
+    def _values(self, channels: list[float]) -> list[float]:
+        """What is no number counts as 0."""
+        if not math.isfinite(sum(channels)):
+            channels = [value if math.isfinite(value) else 0.0 for value in channels]
+        held = [0.0 if value < 0.0 else 1.0 if value > 1.0 else value for value in channels]
+        held.append(0.0)
+        values = [held[index] for index in self._picked]
+        for index, greatest, value, terms, (low, high) in self._made:
+            if greatest:
+                value += max(0.0, *[channels[channel] * weight for channel, weight in terms])
+            else:
+                for channel, weight in terms:
+                    value += channels[channel] * weight
+            values[index] = low if value < low else high if value > high else value
+        return values
 
 
-def fill_pose(frame: FaceFrame, out: npt.NDArray[np.float32]) -> None:
-    """Writes ``POSE_CHANNELS`` of ``frame`` to ``out`` [10]."""
-    out[:3] = head_angles(frame.head)
-    out[3:6] = frame.head[4:]
-    out[6:10] = frame.gaze
+_NO_POSE = (0.0,) * len(POSE_CHANNELS)
+_NOTHING = len(CHANNELS)
+
+
+def _is_copy(row: Row) -> bool:
+    """Whether a row is one shape as it is."""
+    return tuple(row.weights.values()) == (1.0,) and row.bias == 0.0 and row.range == (0.0, 1.0)
+
+
+def _terms(row: Row) -> list[tuple[int, float]]:
+    """A row's channels and weights."""
+    return [(CHANNEL_INDEX[name], weight) for name, weight in row.weights.items()]
+
+
+def pose(frame: FaceFrame) -> list[float]:
+    """Returns the values of ``POSE_CHANNELS``."""
+    return [*head_angles(frame.head), *frame.head[4:].tolist(), *frame.gaze.tolist()]
 
 
 def load(kind: str) -> Mapping:
@@ -191,5 +187,5 @@ def _row(kind: str, target: str, data: dict[str, Any]) -> Row:
 
 __all__ = [
     "BLENDSHAPE_INDEX", "CHANNELS", "CHANNEL_INDEX", "POSE_CHANNELS", "Mapping", "MappingError", "Row", "Section",
-    "fill_pose", "load", "read_table", "section",
+    "load", "pose", "read_table", "section",
 ]  # fmt: skip

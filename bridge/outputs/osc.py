@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import TypeAlias
 
-import numpy as np
-
 from facewire.bridge.errors import FacewireError
-from facewire.bridge.frame import Float32Array
 from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES
 
 Argument: TypeAlias = "float | int | str | bytes | bool | None"
@@ -74,8 +72,8 @@ def decode(packet: bytes | memoryview) -> list[Message]:
 class OscTemplate:
     """Messages whose texts stay and whose floats change, laid out once as bundles that fit a datagram each.
 
-    ``write`` puts new floats in, ``datagrams`` are then ready to be sent, in order. Nothing is allocated per frame but
-    what numpy needs to convert.
+    ``write`` puts new floats in, ``datagrams`` are then ready to be sent, in order. Carries over the buffer; nothing
+    that outlives ``write`` is allocated in it.
     """
 
     def __init__(self, messages: Sequence[Message], max_bytes: int = MAX_DATAGRAM_BYTES) -> None:
@@ -94,16 +92,21 @@ class OscTemplate:
         for bundle in bundles:
             places += _float_places(bundle, len(self._buffer))
             self._buffer += encode_bundle(encode_message(address, *arguments) for address, arguments in bundle)
-        self._words = np.frombuffer(self._buffer, ">f4")
-        self._places = np.array(places, np.intp) // 4
         self.count = len(places)
         """How many floats there are."""
-        view, ends = memoryview(self._buffer), np.cumsum(sizes).tolist()
+        # The texts between the floats are written again with them: one call for all of it.
+        starts = [0, *(place + 4 for place in places)]
+        texts = [bytes(self._buffer[start:end]) for start, end in zip(starts, [*places, None], strict=True)]
+        self._layout = struct.Struct(">" + "f".join(f"{len(text)}s" for text in texts))
+        self._parts: list[bytes | float] = [0.0] * (2 * self.count + 1)
+        self._parts[::2] = texts
+        view, ends = memoryview(self._buffer), list(accumulate(sizes))
         self.datagrams = [view[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
-    def write(self, values: Float32Array) -> None:
-        """Puts ``values`` [count] in, in the order of the floats in the messages."""
-        self._words[self._places] = values
+    def write(self, values: Sequence[float]) -> None:
+        """Puts ``values``, ``count`` of them, in, in the order of the floats in the messages."""
+        self._parts[1::2] = values
+        self._layout.pack_into(self._buffer, 0, *self._parts)
 
 
 def _float_places(bundle: Sequence[Message], start: int) -> list[int]:

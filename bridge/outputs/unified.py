@@ -7,15 +7,13 @@ An avatar has ``v2/JawOpen`` as a float, or ``v2/JawOpen1``, ``…2``, ``…4`` 
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-
-import numpy as np
+from collections.abc import Iterable, Mapping, Sequence
 
 from facewire.bridge import mapping
-from facewire.bridge.frame import Float32Array
 from facewire.bridge.outputs.avatar import PREFIX, Kind
 from facewire.bridge.outputs.osc import BUNDLE, IMMEDIATELY, encode_message
 from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES
@@ -29,6 +27,8 @@ MAX_BITS = 8
 FLAGS = ("EyeTrackingActive", "ExpressionTrackingActive", "LipTrackingActive")
 GAZE = frozenset({"EyeX", "EyeY", "EyeLeftX", "EyeLeftY", "EyeRightX", "EyeRightY"})
 LIDS = frozenset(f"{name}{side}" for name in ("EyeOpen", "EyeClosed", "EyeLid") for side in ("", "Left", "Right"))
+_ENDS = (0.0, 1.0, -1.0)
+_FLOAT = struct.Struct(">f")
 _START = BUNDLE + IMMEDIATELY
 _PARAMETER = re.compile(r"(?:.*/)?v2/(.+)")
 _BITS = re.compile(r"(.+?)(Negative|[1-9][0-9]{0,2})")
@@ -48,9 +48,9 @@ class Feed:
         wanted = _sort(known, driven)
         self.names = frozenset(wanted.names)
         """The expressions that the avatar has and something drives."""
-        self._rows = np.array([row for row, _ in wanted.floats], np.intp)
+        self._rows = [row for row, _ in wanted.floats]
         self._heads = [_head(address) for _, address in wanted.floats]
-        self._told = np.full(len(self._rows), np.nan, np.float32)
+        self._told = [math.nan] * len(self._rows)
         self._numbers = [_Number(row, bits, wanted.negative.get(row)) for row, bits in wanted.bits.items()]
         self._flags = [(index, _boolean(address)) for index, address in wanted.flags]
         self._flags_told: list[bool | None] = [None] * len(self._flags)
@@ -64,23 +64,22 @@ class Feed:
 
     def forget(self) -> None:
         """Makes the next ``changes`` tell everything."""
-        self._told[:] = np.nan
+        self._told = [math.nan] * len(self._rows)
         self._flags_told = [None] * len(self._flags)
         for number in self._numbers:
             number.forget()
 
-    def changes(self, values: Float32Array, flags: tuple[bool, ...]) -> list[bytes]:
+    def changes(self, values: Sequence[float], flags: tuple[bool, ...]) -> list[bytes]:
         """Returns what is new: ``values`` are the table's targets, ``flags`` in the order of ``FLAGS``."""
-        now = values[self._rows]
-        moved = np.abs(now - self._told)
-        # Where a value ends, at rest or in full, it must arrive exactly, however small the last step.
-        ends = (now == 0) | (np.abs(now) == 1)
-        changed = np.flatnonzero(~(moved < RESOLUTION) | (ends & (moved > 0)))
-        self._told[changed] = now[changed]
-        numbers = now.astype(">f4").tobytes()
-        elements = [self._heads[index] + numbers[4 * index : 4 * index + 4] for index in changed.tolist()]
+        told, elements = self._told, []
+        for index, row in enumerate(self._rows):
+            value, before = values[row], told[index]
+            # Where a value ends, at rest or in full, it must arrive exactly, however small the last step.
+            if not abs(value - before) < RESOLUTION or (value != before and value in _ENDS):
+                told[index] = value
+                elements.append(self._heads[index] + _FLOAT.pack(value))
         for number in self._numbers:
-            number.add_changes(float(values[number.row]), elements)
+            number.add_changes(values[number.row], elements)
         for place, (flag, texts) in enumerate(self._flags):
             if self._flags_told[place] is not flags[flag]:
                 self._flags_told[place] = flags[flag]

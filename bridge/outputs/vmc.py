@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from facewire.bridge import mapping
 from facewire.bridge.frame import BLENDSHAPES, FaceFrame, Float32Array
 from facewire.bridge.outputs.base import Output
@@ -23,10 +21,12 @@ NECK_SHARE = 0.4
 """How much of the head's rotation the neck takes; the Unity client's default."""
 HEAD_BONES = ("Neck", "Head")
 EYE_BONES = ("LeftEye", "RightEye")
+AT_REST = (0.0, 0.0, 0.0)
+"""Every bone's position."""
 
 
 class VmcOutput(Output):
-    """Carries over the time of the first message, which ``/VMC/Ext/T`` counts from, and the packets' buffers."""
+    """Carries over the time of the first message, which ``/VMC/Ext/T`` counts from, and the packets' buffer."""
 
     name = "vmc"
 
@@ -40,9 +40,6 @@ class VmcOutput(Output):
         face: list[Message] = [("/VMC/Ext/Blend/Val", (shape, 0.0)) for shape in self._shapes.names]
         self._idle = OscTemplate(alive)
         self._frame = OscTemplate([*alive, *pose, *face, ("/VMC/Ext/Blend/Apply", ())])
-        self._values = np.zeros(self._frame.count, np.float32)
-        self._turns = self._values[1 : 1 + 7 * len(self._bones)].reshape(-1, 7)[:, 3:]
-        self._weights = self._values[1 + 7 * len(self._bones) :]
         self._start_ns: int | None = None
 
     def open(self) -> None:
@@ -51,21 +48,22 @@ class VmcOutput(Output):
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
         """Raises OSError."""
-        self._values[0] = self._time_s(now_ns)
+        values = [self._time_s(now_ns)]
         if self._bones:
-            self._turns[0], self._turns[1] = split_turn(frame.head)
+            for turn in split_turn(frame.head):
+                values += (*AT_REST, *turn)
         if len(self._bones) > len(HEAD_BONES):
-            self._turns[2], self._turns[3] = eye_turn(frame.gaze, 0), eye_turn(frame.gaze, 1)
-        self._shapes.write(frame, self._weights)
-        self._frame.write(self._values)
+            left_yaw, left_pitch, right_yaw, right_pitch = frame.gaze.tolist()
+            values += (*AT_REST, *eye_turn(left_yaw, left_pitch), *AT_REST, *eye_turn(right_yaw, right_pitch))
+        values += self._shapes.values(frame)
+        self._frame.write(values)
         for datagram in self._frame.datagrams:
             self._udp.send(datagram)
         self._udp.settle()
 
     def idle(self, now_ns: int) -> None:
         """Says that it is still there. Raises OSError."""
-        self._values[0] = self._time_s(now_ns)
-        self._idle.write(self._values[:1])
+        self._idle.write([self._time_s(now_ns)])
         self._udp.send(self._idle.datagrams[0])
         self._udp.settle()
 
@@ -98,15 +96,15 @@ class _Shapes:
         # What nothing drives is the other program's; what others are made of would add up with them.
         chosen = [index for index, row in enumerate(rows) if row.weights and not row.combines]
         self.names = tuple(rows[index].target for index in chosen)
-        self._chosen = np.array(chosen, np.intp)
-        self._all = self._mapping.new_values()
+        self._chosen = chosen
 
-    def write(self, frame: FaceFrame, out: Float32Array) -> None:
+    def values(self, frame: FaceFrame) -> list[float]:
+        """The values of ``names``."""
         if self._mapping is None:
-            out[:] = frame.blendshapes
-            return
-        self._mapping.apply(frame.blendshapes, self._all)
-        np.take(self._all, self._chosen, out=out, mode="clip")
+            shapes: list[float] = frame.blendshapes.tolist()
+            return shapes
+        values = self._mapping.apply(frame.blendshapes)
+        return [values[index] for index in self._chosen]
 
 
 def split_turn(head: Float32Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -114,7 +112,7 @@ def split_turn(head: Float32Array) -> tuple[tuple[float, ...], tuple[float, ...]
 
     Unity's x points to the character's right and FaceFrame's to its left: turns about y and z change their sense.
     """
-    x, y, z, w = (float(value) for value in head[:4])
+    x, y, z, w = head[:4].tolist()
     if w < 0:
         x, y, z, w = -x, -y, -z, -w
     sine = math.sqrt(x * x + y * y + z * z)
@@ -126,9 +124,9 @@ def split_turn(head: Float32Array) -> tuple[tuple[float, ...], tuple[float, ...]
     return (x * a, -y * a, -z * a, math.cos(neck)), (x * b, -y * b, -z * b, math.cos(rest))
 
 
-def eye_turn(gaze: Float32Array, eye: int) -> tuple[float, ...]:
-    """An eye's quaternion xyzw in Unity's space; eye 0 is the left one. Unity turns by yaw to the character's right
-    and by pitch down, ``gaze`` [4] the other way in both."""
-    yaw, pitch = -0.5 * float(gaze[2 * eye]), -0.5 * float(gaze[2 * eye + 1])
-    sin_y, cos_y, sin_x, cos_x = math.sin(yaw), math.cos(yaw), math.sin(pitch), math.cos(pitch)
+def eye_turn(yaw_rad: float, pitch_rad: float) -> tuple[float, ...]:
+    """An eye's quaternion xyzw in Unity's space, which turns by yaw to the character's right and by pitch down: a
+    frame's gaze goes the other way in both."""
+    half_yaw, half_pitch = -0.5 * yaw_rad, -0.5 * pitch_rad
+    sin_y, cos_y, sin_x, cos_x = math.sin(half_yaw), math.cos(half_yaw), math.sin(half_pitch), math.cos(half_pitch)
     return cos_y * sin_x, sin_y * cos_x, -sin_y * sin_x, cos_y * cos_x

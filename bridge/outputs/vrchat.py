@@ -51,7 +51,6 @@ class VrchatOutput(Output):
         self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.report(line))
         self._datagram_bytes = MAX_DATAGRAM_BYTES
         self._table = mapping.load("unified")
-        self._values = self._table.new_values()
         self._feed = Feed(self._table, None)
         self._known = 0
         self._thinner, self._interval = Thinner(MAX_RATE), SourceInterval()
@@ -99,9 +98,8 @@ class VrchatOutput(Output):
             self._refreshed_ns = now_ns
             self._feed.forget()
             self._gaze_told_deg = self._lids_told = None
-        self._table.apply_frame(frame, self._values)
         seen = frame.confidence > 0
-        elements = self._feed.changes(self._values, (seen and frame.sources != "audio", seen, seen))
+        elements = self._feed.changes(self._table.apply_frame(frame), (seen and frame.sources != "audio", seen, seen))
         if seen:  # with nobody there, VRChat moves the eyes and blinks by itself after a while
             self._add_eyes(frame, elements)
         for datagram in bundles(elements, self._datagram_bytes):
@@ -124,7 +122,7 @@ class VrchatOutput(Output):
                 self._gaze_told_deg = now_deg
                 elements.append(GAZE_HEAD + struct.pack(">4f", *now_deg))
         if not self._feed.takes_lids:
-            shut = float(frame.blendshapes[_LEFT_BLINK] + frame.blendshapes[_RIGHT_BLINK]) / 2
+            shut = (frame.blendshapes.item(_LEFT_BLINK) + frame.blendshapes.item(_RIGHT_BLINK)) / 2
             shut = min(max(shut, 0.0), 1.0) if math.isfinite(shut) else 0.0
             told = self._lids_told
             if told is None or abs(shut - told) >= RESOLUTION or (shut in (0.0, 1.0) and shut != told):

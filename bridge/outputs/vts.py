@@ -7,10 +7,8 @@ ones.
 
 from __future__ import annotations
 
-import numpy as np
-
 from facewire.bridge import mapping
-from facewire.bridge.frame import FaceFrame, Float32Array
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.vts_link import Link
@@ -30,12 +28,11 @@ class VtsOutput(Output):
         self._where = f"{host}:{target.port}"
         self._table = mapping.load("vts")
         rows = self._table.section.rows
-        self._driven = np.array([index for index, row in enumerate(rows) if row.weights], np.intp)
+        self._driven = [index for index, row in enumerate(rows) if row.weights]
         names = [rows[index].target for index in self._driven]
         custom = {name: (0.0, 1.0, 0.0) for name in names if name.startswith("Facewire")}
-        self._all = self._table.new_values()
-        self._places = np.array([names.index(f"FacePosition{axis}") for axis in "XYZ"], np.intp)
-        self._home: Float32Array | None = None
+        self._places = [names.index(f"FacePosition{axis}") for axis in "XYZ"]
+        self._home: list[float] = []
         self._home_ns = 0
         self.waiting = f"connecting to {self._where}"
         self._link = Link(self, target, (names, custom))
@@ -46,9 +43,11 @@ class VtsOutput(Output):
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
         """Hands the frame's values on. Raises OutputError while VTube Studio is not there or says no."""
-        self._table.apply_frame(frame, self._all)
-        values = self._all[self._driven]
-        values[self._places] -= self._move_home(values[self._places], now_ns)
+        targets = self._table.apply_frame(frame)
+        values = [targets[index] for index in self._driven]
+        home = self._move_home([values[place] for place in self._places], now_ns)
+        for place, middle in zip(self._places, home, strict=True):
+            values[place] -= middle
         self._link.offer(values, frame.sources != "held")
         self.idle(now_ns)
 
@@ -66,11 +65,12 @@ class VtsOutput(Output):
         """Where VTube Studio is."""
         return self._where
 
-    def _move_home(self, place: Float32Array, now_ns: int) -> Float32Array:
+    def _move_home(self, place: list[float], now_ns: int) -> list[float]:
         """The mean place of the head in cm: a person does not sit in the middle of the picture."""
-        if self._home is None:
-            self._home, self._home_ns = place.copy(), now_ns
+        if not self._home:
+            self._home, self._home_ns = place, now_ns
         passed_s = min(max((now_ns - self._home_ns) * 1e-9, 0.0), 1.0)
-        np.add(self._home, (place - self._home) * np.float32(passed_s / (passed_s + HOME_S)), out=self._home)
+        share = passed_s / (passed_s + HOME_S)
+        self._home = [middle + share * (now - middle) for middle, now in zip(self._home, place, strict=True)]
         self._home_ns = now_ns
         return self._home

@@ -12,9 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-
-from facewire.bridge.frame import Float32Array
 from facewire.bridge.outputs.base import OutputError
 
 API_NAME, API_VERSION = "VTubeStudioPublicAPI", "1.0"
@@ -114,8 +111,8 @@ class VtsSession:
         """Whether values may be sent now."""
         return self.stage == "ready" and self.in_flight < MAX_IN_FLIGHT
 
-    def inject(self, values: Float32Array, face_found: bool, now_ns: int) -> str:
-        """Returns the message with ``values`` [len(names)]; only while there is room."""
+    def inject(self, values: Sequence[float], face_found: bool, now_ns: int) -> str:
+        """Returns the message with ``values``, one for each name; only while there is room."""
         self._release(now_ns)
         if not self.in_flight:
             self._heard_ns = now_ns  # from now on an answer is owed
@@ -199,13 +196,13 @@ class _Template:
     def __init__(self, names: Sequence[str], without: set[str] | None = None) -> None:
         chosen = [(index, name) for index, name in enumerate(names) if name not in (without or ())]
         self.names = [name for _, name in chosen]
-        self._places = np.array([index for index, _ in chosen], np.intp)
+        self._places = [index for index, _ in chosen]
         values = ", ".join(f'{{"id": "{name}", "value": %.4f}}' for name in self.names)
         text = request("InjectParameterDataRequest", {"faceFound": 0, "mode": "set", "parameterValues": []}, "values")
         self._text = text.replace('"faceFound": 0', '"faceFound": %s').replace("[]", f"[{values}]")
 
-    def fill(self, values: Float32Array, face_found: bool) -> str:
-        return self._text % ("true" if face_found else "false", *values[self._places].tolist())
+    def fill(self, values: Sequence[float], face_found: bool) -> str:
+        return self._text % ("true" if face_found else "false", *[values[place] for place in self._places])
 
 
 def check_token(token: Any) -> str:

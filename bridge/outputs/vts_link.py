@@ -7,7 +7,6 @@ import threading
 import time
 from typing import TypeAlias
 
-from facewire.bridge.frame import Float32Array
 from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.vts_api import VtsDeniedError, VtsError, VtsSession
@@ -38,7 +37,7 @@ class Link:
         """Why nothing arrives, or None."""
         self._output, self._target, self._parameters = output, target, parameters
         self._tokens = Tokens(target.folder, output.describe())
-        self._newest: tuple[Float32Array, bool] | None = None
+        self._newest: tuple[list[float], bool] | None = None
         self._fresh = False
         self._said_ns = 0
         self._retry_ns: int | None = None
@@ -50,7 +49,7 @@ class Link:
         self._stopping = threading.Event()
         self._reported_s: dict[str, float] = {}
 
-    def offer(self, values: Float32Array, face_found: bool) -> None:
+    def offer(self, values: list[float], face_found: bool) -> None:
         """Replaces what is to be sent."""
         self._newest, self._fresh = (values, face_found), True
 
@@ -77,6 +76,18 @@ class Link:
         self._live = None
 
     def _exchange(self, connection: TextSocket, session: VtsSession, now_ns: int) -> None:
+        if not self._may_send(connection, session, now_ns):  # else its answers can wait: to hear them costs as much
+            self._listen(connection, session, now_ns)
+        if self._newest is not None and self._may_send(connection, session, now_ns):
+            connection.send(session.inject(*self._newest, now_ns))
+            self._fresh, self._said_ns = False, now_ns
+
+    def _may_send(self, connection: TextSocket, session: VtsSession, now_ns: int) -> bool:
+        due = self._fresh or (self._newest is not None and now_ns - self._said_ns >= KEEP_NS)
+        return due and session.has_room and connection.is_clear
+
+    def _listen(self, connection: TextSocket, session: VtsSession, now_ns: int) -> None:
+        """Takes what VTube Studio has said, and answers."""
         for text in connection.receive():
             for reply in session.receive(text, now_ns):
                 connection.send(reply)
@@ -84,10 +95,6 @@ class Link:
         if session.problem is not None:
             self._say("problem", session.problem)
             session.problem = None
-        due = self._fresh or now_ns - self._said_ns >= KEEP_NS
-        if due and self._newest is not None and session.has_room and connection.is_clear:
-            connection.send(session.inject(*self._newest, now_ns))
-            self._fresh, self._said_ns = False, now_ns
 
     def _reopen(self, now_ns: int) -> None:
         """Takes over what the thread has opened, or starts one when it is time."""

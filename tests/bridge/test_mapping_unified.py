@@ -69,9 +69,7 @@ def face(shapes: Map[str, float] | None = None, **changes: Any) -> FaceFrame:
 
 def values_of(kind: str, frame: FaceFrame) -> dict[str, float]:
     table = mapping.load(kind)
-    out = table.new_values()
-    table.apply_frame(frame, out)
-    return dict(zip(table.names, out.tolist(), strict=True))
+    return dict(zip(table.names, table.apply_frame(frame), strict=True))
 
 
 def test_every_unified_expression_is_there_and_nothing_else() -> None:
