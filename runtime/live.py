@@ -106,8 +106,6 @@ class Live:
             return self._clock()
         with self._publishing:
             now = self._clock()
-            while self.capture is None and self._requests:
-                self._requests.popleft()(pipeline)  # there is no track thread to do it
             pipeline.hear(tick if sources == "audio" or self.capture is None else None)
             if self.capture is not None and not pipeline.needs_speech:
                 return now
@@ -140,7 +138,12 @@ class Live:
         return self._pipeline
 
     def request(self, change: Callable[[FacePipeline], None]) -> None:
-        """Has ``change`` made between two frames, on the track thread. Raises CommandError when too many wait."""
+        """Has ``change`` made between two frames, on the track thread; at once where nothing is watched, for no thread
+        turns there while sound is lost. Raises CommandError when too many wait, and what ``pipeline`` raises."""
+        if self.capture is None:
+            with self._publishing:
+                change(self.pipeline)
+            return
         if len(self._requests) >= MAX_REQUESTS:
             raise CommandError("busy: too many changes are waiting")
         self._requests.append(change)

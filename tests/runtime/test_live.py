@@ -276,8 +276,35 @@ def test_frames_that_speech_alone_drives_count_as_published():
     assert live.status()["rates"] == {"capture": 0.0, "track": 0.0, "publish": pytest.approx(60, rel=0.1)}
 
 
-def test_too_many_waiting_changes_are_refused():
+def test_without_a_camera_a_change_is_made_while_no_sound_comes():
     live = Live(None, lambda _: None)
+    with pytest.raises(CommandError, match="still being loaded"):
+        live.request(lambda _: None)
+    live.start(lambda: FacePipeline(None))
+    live.request(lambda pipeline: setattr(pipeline, "mirror", True))
+    assert live.pipeline.mirror
+
+
+def test_without_a_camera_a_change_waits_for_the_frame_that_is_being_made():
+    making, changes = threading.Event(), []
+
+    def publish(_):
+        making.set()
+        threading.Event().wait(0.05)  # time in which the change could be made, were it not between frames
+        changes.append("frame")
+
+    live = Live(None, publish)
+    live.start(lambda: FacePipeline(None))
+    hearing = threading.Thread(target=live.hear, args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio"))
+    hearing.start()
+    assert making.wait(60)
+    live.request(lambda _: changes.append("change"))
+    hearing.join()
+    assert changes == ["frame", "change"]
+
+
+def test_too_many_waiting_changes_are_refused():
+    live = Live(Pictures(1), lambda _: None)
     for _ in range(MAX_REQUESTS):
         live.request(lambda _: None)
     with pytest.raises(CommandError, match="busy"):
