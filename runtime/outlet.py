@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,8 +16,12 @@ from facewire.bridge.recording.reader import open_session
 from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.replay import Replay
 
+logger = logging.getLogger("facewire.runtime")
+
 MAX_TAKES = 200
 """Newest takes that are listed."""
+STEERING = ("pause", "resume", "seek", "step", "speed")
+"""Commands that go to the take that plays."""
 
 
 class Outlet:
@@ -42,6 +47,8 @@ class Outlet:
             if replay is not None and not replay.ended.is_set():
                 return
             if replay is not None:
+                if replay.error is not None:
+                    logger.warning(f"{self._file} ended before its time: {replay.error}")
                 self._replay = self._file = None
                 threading.Thread(target=replay.stop, name="facewire-replay-end", daemon=True).start()
             if frame.seq + self._shift <= self._last_seq:
@@ -51,7 +58,8 @@ class Outlet:
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask, by name."""
-        return {"takes": self._list, "replay_start": self._start, "replay_stop": self._stop}
+        steering = {name: self._steer(name) for name in STEERING}
+        return {"takes": self._list, "replay_start": self._start, "replay_stop": self._stop, **steering}
 
     def state(self) -> dict[str, Any]:
         """Returns the keys that the status message gets."""
@@ -106,6 +114,15 @@ class Outlet:
             self._replay, self._file = replay, name
         replay.start()
         return {"file": name, "seconds": round(session.duration_ns * 1e-9, 2)}
+
+    def _steer(self, name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        def run(args: Mapping[str, Any]) -> dict[str, Any]:
+            replay = self._replay
+            if replay is None or replay.ended.is_set():
+                raise CommandError("no take is playing")
+            return replay.commands[name](args)  # Without our lock: the replay holds its own when it sends.
+
+        return run
 
     def _stop(self, _args: Mapping[str, Any]) -> dict[str, Any]:
         if self._replay is None:

@@ -133,9 +133,9 @@ class Replay:
         return {
             "pause": self._command(self._pause),
             "resume": self._command(self._resume),
-            "seek": self._command(self._seek_command),
-            "step": self._command(self._step),
-            "speed": self._command(self._speed),
+            "seek": self._command(self._seek_command, "time_s"),
+            "step": self._command(self._step, "frames"),
+            "speed": self._command(self._speed, "speed"),
         }
 
     def state(self) -> dict[str, Any]:
@@ -143,13 +143,18 @@ class Replay:
         with self._door, self._changed:
             place_ns = min(max(self.playhead.at_ns(self.clock()), self.start_ns), self.end_ns)
             return {
-                "time_s": round((place_ns - self._session.start_ns) / NS_PER_S, 4),
-                "duration_s": round(self._session.duration_ns / NS_PER_S, 4),
+                "time_s": self._seconds(place_ns),
+                "duration_s": self._seconds(self._session.end_ns),
+                "from_s": self._seconds(self.start_ns),
+                "to_s": self._seconds(self.end_ns),
                 "speed": self.playhead.speed,
                 "paused": self.playhead.paused,
                 "loop": self._loop,
                 "ended": self.ended.is_set(),
             }
+
+    def _seconds(self, place_ns: int) -> float:
+        return round((place_ns - self._session.start_ns) / NS_PER_S, 4)
 
     def place(self) -> int | None:
         """Return where it is on the session's time line, in nanoseconds; None while it is not running as recorded."""
@@ -219,9 +224,15 @@ class Replay:
             self._recorded_seq = self._next[1].seq - 1
             self._seq_shift = self._last_seq + 1 - self._next[1].seq
 
-    def _command(self, change: Callable[[Mapping[str, Any]], None]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def _command(
+        self, change: Callable[[Mapping[str, Any]], None], *known: str
+    ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         def run(args: Mapping[str, Any]) -> dict[str, Any]:
+            if set(args) - set(known):
+                raise CommandError(f"this command takes {' and '.join(known) or 'no args'}, and nothing else")
             with self._door, self._changed:
+                if self._stopping:  # Its file may be closed already.
+                    raise CommandError("no take is playing")
                 change(args)
                 self._changed.notify_all()
             return self.state()
@@ -236,7 +247,7 @@ class Replay:
             self.playhead.paused = True
 
     def _resume(self, _args: Mapping[str, Any]) -> None:
-        if self.ended.is_set():
+        if self.ended.is_set() or (self.playhead.paused and self._next is None):  # It shows the last frame.
             self._jump(self.start_ns)
         elif self.playhead.paused:
             self.playhead.move(self.playhead.place_ns, self.clock())
@@ -249,10 +260,9 @@ class Replay:
         self.playhead.speed = speed
 
     def _seek_command(self, args: Mapping[str, Any]) -> None:
-        first_s = (self.start_ns - self._session.start_ns) / NS_PER_S
-        last_s = (self.end_ns - self._session.start_ns) / NS_PER_S
-        time_s = number(args, "time_s", first_s, last_s)
-        self._jump(min(self._session.start_ns + round(time_s * NS_PER_S), self.end_ns))
+        time_s = number(args, "time_s", self._seconds(self.start_ns), self._seconds(self.end_ns))  # As the state has them.
+        place_ns = self._session.start_ns + round(time_s * NS_PER_S)
+        self._jump(min(max(place_ns, self.start_ns), self.end_ns))
 
     def _jump(self, place_ns: int) -> None:
         """Go to a place; a replay that is paused shows the frame there."""

@@ -143,6 +143,48 @@ def test_the_live_face_comes_back_when_a_take_ends(make_take, tmp_path, frames):
     outlet.stop()
 
 
+def test_a_take_in_place_of_the_live_face_is_paused_stepped_and_sought(make_take, tmp_path, frames):
+    make_take("one.mcap", seconds=40.0)
+    sent = []
+    outlet = Outlet(sent.append, tmp_path)
+    ask = outlet.commands
+    ask["replay_start"]({"file": "one.mcap"})
+    wait_for(lambda: len(sent) > 3)
+    assert ask["pause"]({})["paused"]
+    count = len(sent)
+    for frame in frames(5):
+        outlet.live(frame)  # the take has its place, though it stands
+    assert len(sent) == count
+    assert outlet.state()["replay"]["paused"]
+    assert ask["seek"]({"time_s": 30.0})["time_s"] == 30.0
+    assert ask["step"]({"frames": -1})["time_s"] == pytest.approx(30 - 1 / 60, abs=1e-3)
+    assert len(sent) == count + 2
+    assert ask["speed"]({"speed": 2})["speed"] == 2
+    with pytest.raises(CommandError, match="time_s must be"):
+        ask["seek"]({"time_s": 41})
+    assert not ask["resume"]({})["paused"]
+    wait_for(lambda: len(sent) > count + 10)
+    ask["replay_stop"]({})
+    numbers, times = [frame.seq for frame in sent], [frame.publish_ns for frame in sent]
+    assert numbers == sorted(set(numbers))
+    assert times == sorted(times)
+    for name in ("pause", "resume", "seek", "step", "speed"):
+        with pytest.raises(CommandError, match="no take is playing"):
+            ask[name]({})
+
+
+def test_a_take_that_breaks_off_is_told_of(make_take, tmp_path, frames, caplog):
+    path = make_take("one.mcap", seconds=2.0)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    outlet = Outlet(lambda _: None, tmp_path)
+    outlet.commands["replay_start"]({"file": "one.mcap"})
+    wait_for(lambda: outlet.state() == {"replay": None})
+    outlet.live(next(frames(1)))
+    assert "one.mcap ended before its time" in caplog.text
+
+
 @pytest.mark.parametrize(
     "args", [{}, {"file": 3}, {"file": "no.mcap"}, {"file": "../one.mcap"}, {"file": "one.mcap", "loop": 1}]
 )

@@ -243,6 +243,45 @@ def test_at_the_end_it_waits_and_can_be_started_again(make_take: MakeTake) -> No
     replay.stop()
 
 
+def test_played_on_from_its_last_frame_it_starts_again(make_take: MakeTake) -> None:
+    taker, replay = play(make_take(seconds=40))
+    replay.commands["pause"]({})
+    state = replay.commands["seek"]({"time_s": replay.state()["to_s"]})
+    assert (state["paused"], state["ended"]) == (True, False)
+    shown = len(taker.frames)
+    assert replay.commands["resume"]({})["time_s"] < 30
+    assert taker.wait_for(shown + 3)[shown].seq == taker.frames[shown - 1].seq + 1
+    replay.stop()
+
+
+@pytest.mark.parametrize("start_s", [0.0, 1.00004, 1.00006])
+def test_the_ends_that_the_state_tells_can_be_sought(make_take: MakeTake, start_s: float) -> None:
+    path = make_take(seconds=2, rate=90.0)
+    with open_session(path) as session:
+        part_ns = (session.start_ns + round(start_s * 1e9), session.end_ns)
+    taker, replay = play(path, part_ns=part_ns)
+    replay.commands["pause"]({})
+    state = replay.state()
+    assert (state["from_s"], state["to_s"], state["duration_s"]) == (round(start_s, 4), 1.9889, 1.9889)
+    assert state["to_s"] * 1e9 > session.end_ns - session.start_ns  # rounded up
+    ends = []
+    for name in ("from_s", "to_s"):
+        replay.commands["seek"]({"time_s": state[name]})
+        ends.append(taker.frames[-1].blendshapes)
+    replay.stop()
+    with open_session(path) as session:
+        recorded = [frame.blendshapes for _, frame in session.frames(*part_ns)]
+    np.testing.assert_array_equal(ends, [recorded[0], recorded[-1]])
+
+
+def test_a_replay_that_was_stopped_refuses_commands(make_take: MakeTake) -> None:
+    _, replay = play(make_take(seconds=2))
+    replay.stop(timeout_s=WAIT_S)
+    for name, args in (("pause", {}), ("seek", {"time_s": 1.0}), ("step", {"frames": -1})):
+        with pytest.raises(CommandError, match="no take is playing"):
+            replay.commands[name](args)
+
+
 def test_commands_check_what_they_are_given(make_take: MakeTake) -> None:
     _, replay = play(make_take(seconds=1))
     for name, args in (
@@ -255,6 +294,9 @@ def test_commands_check_what_they_are_given(make_take: MakeTake) -> None:
         ("step", {"frames": 10**9}),
     ):
         with pytest.raises(CommandError, match="must be a number of"):
+            replay.commands[name](args)
+    for name, args in (("pause", {"at": 1}), ("seek", {"time_s": 1.0, "fast": True})):
+        with pytest.raises(CommandError, match="and nothing else"):
             replay.commands[name](args)
     replay.stop()
 
