@@ -260,7 +260,8 @@ class Replay:
         self.playhead.speed = speed
 
     def _seek_command(self, args: Mapping[str, Any]) -> None:
-        time_s = number(args, "time_s", self._seconds(self.start_ns), self._seconds(self.end_ns))  # As the state has them.
+        """Goes to a place; the ends are rounded, as the state has them."""
+        time_s = number(args, "time_s", self._seconds(self.start_ns), self._seconds(self.end_ns))
         place_ns = self._session.start_ns + round(time_s * NS_PER_S)
         self._jump(min(max(place_ns, self.start_ns), self.end_ns))
 
