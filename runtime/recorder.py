@@ -146,7 +146,8 @@ class Recorder:
                 self._turn(self._clock())
             self._drain()
             self._write_sound()
-            self._writer.finish(self._end())
+            self._writer.commit()
+            self.path = self._writer.finish(self._end())
         except Exception as error:  # whatever a disk does, the live path goes on
             self.error = error if isinstance(error, FacewireError) else RecordingError(f"recording failed: {error!r}")
             self._frames.clear()
@@ -209,10 +210,11 @@ class Recorder:
     def _add_status(self, now: int) -> None:
         assert self._status is not None
         try:
-            message = {**self._status(), "type": "status"}
-            self._writer.add_status(self._encoder.message(message), now)
-        except WireError:
+            data = self._encoder.message({**self._status(), "type": "status"})
+        except Exception as error:  # Another thread's state, read as it changes: a status is missing, not the take.
+            logger.debug("no status was recorded: %r", error)
             return
+        self._writer.add_status(data, now)
 
     def _end(self) -> dict[str, str]:
         counts = self.counts
@@ -222,5 +224,15 @@ class Recorder:
             "refused_audio": str(counts.refused_audio),
             "bad_frames": str(counts.bad_frames),
         }
-        about = {"profile": self._profile(), "flame": self._flame()}
-        return end | {key: json.dumps(value) for key, value in about.items() if value is not None}
+        about = {"profile": _text(self._profile), "flame": _text(self._flame)}
+        return end | {key: text for key, text in about.items() if text is not None}
+
+
+def _text(ask: Callable[[], Mapping[str, Any] | None]) -> str | None:
+    """What a run says of itself as JSON; None where that fails, for the take is whole without it."""
+    try:
+        value = ask()
+        return None if value is None else json.dumps(value)
+    except Exception as error:
+        logger.warning("the take does not say all of its run: %r", error)
+        return None

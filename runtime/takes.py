@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from facewire.bridge.codec import Message
 from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.frame import FaceFrame
-from facewire.bridge.recording.errors import RecordingError
+from facewire.bridge.recording.errors import PathTakenError, RecordingError
 from facewire.bridge.recording.layout import SUFFIX, AudioBlock, AudioFormat, SessionMetadata
-from facewire.bridge.recording.partfile import part_path, reason
+from facewire.bridge.recording.partfile import free_path, reason
 from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.recorder import Recorder
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 """What a client may call a take: nothing that leaves the folder."""
+MOST_TRIES = 100
+"""To make a take of the next name, while other servers make theirs."""
 
 StatusCall = Callable[[], Mapping[str, Any]]
 
@@ -100,20 +102,27 @@ class Takes:
                 versions=versions(),
                 devices=self._devices(),
             )
-            path = free_path(self.folder, name or time.strftime("take-%Y%m%d-%H%M%S"))
-            status = recorded_status(self._status, keep_device_names=self._keep_names)
-            recorder = Recorder(
-                path,
-                about,
-                status=status,
-                profile=self._profile,
-                flame=self._flame,
-                report=self._report,
-                clock=self._clock,
-            )
+            stem = (name or time.strftime("take-%Y%m%d-%H%M%S")).removesuffix(SUFFIX)
+            recorder = self._make_recorder(self.folder / f"{stem}{SUFFIX}", about)
             recorder.start()
             self._recorder = recorder
-            return path
+            return recorder.path
+
+    def _make_recorder(self, path: Path, about: SessionMetadata) -> Recorder:
+        """At ``path`` or, where that is taken, with a number behind it; another server may take names there, too."""
+        status = recorded_status(self._status, keep_device_names=self._keep_names)
+        for _ in range(MOST_TRIES):
+            with contextlib.suppress(PathTakenError):
+                return Recorder(
+                    free_path(path),
+                    about,
+                    status=status,
+                    profile=self._profile,
+                    flame=self._flame,
+                    report=self._report,
+                    clock=self._clock,
+                )
+        raise RecordingError(f"others took every name like {path}: start the take again, or give it a name")
 
     def stop(self, *, keep_empty: bool = True) -> Path | None:
         """End the running take and return its path; None where none is running, or it was empty and is not to be kept.
@@ -157,7 +166,8 @@ class Takes:
         if recorder is None:
             raise CommandError("no take is running")
         path = self.stop()
-        assert path is not None
+        if path is None:  # it was stopped meanwhile
+            raise CommandError("no take is running")
         return {"file": path.name, "frames": recorder.counts.frames, "refused": recorder.counts.refused_frames}
 
     def _devices(self) -> dict[str, Any] | None:
@@ -182,16 +192,6 @@ def recorded_profile(live: Live) -> dict[str, Any] | None:
     except CommandError:
         return None
     return compose(Profile("recorded", "", calibration))
-
-
-def free_path(folder: Path, stem: str) -> Path:
-    """Return ``stem``.mcap in ``folder``, with a number behind it where there is one already."""
-    stem = stem.removesuffix(SUFFIX)
-    path, number = folder / f"{stem}{SUFFIX}", 1
-    while path.exists() or part_path(path).exists():
-        number += 1
-        path = folder / f"{stem}-{number}{SUFFIX}"
-    return path
 
 
 def recorded_status(status: StatusCall, *, keep_device_names: bool) -> StatusCall:

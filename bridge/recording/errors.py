@@ -11,6 +11,10 @@ class SessionError(FacewireError):
     exit_code = 2
 
 
+class PathTakenError(SessionError):
+    """A file of that name is there already, whole or in the making; ``--force`` replaces it."""
+
+
 class CutSessionError(SessionError):
     """The file was not finished: its program was killed, or its disk filled up. ``repair`` mends it."""
 

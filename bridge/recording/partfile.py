@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from io import RawIOBase
 from pathlib import Path
 
-from facewire.bridge.recording.errors import RecordingError, SessionError
+from facewire.bridge.recording.errors import PathTakenError, RecordingError, SessionError
 from facewire.bridge.recording.layout import PART_SUFFIX
 
 
@@ -15,23 +16,34 @@ def part_path(path: Path) -> Path:
     return path.with_name(path.name + PART_SUFFIX)
 
 
+def free_path(path: Path) -> Path:
+    """Return ``path``, with a number behind its stem where a file, or one in the making, has that name."""
+    free, number = path, 1
+    while os.path.lexists(free) or os.path.lexists(part_path(free)):
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
 def check_output(path: Path, *, force: bool = False) -> None:
     """Say whether ``path`` may be written.
 
     Raises:
-        SessionError: it is there already and ``force`` is not given, or its folder is not there.
+        PathTakenError: it is there already and ``force`` is not given.
+        SessionError: it is a folder, or its folder is not there.
     """
     if path.is_dir():
         raise SessionError(f"{path} is a folder: name a file")
     if not path.parent.is_dir():
         raise SessionError(f"the folder {path.parent} is not there: make it, or write elsewhere")
     if path.exists() and not force:
-        raise SessionError(f"{path} is there already: use --force to replace it, or another name")
+        raise PathTakenError(f"{path} is there already: use --force to replace it, or another name")
 
 
 class PartFile:
     """A file for one writer. What is written waits in memory until ``flush``, which appends it in one step or not
-    at all: after a failure the file ends where it ended before. ``finish`` gives it its name.
+    at all: after a failure the file ends where it ended before. ``finish`` gives it its name. Where something else has
+    the name by then, ``path`` gets a number: nothing is written over that another program wrote.
 
     Carries over what was not flushed."""
 
@@ -39,20 +51,24 @@ class PartFile:
         """Create the temporary file; ``part`` is its name, where it is not to be the usual one.
 
         Raises:
-            SessionError: ``path`` or a cut recording of that name is there already and ``force`` is not given.
+            PathTakenError: ``path``, or a recording of that name that runs or was cut, is there already, and ``force``
+                is not given.
+            SessionError: its folder is not there.
             RecordingError: the file cannot be made.
         """
         check_output(path, force=force)
-        self.path = path
+        self.path, self._force = path, force
         self.part = part or part_path(path)
-        if part is None and self.part.exists() and not force:
-            raise SessionError(
-                f"{self.part} is left from a recording that was cut: mend it with 'facewire repair', or use --force"
-            )
         self._pending = bytearray()
         self._size = 0
         try:
-            self._file = self.part.open("w+b", buffering=0)
+            if force or part is not None:  # Not written over: whoever still writes it notices, and keeps what it has.
+                self.part.unlink(missing_ok=True)
+            self._file = self.part.open("x+b", buffering=0)
+        except FileExistsError:
+            raise PathTakenError(
+                f"{self.part} is left from a recording that was cut: mend it with 'facewire repair', or use --force"
+            ) from None
         except OSError as error:
             raise RecordingError(f"cannot write {path}: {reason(error)}") from None
 
@@ -75,7 +91,8 @@ class PartFile:
             return
         try:
             self._restore_if_deleted()
-            self._append(self._pending)
+            self._file.seek(self._size)
+            write_all(self._file, self._pending)
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(self._size)
@@ -103,6 +120,8 @@ class PartFile:
         self.flush()
         self.sync()
         self._file.close()
+        if not self._force and os.path.lexists(self.path):
+            self.path = free_path(self.path)
         try:
             self.part.replace(self.path)
         except FileNotFoundError:
@@ -124,22 +143,21 @@ class PartFile:
         self._file.close()
         self.part.unlink(missing_ok=True)
 
-    def _append(self, data: bytearray) -> None:
-        self._file.seek(self._size)
-        with memoryview(data) as view:
-            done = 0
-            while done < len(view):
-                done += self._file.write(view[done:])
-
     def _restore_if_deleted(self) -> None:
-        """Write the take anew where somebody deleted it or its folder: its bytes live on while it is open (POSIX)."""
+        """Write the take anew where somebody deleted it or its folder: its bytes live on while it is open (POSIX).
+
+        Where another recording has the name now, this one goes beside it.
+        """
         if os.name == "nt" or os.fstat(self._file.fileno()).st_nlink > 0:
             return
         self.part.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.part.open("w+b", buffering=0)
+        if os.path.lexists(self.part):
+            self.path = free_path(self.path)
+            self.part = part_path(self.path)
+        fresh = self.part.open("x+b", buffering=0)
         self._file.seek(0)
         while block := self._file.read(1 << 20):
-            fresh.write(block)
+            write_all(fresh, block)
         self._file.close()
         self._file = fresh
 
@@ -147,6 +165,18 @@ class PartFile:
         if self._size == 0:
             return f"nothing was saved in {self.path}"
         return f"the take up to here is in {self.part}: mend it with 'facewire repair'"
+
+
+def write_all(file: RawIOBase, data: bytes | bytearray) -> None:
+    """Write all of ``data`` where ``file`` is: one write may take a part of it, on a disk that is nearly full.
+
+    Raises:
+        OSError: not all of it could be written.
+    """
+    with memoryview(data) as view:
+        done = 0
+        while done < len(view):
+            done += file.write(view[done:]) or 0
 
 
 def reason(error: OSError) -> str:

@@ -273,6 +273,45 @@ def test_takes_start_and_stop_by_command(tmp_path: Path, frames: Frames) -> None
         assert abs(session.metadata.started_unix_ns - time.time_ns()) < 60e9
 
 
+def test_takes_of_several_servers_in_one_folder_get_names_of_their_own(tmp_path: Path, frames: Frames) -> None:
+    servers = [Takes(tmp_path) for _ in range(8)]
+    gate = threading.Barrier(len(servers))
+
+    def record(number: int) -> None:
+        gate.wait()
+        servers[number].start("scene")
+        for frame in frames(20):
+            servers[number].offer_frame(replace(frame, seq=1000 * number + frame.seq))
+        servers[number].stop()
+
+    threads = [threading.Thread(target=record, args=(number,)) for number in range(len(servers))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = []
+    for path in tmp_path.iterdir():
+        with open_session(path) as session:
+            found.append([frame.seq for _, frame in session.frames()])
+    assert sorted(found) == [[1000 * number + seq for seq in range(20)] for number in range(len(servers))]
+
+
+def test_what_a_run_cannot_say_of_itself_costs_no_frame(tmp_path: Path, frames: Frames) -> None:
+    def changing() -> dict[str, object]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    recorder = Recorder(tmp_path / "a.mcap", METADATA, status=changing, profile=changing, flame=lambda: {"shape": {1}})
+    recorder._status_ns -= recorder_module.STATUS_NS  # one is due at once
+    recorder.start()
+    for frame in frames(30):
+        recorder.offer_frame(frame)
+    wait_until(lambda: not recorder._frames)
+    with open_session(recorder.stop()) as session:
+        assert session.frame_count == 30
+        assert session.end["frames"] == "30"
+        assert not {"profile", "flame"} & set(session.end)
+
+
 @pytest.mark.parametrize("name", ["../up", "/etc/x", "", "a/b", "a\\b", ".hidden", "x" * 65, 5, "a\n"])
 def test_a_take_s_name_stays_in_its_folder(tmp_path: Path, name: object) -> None:
     with pytest.raises(CommandError, match="name must be"):
