@@ -39,10 +39,15 @@ def list_cameras(folder: Path = SYS_CAMERAS) -> list[CameraInfo]:
     return sorted(cameras, key=lambda camera: camera.index)
 
 
+def is_called(camera: CameraInfo, name: str) -> bool:
+    """Whether its name contains ``name``, capitals or not."""
+    return name.casefold() in camera.name.casefold()
+
+
 def find_camera(name: str, cameras: list[CameraInfo]) -> CameraInfo:
-    """The first camera whose name contains ``name``, capitals or not. Raises CaptureError that lists what there is."""
+    """The first camera that is called ``name``. Raises CaptureError that lists what there is."""
     for camera in cameras:
-        if name.casefold() in camera.name.casefold():
+        if is_called(camera, name):
             return camera
     known = "; ".join(f"{camera.index}: {camera.name}" for camera in cameras) or "none"
     hint = "" if sys.platform == "linux" else " (names are known on Linux only: use a number)"

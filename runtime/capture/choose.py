@@ -7,7 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from facewire.runtime.capture.camera import camera_source, first_camera, named_camera_source, opens, stream_source
+from facewire.runtime.capture.camera import (
+    camera_source,
+    first_camera,
+    is_called,
+    list_cameras,
+    named_camera_source,
+    opens,
+    stream_source,
+)
 from facewire.runtime.capture.choose_phone import is_phone, phone_source
 from facewire.runtime.capture.demo import DemoSource
 from facewire.runtime.capture.file import FileSource
@@ -45,8 +53,10 @@ def choose_source(
     if "://" in what:
         return stream_source(what)
     path = Path(what)
+    if any(is_called(camera, what) for camera in list_cameras()):
+        return named_camera_source(what, rate=rate)  # even if it could be a file's: "HD Pro Webcam C920 v2.1"
     if path.exists() and (stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode)):
         return stream_source(what)
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    if path.exists() or len(path.parts) > 1:
         return FileSource(path, paced=True, loop=loop)
     return named_camera_source(what, rate=rate)

@@ -18,13 +18,20 @@ def choose_sound(what: str, *, loop: bool) -> SoundSource | None:
     if what == "none":
         return None
     path = Path(what)
-    if not what.isdigit() and what != "auto" and (path.exists() or path.suffix or len(path.parts) > 1):
-        SoundReader(path).close()  # What is no sound is said now, and not when the networks have been loaded.
-        return SoundFile(path, loop=loop)
+    named = not what.isdigit() and what != "auto"
+    if named and path.is_file():
+        return _sound_file(path, loop=loop)
     try:
         find_microphone(what, list_microphones())
-    except CaptureError:
+    except CaptureError as error:
         if what == "auto":
             return None
-        raise
+        if named and len(path.parts) > 1:
+            return _sound_file(path, loop=loop)
+        raise CaptureError(f"{what!r} is no file here, and {error}" if named else str(error)) from None
     return Microphone(what)
+
+
+def _sound_file(path: Path, *, loop: bool) -> SoundFile:
+    SoundReader(path).close()  # What is no sound is said now, and not when the networks have been loaded.
+    return SoundFile(path, loop=loop)

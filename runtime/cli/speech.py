@@ -121,7 +121,6 @@ def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource 
     was named; not beside a file or the demo face, whose mouth is not the user's.
     """
     from facewire.runtime.capture.camera import first_camera
-    from facewire.runtime.capture.choose_phone import is_phone
     from facewire.runtime.capture.choose_sound import choose_sound
     from facewire.runtime.capture.phone import PhoneSource
     from facewire.runtime.capture.source import CaptureError
@@ -129,8 +128,9 @@ def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource 
     deaf = args.mouth == "video" or args.mode == "camera"
     spoken = args.mouth == "audio" or args.mode in ("microphone", "mouth")
     blind = args.video == "none" or (args.video == "auto" and not deaf and first_camera() is None)
-    camera = args.video.isdigit() or is_phone(args.video) or (args.video == "auto" and not blind)
-    wanted = args.audio != "auto" or blind or spoken or (camera and not deaf)
+    source = None if blind else make_source(args, args.video)
+    user = source is not None and source.kind in ("camera", "phone")
+    wanted = args.audio != "auto" or blind or spoken or (user and not deaf)
     sound = choose_sound(args.audio, loop=args.loop) if wanted else None
     if sound is None and spoken:
         raise CaptureError("no microphone found: name what to listen to with --audio, or leave the mouth to the camera")
@@ -138,7 +138,8 @@ def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource 
         if args.video == "auto":
             say(f"no camera found: {sound.name} moves the face (choose inputs with --video and --audio)")
         return None, sound
-    source = make_source(args, args.video)
+    if blind:
+        source = make_source(args, args.video)  # The demo, unless nothing is to be watched.
     if isinstance(source, PhoneSource):
         source.open()  # now, so that a port that is taken is said at once
     return source, sound

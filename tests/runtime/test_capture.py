@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.runtime.capture import choose
+from facewire.runtime.capture import camera, choose
 from facewire.runtime.capture.camera import (
     CameraInfo,
     DeviceSource,
@@ -334,8 +334,26 @@ def test_what_the_user_writes_chooses_the_source(clip, monkeypatch):
     assert choose_it("rtsp://host/stream")[0].kind == "url"
     assert choose_it(str(clip))[0].kind == "file"
     assert choose_it("no/such.mp4")[0].kind == "file"
-    with pytest.raises(CaptureError, match="no camera or file is called 'elgato'"):
-        choose_it("elgato")
+    for neither in ("elgato", "take.mp4", "HD Pro Webcam C920 v2.1"):
+        with pytest.raises(CaptureError, match=f"no camera or file is called '{neither}'; cameras here: "):
+            choose_it(neither)
+
+
+def test_a_camera_s_name_wins_over_what_it_looks_like_as_a_path(tmp_path, monkeypatch):
+    cameras = [CameraInfo(0, "HD Pro Webcam C920 v2.1"), CameraInfo(2, "Cam Link/4K")]
+    for module in (choose, camera):
+        monkeypatch.setattr(module, "list_cameras", lambda: cameras)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c920").mkdir()
+
+    def choose_it(what):
+        return choose_source(what, rate=60, loop=False, demo_photo=Path, report=print)
+
+    for what in ("HD Pro Webcam C920 v2.1", "c920", "v2.1", "link/4k"):
+        assert choose_it(what).kind == "camera"
+    assert choose_it("./c920").kind == "file"
+    with pytest.raises(CaptureError, match=r"no camera or file is called 'v2\.2'; cameras here: 0: HD Pro Webcam C920"):
+        choose_it("v2.2")
 
 
 @pytest.fixture(scope="module")

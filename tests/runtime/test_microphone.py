@@ -10,6 +10,7 @@ import wave
 import numpy as np
 import pytest
 
+from facewire.runtime.capture import choose_sound as choose_sound_module
 from facewire.runtime.capture import microphone as module
 from facewire.runtime.capture.choose_sound import choose_sound
 from facewire.runtime.capture.microphone import Microphone, MicrophoneInfo, captured_ns, find_microphone
@@ -200,6 +201,18 @@ def test_a_name_that_looks_like_a_file_is_one(tmp_path):
         file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
         file.writeframes(bytes(3200))
     assert isinstance(choose_sound(str(tmp_path / "yes.wav"), loop=False), SoundFile)
+
+
+def test_a_microphone_s_name_may_look_like_a_file_s(tmp_path, monkeypatch):
+    microphones = [MicrophoneInfo(4, "USB 2.0 Camera: Audio", 48_000, 1, True)]
+    monkeypatch.setattr(choose_sound_module, "list_microphones", lambda: microphones)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "usb").mkdir()
+    for what in ("USB 2.0 Camera", "usb"):
+        assert choose_sound(what, loop=False).name == f"microphone {what}"
+    neither = r"'2\.1' is no file here, and no microphone is called '2\.1'; microphones here: 4: USB 2\.0 Camera"
+    with pytest.raises(CaptureError, match=neither):
+        choose_sound("2.1", loop=False)
 
 
 def wait_for(condition, timeout_s=60.0):
