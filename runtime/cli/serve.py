@@ -237,6 +237,8 @@ def start_block(
 
 
 def filtering(args: argparse.Namespace, source: Source | None) -> dict[str, str]:
-    """What is done with what comes in; a face that a phone tracks needs no mesh."""
+    """What is done with what is seen; a face that a phone tracks needs no mesh, and speech is not filtered."""
+    if source is None:
+        return {}
     filters = f"smoothing {args.smoothing}" + (", mirrored" if args.mirror else "")
-    return {"filters": filters} if source and source.gives == "faces" else {"mesh": f"{args.mesh}, {filters}"}
+    return {"filters": filters} if source.gives == "faces" else {"mesh": f"{args.mesh}, {filters}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -24,6 +26,7 @@ from facewire.models.assets import asset_path
 from facewire.runtime.capture.demo_face import DemoFace, demo_pose
 from facewire.runtime.cli import main
 from facewire.runtime.cli.listening import listen_address
+from facewire.runtime.cli.serve import filtering
 from facewire.runtime.cli.tail import Screen, live_url
 from facewire.runtime.cli.usage import UsageError, say
 
@@ -298,6 +301,18 @@ def test_serve_waits_for_a_camera_that_is_not_there():
             client.next_frame(0.5)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        (None, {}),
+        (SimpleNamespace(gives="faces"), {"filters": "smoothing low, mirrored"}),
+        (SimpleNamespace(gives="pictures"), {"mesh": "v2, smoothing low, mirrored"}),
+    ],
+)
+def test_the_start_names_only_what_is_done(source, lines):
+    assert filtering(argparse.Namespace(mesh="v2", smoothing="low", mirror=True), source) == lines
 
 
 @pytest.mark.parametrize(
