@@ -12,6 +12,7 @@ from facewire.bridge.recording.chunks import Stored
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AUDIO_TOPIC, FRAME_TOPIC, STATUS_TOPIC, AudioBlock, AudioFormat
 from facewire.bridge.recording.reader import PROGRESS_EVERY, Progress, Session, open_session
+from facewire.bridge.recording.sound import LEAD_NS
 from facewire.bridge.recording.writer import SessionWriter
 
 NS_PER_S = 1_000_000_000
@@ -116,7 +117,7 @@ def _copy_all(
         last_ns = place_ns
         for topic, stored in _merged(session, start_ns, end_ns):
             log_ns = stored.log_ns + shift_ns
-            _copy(writer, session, topic, stored, log_ns)
+            _copy(writer, session, topic, stored, log_ns, place_ns)
             if topic == FRAME_TOPIC:
                 report.frames += 1
                 last_ns = log_ns
@@ -129,19 +130,30 @@ def _copy_all(
 
 def _merged(session: Session, start_ns: int, end_ns: int) -> Iterator[tuple[str, Stored]]:
     def tagged(topic: str) -> Iterator[tuple[str, Stored]]:
-        return ((topic, stored) for stored in session.messages(topic, start_ns, end_ns))
+        begin_ns = start_ns - LEAD_NS if topic == AUDIO_TOPIC else start_ns
+        return ((topic, stored) for stored in session.messages(topic, begin_ns, end_ns))
 
     return merge(*map(tagged, (FRAME_TOPIC, AUDIO_TOPIC, STATUS_TOPIC)), key=lambda item: item[1].log_ns)
 
 
-def _copy(writer: SessionWriter, session: Session, topic: str, stored: Stored, log_ns: int) -> None:
+def _copy(writer: SessionWriter, session: Session, topic: str, stored: Stored, log_ns: int, begin_ns: int) -> None:
+    """Copy a message to ``log_ns``; of a block of sound that begins before ``begin_ns`` what lies behind that."""
     if topic == FRAME_TOPIC:
         writer.add_frame(stored.data, stored.sequence, log_ns)
     elif topic == STATUS_TOPIC:
         writer.add_status(stored.data, log_ns)
     elif session.audio is not None:
-        block = AudioBlock.unpack(stored.log_ns, stored.data)
-        writer.add_audio(replace(block, log_ns=log_ns), session.audio)
+        block = replace(AudioBlock.unpack(stored.log_ns, stored.data), log_ns=log_ns)
+        if (rest := _from(block, session.audio, begin_ns)) is not None:
+            writer.add_audio(rest, session.audio)
+
+
+def _from(block: AudioBlock, audio: AudioFormat, begin_ns: int) -> AudioBlock | None:
+    """The samples of a block that are not before ``begin_ns``."""
+    left_out = max(0, -((block.log_ns - begin_ns) * audio.rate // NS_PER_S))
+    samples = block.samples[left_out * audio.block_bytes :]
+    log_ns = block.log_ns + left_out * NS_PER_S // audio.rate
+    return AudioBlock(log_ns, block.first_sample + left_out, samples) if samples else None
 
 
 def _frame_interval_ns(session: Session) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import BinaryIO
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
-from mcap.records import Metadata
+from mcap.records import Channel, Metadata
 from mcap.writer import MCAP0_MAGIC
 
+from facewire.bridge.codec import decode_message
+from facewire.bridge.errors import WireError
 from facewire.bridge.recording.chunks import MAX_CHUNK_BYTES, Stored, chunk_channels, chunk_messages, unpack_chunk
 from facewire.bridge.recording.errors import SessionError
-from facewire.bridge.recording.index import RECORD_HEAD
+from facewire.bridge.recording.index import RECORD_HEAD, read_index
 from facewire.bridge.recording.layout import (
     AUDIO_TOPIC,
     FRAME_TOPIC,
@@ -81,8 +84,10 @@ class _Salvage:
         self._file = file
         self._progress = progress
         self._report = report
-        self.topics: dict[int, str] = {}
+        self._topics: dict[int, str] = {}
         self.audio: AudioFormat | None = None
+        with contextlib.suppress(SessionError):  # Where the end is whole, it repeats what the first chunk says.
+            self._note(read_index(file).channels.values())
         self._size = file.seek(0, 2)
         self._end = len(MCAP0_MAGIC)
         file.seek(0)
@@ -98,16 +103,26 @@ class _Salvage:
                 continue
             try:
                 records = unpack_chunk(body)
-                for channel in chunk_channels(records):
-                    self.topics[channel.id] = channel.topic
-                    if channel.topic == AUDIO_TOPIC:
-                        self.audio = AudioFormat.from_channel_metadata(channel.metadata)
+                self._note(chunk_channels(records))
                 found = list(chunk_messages(records))
             except SessionError:
                 self._report.damaged_chunks += 1
                 continue
             yield from found
         self._report.lost_bytes = self._size - self._end
+
+    def topic(self, stored: Stored) -> str | None:
+        """Return what a message is: by its channel or, where the chunk that names that is damaged, by what it says."""
+        if stored.channel_id not in self._topics:
+            with contextlib.suppress(WireError):
+                self._topics[stored.channel_id] = decode_message(stored.data)["type"]
+        return self._topics.get(stored.channel_id)
+
+    def _note(self, channels: Iterable[Channel]) -> None:
+        for channel in channels:
+            self._topics[channel.id] = channel.topic
+            if channel.topic == AUDIO_TOPIC:
+                self.audio = AudioFormat.from_channel_metadata(channel.metadata)
 
     def _walk(self) -> Iterator[tuple[int, bytes]]:
         while len(head := self._file.read(RECORD_HEAD.size)) == RECORD_HEAD.size:
@@ -158,7 +173,7 @@ def _write(salvage: _Salvage, output: Path, report: RepairReport, force: bool) -
 
 
 def _copy(writer: SessionWriter, salvage: _Salvage, stored: Stored, report: RepairReport) -> None:
-    topic = salvage.topics.get(stored.channel_id)
+    topic = salvage.topic(stored)
     if topic == FRAME_TOPIC:
         writer.add_frame(stored.data, stored.sequence, stored.log_ns)
         report.frames += 1

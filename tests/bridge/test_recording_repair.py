@@ -68,6 +68,23 @@ def test_damage_in_the_middle_costs_its_chunk_only(make_take: MakeTake, tmp_path
         assert load_track(session).dropped == 30
 
 
+@pytest.mark.parametrize("finish", [True, False])
+def test_damage_to_the_first_chunk_costs_that_chunk_and_not_the_names_of_all(
+    make_take: MakeTake, tmp_path: Path, finish: bool
+) -> None:
+    path = make_take(seconds=3, audio=AudioFormat(), commit_every=30, finish=finish)
+    data = bytearray(path.read_bytes())
+    chunk = make_take("whole.mcap", seconds=3, audio=AudioFormat(), commit_every=30)
+    with open_session(chunk) as session:
+        begin = int(next(iter(session._index.chunks.values())).offset[0])
+    data[begin + 200] ^= 0xFF
+    path.write_bytes(data)
+    report = repair(path, tmp_path / "saved.mcap")
+    assert (report.frames, report.damaged_chunks) == (150, 1)
+    assert stored(tmp_path / "saved.mcap") == stored(chunk)[30:]
+    assert report.audio_blocks == (len(stored(chunk, "audio")[25:]) if finish else 0)  # its rate stood there alone
+
+
 def test_repair_keeps_audio_and_status_and_the_sources(make_take: MakeTake, tmp_path: Path) -> None:
     part = make_take(seconds=1, audio=AudioFormat(44100, 2), finish=False)
     report = repair(part, tmp_path / "saved.mcap")
@@ -156,6 +173,32 @@ def test_cut_copies_bytes_and_sound(make_take: MakeTake, tmp_path: Path) -> None
         assert expected is not None
         np.testing.assert_array_equal(sound[1], expected[1])
         assert np.abs(sound[1]).max() > 10_000
+
+
+def test_a_cut_within_a_block_of_sound_keeps_the_rest_of_it(make_take: MakeTake, tmp_path: Path) -> None:
+    """A recorder's blocks are 0.1 s long; a cut may begin anywhere in one, and several may be joined."""
+    from facewire.bridge.recording.layout import AudioBlock, SessionMetadata
+    from facewire.bridge.recording.writer import SessionWriter
+
+    audio, writer = AudioFormat(1000, 2), SessionWriter(tmp_path / "a.mcap", SessionMetadata(0, 0))
+    ramp = np.arange(1, 6001, dtype="<i2").reshape(-1, 2)
+    for first in range(0, 3000, 100):
+        writer.add_audio(AudioBlock(first * 10**6, first, ramp[first : first + 100].tobytes()), audio)
+    for number, data in enumerate(stored(make_take("frames.mcap", seconds=3))):
+        writer.add_frame(data, number, number * 10**9 // 60)
+    whole = writer.finish()
+    cut([whole, whole], tmp_path / "b.mcap", TimeRange(1.0635, 1.9))
+    with open_session(tmp_path / "b.mcap") as session:
+        sound = load_sound(session, 1_063_500_000, 1_900_000_000)
+        assert sound is not None
+        np.testing.assert_array_equal(sound[1], ramp[1064:1900])
+        second_ns = max(block.log_ns for block in session.audio_blocks() if block.first_sample == 1064)
+        sound = load_sound(session, second_ns, session.end_ns)
+        assert sound is not None
+        np.testing.assert_array_equal(sound[1], ramp[1064 : 1064 + len(sound[1])])
+        assert second_ns - 1_900_000_000 < 20_000_000
+    with open_session(whole) as session:  # whole blocks behind the beginning stay as they are
+        assert stored(whole, "audio")[11:19] == stored(tmp_path / "b.mcap", "audio")[1:9]
 
 
 def test_join_goes_on_where_the_first_ends(make_take: MakeTake, tmp_path: Path) -> None:
