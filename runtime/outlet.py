@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -92,11 +93,13 @@ class Outlet:
     def _list(self, _args: Mapping[str, Any]) -> dict[str, Any]:
         if self._folder is None:
             return {"takes": [], "folder": None}
-        files = sorted(self._folder.glob(f"*{SUFFIX}"), key=lambda file: -file.stat().st_mtime)[:MAX_TAKES]
         takes = [
-            {"file": file.name, "bytes": (about := file.stat()).st_size, "unix_s": about.st_mtime} for file in files
+            {"file": file.name, "bytes": about.st_size, "unix_s": about.st_mtime}
+            for file in self._folder.glob(f"*{SUFFIX}")
+            if (about := _stat(file)) is not None
         ]
-        return {"takes": takes, "folder": str(self._folder)}
+        takes.sort(key=lambda take: take["unix_s"], reverse=True)
+        return {"takes": takes[:MAX_TAKES], "folder": str(self._folder)}
 
     def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
         name, loop = args.get("file"), args.get("loop", False)
@@ -129,3 +132,11 @@ class Outlet:
             raise CommandError("no take is playing")
         self.stop()
         return {}
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    """What the system says of a file; None where it is gone by now."""
+    try:
+        return file.stat()
+    except OSError:
+        return None

@@ -87,8 +87,6 @@ class PartFile:
         Raises:
             RecordingError: not all of it could be written; the file is as it was before.
         """
-        if not self._pending:
-            return
         try:
             self._restore_if_deleted()
             self._file.seek(self._size)
@@ -119,6 +117,7 @@ class PartFile:
         """
         self.flush()
         self.sync()
+        self.flush()  # A sync may take long: if the file was deleted meanwhile, it is written anew.
         self._file.close()
         if not self._force and os.path.lexists(self.path):
             self.path = free_path(self.path)

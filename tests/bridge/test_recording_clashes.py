@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,6 +108,18 @@ def test_a_deleted_file_comes_back_whole_where_writes_are_short(
     file.flush()
     monkeypatch.undo()
     assert file.finish().read_bytes() == data + b"end"
+
+
+@POSIX
+def test_a_folder_that_goes_while_the_end_is_synced_comes_back(
+    tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    writer = SessionWriter(folder / "a.mcap", METADATA)
+    add(writer, frames(10))
+    monkeypatch.setattr(os, "fsync", lambda _: shutil.rmtree(folder))
+    assert numbers(writer.finish()) == list(range(10))
 
 
 def test_free_names_count_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from types import SimpleNamespace
 
@@ -196,6 +197,17 @@ def test_what_is_no_take_is_refused(args, make_take, tmp_path):
     with pytest.raises(CommandError, match="no take is playing"):
         outlet.commands["replay_stop"]({})
     assert Outlet(lambda _: None, None).commands["takes"]({}) == {"takes": [], "folder": None}
+
+
+def test_a_take_that_goes_while_takes_are_listed_is_left_out(tmp_path):
+    for number, name in enumerate(("old.mcap", "new.mcap", "notes.txt")):
+        (tmp_path / name).write_bytes(bytes(number + 1))
+        os.utime(tmp_path / name, (number, number))
+    (tmp_path / "gone.mcap").symlink_to(tmp_path / "nothing")  # its name is found, and then no file
+    assert Outlet(lambda _: None, tmp_path).commands["takes"]({})["takes"] == [
+        {"file": "new.mcap", "bytes": 2, "unix_s": 1.0},
+        {"file": "old.mcap", "bytes": 1, "unix_s": 0.0},
+    ]
 
 
 class Camera:
