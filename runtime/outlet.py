@@ -93,7 +93,7 @@ class Outlet:
     def _list(self, _args: Mapping[str, Any]) -> dict[str, Any]:
         if self._folder is None:
             return {"takes": [], "folder": None}
-        takes = [
+        takes: list[dict[str, Any]] = [
             {"file": file.name, "bytes": about.st_size, "unix_s": about.st_mtime}
             for file in self._folder.glob(f"*{SUFFIX}")
             if (about := _stat(file)) is not None
