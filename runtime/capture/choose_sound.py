@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from facewire.runtime.capture.demo_sound import DemoSound
 from facewire.runtime.capture.microphone import Microphone, find_microphone, list_microphones
 from facewire.runtime.capture.sound import SoundSource
 from facewire.runtime.capture.sound_file import SoundFile, SoundReader
 from facewire.runtime.capture.source import CaptureError
 
 
-def choose_sound(what: str, *, loop: bool) -> SoundSource | None:
+def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> SoundSource | None:
     """The live source that ``what`` names; None for ``none``, and for ``auto`` where there is no microphone.
 
-    Raises CaptureError when no microphone or file has that name, the file is no sound, or a library is not installed.
+    ``demo_speech`` may fetch the demo's recording. Raises CaptureError when no microphone or file has that name, the
+    file is no sound, or a library is not installed, and what ``demo_speech`` raises.
     """
     if what == "none":
         return None
+    if what == "demo":
+        return DemoSound(demo_speech())
     path = Path(what)
     named = not what.isdigit() and what != "auto"
     if named and path.is_file():

@@ -10,6 +10,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from facewire.runtime.clock import Clock, now_ns
+
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 
 BLOCK_S = 0.01
@@ -127,7 +129,7 @@ class SoundSource(ABC):
     name: str
     """What people call it, as in "microphone 3 (USB Audio)"."""
     kind: str
-    """"microphone" or "file"."""
+    """"microphone", "file" or "demo"."""
     returns: bool
     """Whether it may come back after a failure, as a microphone does."""
     rate: int = 0
@@ -151,3 +153,27 @@ class SoundSource(ABC):
     def interrupt(self) -> None:
         """Wakes a ``pump`` that waits; it then returns False."""
         self._interrupted.set()
+
+
+class PacedSound(SoundSource):
+    """Sound that is there already, at its own pace: a block is heard when its last sample would have been spoken."""
+
+    returns = False
+
+    def __init__(self, clock: Clock = now_ns) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def _begin(self, ring: SoundRing) -> None:
+        """What is written from now on goes to ``ring``; the first sample is spoken now."""
+        self._ring, self._start_ns, self._written = ring, self._clock(), 0
+
+    def _write_when_due(self, block: Float32Array) -> bool:
+        """Waits until ``block`` has been spoken and writes it; False when interrupted."""
+        start_ns = self._start_ns + self._written * NS_PER_S // self.rate
+        self._written += len(block)
+        wait_s = (self._start_ns + self._written * NS_PER_S // self.rate - self._clock()) / NS_PER_S
+        if self._interrupted.wait(wait_s) if wait_s > 0 else self._interrupted.is_set():
+            return False
+        self._ring.write(block, self.rate, start_ns)
+        return True

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facewire.runtime.capture.sound import BLOCK_S, NS_PER_S, Float32Array, SoundRing, SoundSource
+from facewire.runtime.capture.sound import BLOCK_S, Float32Array, PacedSound, SoundRing
 from facewire.runtime.capture.source import CaptureError
 from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.resampler import HIGHEST_RATE, LOWEST_RATE
@@ -89,37 +89,27 @@ def in_blocks(runs: Iterator[Float32Array], size: int) -> Iterator[Float32Array]
         yield block[:filled]
 
 
-class SoundFile(SoundSource):
-    """A file at its own pace: a block of 10 ms is there when its last sample would have been spoken."""
+class SoundFile(PacedSound):
+    """A file at its own pace, in blocks of 10 ms."""
 
     kind = "file"
-    returns = False
 
     def __init__(self, path: Path, *, loop: bool = False, clock: Clock = now_ns) -> None:
-        super().__init__()
-        self.name, self._path, self._loop, self._clock = path.name, path, loop, clock
+        super().__init__(clock)
+        self.name, self._path, self._loop = path.name, path, loop
         self._reader: SoundReader | None = None
 
     def open(self, ring: SoundRing) -> None:
         """Raises CaptureError where the file is not there or is no sound."""
-        self._ring = ring
         self._reader = SoundReader(self._path)
         self.rate = self._reader.rate
-        self._start_ns, self._read = self._clock(), 0
+        self._begin(ring)
         self._blocks = in_blocks(self._reader.blocks(), max(1, round(BLOCK_S * self.rate)))
 
     def pump(self) -> bool:
         """Writes the next block when it is due."""
         block = next(self._blocks, None)
-        if block is None:
-            return self._again()
-        start_ns = self._start_ns + self._read * NS_PER_S // self.rate
-        self._read += len(block)
-        wait_s = (self._start_ns + self._read * NS_PER_S // self.rate - self._clock()) / NS_PER_S
-        if self._interrupted.wait(wait_s) if wait_s > 0 else self._interrupted.is_set():
-            return False
-        self._ring.write(block, self.rate, start_ns)
-        return True
+        return self._again() if block is None else self._write_when_due(block)
 
     def _again(self) -> bool:
         if not self._loop or self._interrupted.is_set():

@@ -182,7 +182,10 @@ def _microphones() -> Iterator[Finding]:
         yield Finding("note", "microphone", "PyAudio is not installed", str(error))
         return
     if not microphones:
-        advice = "plug one in, or go on with the camera; on Linux, is PulseAudio or PipeWire running?"
+        advice = (
+            "plug one in, or go on with the camera; on Linux, is PulseAudio or PipeWire running? "
+            "To see speech without one: facewire serve --video demo --audio demo"
+        )
         yield Finding("note", "microphone", "none found", advice)
     for microphone in microphones:
         default = ", the default" if microphone.is_default else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from facewire.runtime.cli.networks import tracker_factory
-from facewire.runtime.cli.speech import make_source
+from facewire.runtime.cli.speech import chosen_mode, make_source
 from facewire.runtime.network import own_address
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def make_panel(
         mesh=args.mesh,
         smoothing=args.smoothing,
         mirror=args.mirror,
-        mode="mouth" if args.mouth == "audio" and args.mode == "auto" else args.mode,
+        mode=chosen_mode(args),
         sync=args.sync,
         silent=not args.no_learning,
     )

@@ -13,12 +13,18 @@ from facewire.runtime.cli.files import duration_text, require_suffix, seconds
 from facewire.runtime.cli.listening import until_interrupted, wait_until
 from facewire.runtime.cli.panel import add_face_options
 from facewire.runtime.cli.serve import add_device_names_option, add_input_options
-from facewire.runtime.cli.speech import Listener, add_speech_options, check_speech, choose_inputs, gives_pictures
+from facewire.runtime.cli.speech import (
+    Listener,
+    add_speech_options,
+    check_speech,
+    choose_inputs,
+    chosen_mode,
+    gives_pictures,
+)
 from facewire.runtime.cli.usage import Subparsers, add_flame_option, add_tracking_options, command_parser, say
 
 if TYPE_CHECKING:
     from facewire.runtime.flame import LiveFlame
-    from facewire.runtime.fuse import Mode
     from facewire.runtime.live import Live
     from facewire.runtime.pipeline import FacePipeline
     from facewire.runtime.recorder import Recorder
@@ -71,8 +77,7 @@ def _record(args: argparse.Namespace) -> int:
     listener = Listener(args, sound, live.hear, recorder.offer_audio)
 
     def prepare() -> FacePipeline:
-        mode: Mode = "mouth" if args.mouth == "audio" and args.mode == "auto" else args.mode
-        fusion = Fusion(mode, sync=args.sync)
+        fusion = Fusion(chosen_mode(args), sync=args.sync)
         return make_pipeline(args, fusion=fusion, camera=gives_pictures(source), flame=flame)
 
     recorder.start()

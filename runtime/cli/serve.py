@@ -44,6 +44,7 @@ def add_parser(commands: Subparsers) -> None:
         "Watches a camera, a file or the demo face, and streams blendshapes, head pose and gaze to every subscriber.\n"
         "Without a camera, the microphone moves the face.",
         "facewire serve --open\nfacewire serve --video clip.mp4 --loop --mesh attention\n"
+        "facewire serve --video demo --audio demo\n"
         "facewire serve --record takes\nfacewire serve --video none --audio speech.wav",
     )
     add_input_options(parser)
@@ -70,7 +71,8 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         "--audio",
         metavar="SRC",
         default="auto",
-        help="auto (the default microphone, if speech moves the mouth), a microphone's number or name, a file, or none",
+        help="auto (the default microphone, if speech moves the mouth), a microphone's number or name, a file, demo, "
+        "or none",
     )
     parser.add_argument("--loop", action="store_true", help="start a file again when it ends")
     parser.add_argument(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
     from facewire.runtime.capture.sound import SoundSource
     from facewire.runtime.capture.source import Source
+    from facewire.runtime.fuse import Mode
     from facewire.runtime.speak import SpeechDriver, SpeechPipeline
     from facewire.runtime.speak_live import Speak, TakeTick, Tap
 
@@ -114,6 +115,12 @@ def spoken_flame(args: argparse.Namespace) -> FlameModel | None:
     return None
 
 
+def chosen_mode(args: argparse.Namespace) -> Mode:
+    """Who drives the face: ``--mode``, or what ``--mouth`` makes of it. The demo face is given the demo's speech."""
+    speaks = args.mouth == "audio" or (args.mouth == "auto" and args.video == args.audio == "demo")
+    return "mouth" if speaks and args.mode == "auto" else args.mode
+
+
 def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource | None]:
     """What to watch and what to listen to. Raises CaptureError where an input that was asked for is not there.
 
@@ -121,7 +128,6 @@ def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource 
     was named; not beside a file or the demo face, whose mouth is not the user's.
     """
     from facewire.runtime.capture.camera import first_camera
-    from facewire.runtime.capture.choose_sound import choose_sound
     from facewire.runtime.capture.phone import PhoneSource
     from facewire.runtime.capture.source import CaptureError
 
@@ -131,7 +137,7 @@ def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource 
     source = None if blind else make_source(args, args.video)
     user = source is not None and source.kind in ("camera", "phone")
     wanted = args.audio != "auto" or blind or spoken or (user and not deaf)
-    sound = choose_sound(args.audio, loop=args.loop) if wanted else None
+    sound = make_sound(args) if wanted else None
     if sound is None and spoken:
         raise CaptureError("no microphone found: name what to listen to with --audio, or leave the mouth to the camera")
     if blind and sound is not None:
@@ -156,6 +162,14 @@ def make_source(args: argparse.Namespace, what: str) -> Source | None:
     from facewire.runtime.cli.networks import fetch
 
     return choose_source(what, rate=args.rate, loop=args.loop, demo_photo=lambda: fetch(["demo_face"])[0], report=say)
+
+
+def make_sound(args: argparse.Namespace) -> SoundSource | None:
+    """The source that ``--audio`` names. Raises CaptureError, and ModelError where the demo's cannot be had."""
+    from facewire.runtime.capture.choose_sound import choose_sound
+    from facewire.runtime.cli.networks import fetch
+
+    return choose_sound(args.audio, loop=args.loop, demo_speech=lambda: fetch(["demo_speech"])[0])
 
 
 class Listener:

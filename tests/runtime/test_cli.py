@@ -441,7 +441,7 @@ def test_tail_shows_what_fits_in_any_terminal(frames):
 def test_models_lists_what_there_is(capsys):
     assert main(["models", "--sources"]) == 0
     out = capsys.readouterr().out
-    for word in ("attention_mesh", "face_mesh_v2", "Apache-2.0", "demo_face"):
+    for word in ("attention_mesh", "face_mesh_v2", "Apache-2.0", "demo_face", "demo_speech"):
         assert word in out
 
 

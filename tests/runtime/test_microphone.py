@@ -6,6 +6,7 @@ import math
 import sys
 import time
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,19 +189,19 @@ def test_without_pyaudio_it_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyaudio", None)
     with pytest.raises(CaptureError, match=r"pip install 'facewire\[mic\]'"):
         Microphone().open(SoundRing())
-    assert choose_sound("auto", loop=False) is None
+    assert choose_sound("auto", loop=False, demo_speech=Path) is None
     with pytest.raises(CaptureError, match="needs PyAudio"):
-        choose_sound("3", loop=False)
-    assert choose_sound("none", loop=False) is None
+        choose_sound("3", loop=False, demo_speech=Path)
+    assert choose_sound("none", loop=False, demo_speech=Path) is None
 
 
 def test_a_name_that_looks_like_a_file_is_one(tmp_path):
     with pytest.raises(CaptureError, match=r"no\.wav is not there"):
-        choose_sound(str(tmp_path / "no.wav"), loop=False)
+        choose_sound(str(tmp_path / "no.wav"), loop=False, demo_speech=Path)
     with wave.open(str(tmp_path / "yes.wav"), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
         file.writeframes(bytes(3200))
-    assert isinstance(choose_sound(str(tmp_path / "yes.wav"), loop=False), SoundFile)
+    assert isinstance(choose_sound(str(tmp_path / "yes.wav"), loop=False, demo_speech=Path), SoundFile)
 
 
 def test_a_microphone_s_name_may_look_like_a_file_s(tmp_path, monkeypatch):
@@ -209,10 +210,10 @@ def test_a_microphone_s_name_may_look_like_a_file_s(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "usb").mkdir()
     for what in ("USB 2.0 Camera", "usb"):
-        assert choose_sound(what, loop=False).name == f"microphone {what}"
+        assert choose_sound(what, loop=False, demo_speech=Path).name == f"microphone {what}"
     neither = r"'2\.1' is no file here, and no microphone is called '2\.1'; microphones here: 4: USB 2\.0 Camera"
     with pytest.raises(CaptureError, match=neither):
-        choose_sound("2.1", loop=False)
+        choose_sound("2.1", loop=False, demo_speech=Path)
 
 
 def wait_for(condition, timeout_s=60.0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,6 @@ import pytest
 
 from facewire.bridge.client_blocking import connect_blocking
 from facewire.bridge.recording.reader import open_session
-from facewire.runtime.capture import choose_sound
 from facewire.runtime.cli import main
 from facewire.runtime.cli import speech as speech_options
 
@@ -158,6 +158,23 @@ def test_serve_streams_a_file_as_live_and_ends_with_it(speech):
     assert np.median([frame.publish_ns - frame.capture_ns for frame in frames]) < 300e6
 
 
+def test_the_demo_s_speech_moves_the_demo_face_s_mouth():
+    with serving("--video", "demo", "--audio", "demo", "--mesh", "attention") as (_, addresses):
+        assert addresses["sound"] == "demo speech"
+        with connect_blocking(addresses["stream"], timeout_s=60) as client:
+            spoken, status = [], {}
+            for frame in itertools.islice(client, 2000):
+                status = client.client.status or {}
+                if frame.sources == "both" and frame.blendshapes[17] > 0.15:
+                    spoken.append(frame.confidence)
+                if len(spoken) >= 60 and status.get("face", {}).get("camera_share") == 0.0:
+                    break
+    assert len(spoken) >= 60
+    assert min(spoken) > 0.5
+    assert {part: device["kind"] for part, device in status["devices"].items()} == {"video": "demo", "audio": "demo"}
+    assert status["face"]["camera_share"] == 0.0
+
+
 def test_serve_without_torch(speech):
     script = (
         "import sys\n"
@@ -177,7 +194,7 @@ def test_a_user_who_is_watched_is_listened_to(video, kind, heard, monkeypatch):
     args = argparse.Namespace(video=video, audio="auto", mouth="auto", mode="auto", loop=False)
     source = SimpleNamespace(kind=kind)
     monkeypatch.setattr(speech_options, "make_source", lambda _, what: source if what == video else None)
-    monkeypatch.setattr(choose_sound, "choose_sound", lambda what, **_: f"{what} microphone")
+    monkeypatch.setattr(speech_options, "make_sound", lambda args: f"{args.audio} microphone")
     assert speech_options.choose_inputs(args) == (source, "auto microphone" if heard else None)
 
 
