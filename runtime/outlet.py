@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -94,9 +95,8 @@ class Outlet:
         if self._folder is None:
             return {"takes": [], "folder": None}
         takes: list[dict[str, Any]] = [
-            {"file": file.name, "bytes": about.st_size, "unix_s": about.st_mtime}
-            for file in self._folder.glob(f"*{SUFFIX}")
-            if (about := _stat(file)) is not None
+            {"file": name, "bytes": about.st_size, "unix_s": about.st_mtime}
+            for name, about in _takes(self._folder).items()
         ]
         takes.sort(key=lambda take: take["unix_s"], reverse=True)
         return {"takes": takes[:MAX_TAKES], "folder": str(self._folder)}
@@ -105,7 +105,7 @@ class Outlet:
         name, loop = args.get("file"), args.get("loop", False)
         if not isinstance(name, str) or not isinstance(loop, bool) or set(args) - {"file", "loop"}:
             raise CommandError("replay_start takes file (one of takes) and loop (true or false)")
-        if self._folder is None or name not in {file.name for file in self._folder.glob(f"*{SUFFIX}")}:
+        if self._folder is None or name not in _takes(self._folder):
             raise CommandError(f"there is no take {name[:80]!r}")
         try:
             session = open_session(self._folder / name).require_frames()
@@ -134,9 +134,11 @@ class Outlet:
         return {}
 
 
-def _stat(file: Path) -> os.stat_result | None:
-    """What the system says of a file; None where it is gone by now."""
-    try:
-        return file.stat()
-    except OSError:
-        return None
+def _takes(folder: Path) -> dict[str, os.stat_result]:
+    """The takes in a folder by name; what goes while it is looked at, the folder included, is left out."""
+    found: dict[str, os.stat_result] = {}
+    with contextlib.suppress(OSError):
+        for file in folder.glob(f"*{SUFFIX}"):
+            with contextlib.suppress(OSError):
+                found[file.name] = file.stat()
+    return found

@@ -17,7 +17,7 @@ from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.errors import PathTakenError, RecordingError
 from facewire.bridge.recording.layout import SUFFIX, AudioBlock, AudioFormat, SessionMetadata
-from facewire.bridge.recording.partfile import free_path, reason
+from facewire.bridge.recording.partfile import MOST_TRIES, free_path, reason
 from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.recorder import Recorder
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 """What a client may call a take: nothing that leaves the folder."""
-MOST_TRIES = 100
-"""To make a take of the next name, while other servers make theirs."""
 
 StatusCall = Callable[[], Mapping[str, Any]]
 

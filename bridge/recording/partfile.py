@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from io import RawIOBase
+from io import FileIO, RawIOBase
 from pathlib import Path
 
 from facewire.bridge.recording.errors import PathTakenError, RecordingError, SessionError
 from facewire.bridge.recording.layout import PART_SUFFIX
+
+MOST_TRIES = 100
+"""To make a file of the next free name, while other programs make theirs."""
 
 
 def part_path(path: Path) -> Path:
@@ -149,16 +152,22 @@ class PartFile:
         """
         if os.name == "nt" or os.fstat(self._file.fileno()).st_nlink > 0:
             return
-        self.part.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(self.part):
-            self.path = free_path(self.path)
-            self.part = part_path(self.path)
-        fresh = self.part.open("x+b", buffering=0)
+        fresh = self._make_anew()
         self._file.seek(0)
         while block := self._file.read(1 << 20):
             write_all(fresh, block)
         self._file.close()
         self._file = fresh
+
+    def _make_anew(self) -> FileIO:
+        for _ in range(MOST_TRIES):  # Others whose files were deleted, too, do the same at the same moment.
+            if os.path.lexists(self.part):
+                self.path = free_path(self.path)
+                self.part = part_path(self.path)
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
+                self.part.parent.mkdir(parents=True, exist_ok=True)
+                return self.part.open("x+b", buffering=0)
+        return self.part.open("x+b", buffering=0)
 
     def _advice(self) -> str:
         if self._size == 0:

@@ -72,6 +72,21 @@ def test_a_deleted_take_does_not_come_back_over_another(tmp_path: Path, frames: 
 
 
 @POSIX
+def test_two_deleted_takes_that_come_back_at_once_take_two_names(
+    tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = SessionWriter(tmp_path / "a.mcap", METADATA), tmp_path / "a-2.mcap"
+    part_path(tmp_path / "a.mcap").unlink()
+    for taken in (tmp_path / "a.mcap", other):
+        part_path(taken).write_text("others'")
+    found = iter([other, tmp_path / "a-3.mcap"])  # the other one was made after the name was looked for
+    monkeypatch.setattr("facewire.bridge.recording.partfile.free_path", lambda _: next(found))
+    add(first, frames(10))
+    assert numbers(first.finish()) == list(range(10))
+    assert part_path(other).read_text() == "others'"
+
+
+@POSIX
 def test_force_replaces_a_name_and_not_what_is_still_written(tmp_path: Path, frames: Frames) -> None:
     first = SessionWriter(tmp_path / "a.mcap", METADATA)
     add(first, frames(10))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -208,6 +209,17 @@ def test_a_take_that_goes_while_takes_are_listed_is_left_out(tmp_path):
         {"file": "new.mcap", "bytes": 2, "unix_s": 1.0},
         {"file": "old.mcap", "bytes": 1, "unix_s": 0.0},
     ]
+
+
+def test_a_folder_that_goes_while_takes_are_listed_has_none(tmp_path, monkeypatch):
+    def gone(_folder, _pattern):
+        raise FileNotFoundError  # as Python 3.11 does between two looks at the folder
+
+    monkeypatch.setattr(Path, "glob", gone)
+    outlet = Outlet(lambda _: None, tmp_path)
+    assert outlet.commands["takes"]({}) == {"takes": [], "folder": str(tmp_path)}
+    with pytest.raises(CommandError, match="there is no take"):
+        outlet.commands["replay_start"]({"file": "a.mcap"})
 
 
 class Camera:
