@@ -28,6 +28,8 @@ STALE_NS = 250_000_000
 EASE_S = 0.3
 """How fast the mouth then shuts: the time constant, after three of which it is nearly shut."""
 EASE_STEP_S = 1 / 60
+EASE_STEPS = 60
+"""So many at least: a mouth that is shut already eases no more, but eyes that looked about do."""
 REST_WAIT_S = 0.5
 
 TakeTick: TypeAlias = Callable[[SpeechTick, Sources], int]
@@ -62,6 +64,7 @@ class Speak:
         """Set when the source has come to its end, or after ``stop``."""
         self._last: SpeechTick | None = None
         self._heard_ns = 0
+        self._eased = 0
         self._tapped: tuple[int, int] | None = None
         self._tapped_next = 0
         self._bad_blocks = 0
@@ -135,7 +138,7 @@ class Speak:
 
     def _turn(self) -> bool:
         """One turn of the speak thread; False at the end of the source."""
-        resting = self._last is None or not self._last.blendshapes.any()
+        resting = self._last is None or (self._eased >= EASE_STEPS and not self._last.blendshapes.any())
         block = self.ring.take(REST_WAIT_S if resting else EASE_STEP_S)
         if block is not None:
             self._step(block)
@@ -151,7 +154,7 @@ class Speak:
             self._tap(*self._recorded(block))
         if self._pipeline is None or self._take_tick is None:
             return
-        self._heard_ns = started_ns
+        self._heard_ns, self._eased = started_ns, 0
         self._pipeline.feed(block)
         while (tick := self._pipeline.step()) is not None:
             self._last = tick
@@ -161,9 +164,10 @@ class Speak:
         self._work.add(ended_ns, (ended_ns - started_ns) * 1e-6)
 
     def _ease(self) -> None:
-        """One step of the mouth shutting because no sound comes."""
+        """One step of the face coming to rest because no sound comes."""
         assert self._last is not None
         assert self._take_tick is not None
+        self._eased += 1
         left = max(0.0, 1.0 - EASE_STEP_S / EASE_S)
         self._last = self._last.eased(left if self._last.blendshapes.max() * left >= 0.01 else 0.0)
         self._take_tick(self._last, "held")

@@ -514,6 +514,25 @@ def test_a_stall_shuts_the_mouth_and_does_not_stall_the_stream():
     assert "audio" in taken.sources[held[-1] :]
 
 
+@pytest.mark.parametrize("said", [tone(0.5, 16_000), np.zeros(8_000, np.float32)], ids=["speech", "silence"])
+def test_a_stall_brings_the_whole_face_to_rest_once(said):
+    frames, stop = [], threading.Event()
+    live = Live(None, frames.append)
+    live.start(lambda: FacePipeline(None))
+    speak = Speak(Script(said, stop.is_set), live.hear, report=lambda _: None)
+    speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice(float(said.any()))))
+    wait_for(lambda: frames and frames[-1].sources == "held")
+    assert "audio" in {frame.sources for frame in frames}
+    wait_for(lambda: speak._eased >= speak_live.EASE_STEPS and not speak._last.blendshapes.any())
+    stop.set()
+    assert speak.ended.wait(60)
+    live.stop()
+    assert frames[-1].sources == "held"
+    assert not frames[-1].blendshapes.any()
+    assert not frames[-1].gaze.any()
+    assert len(frames) < 30 + 3 * speak_live.EASE_STEPS
+
+
 def test_a_microphone_that_vanishes_is_reported_once_and_comes_back():
     lost = CaptureError("the microphone gives no sound")
     run = Run(tone(0.2, 16_000), lost, lost, tone(0.2, 16_000), returns=True)
