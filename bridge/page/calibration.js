@@ -46,7 +46,6 @@ export class CalibrationPart {
   /** Show what holds. */
   show(state) {
     show("calibrated", state.calibrated ? "Your face at rest is known." : "Not calibrated yet: look into the camera with a relaxed face, then press the button.");
-    element("guide").disabled = false;
     if (document.activeElement !== element("profile")) element("profile").value = state.profile;
     element("profiles").replaceChildren(...state.profiles.map((name) => new Option(name)));
   }

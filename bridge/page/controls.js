@@ -3,6 +3,7 @@
 import { busy, element, fillSelect } from "./widgets.js";
 
 const MODES = { auto: "whoever can be trusted", camera: "the camera only", microphone: "the microphone only", mouth: "camera, mouth by microphone" };
+const MESHES = { v2: "v2: best shapes", attention: "attention: least work" };
 const REGION_NAMES = { head_turn: "head's turn", head_move: "head's place" };
 
 /** Keeps the server's settings; `onState` is called with each new one. */
@@ -55,7 +56,7 @@ export class Controls {
     const heard = devices.audio.find(({ name }) => state.audio?.includes(name));
     fillSelect(element("audio"), [...silence, ...devices.audio], heard ? heard.id : (state.audio ?? ""));
     element("audio").disabled = devices.audio.length === 0;
-    fillSelect(element("mesh"), state.meshes.map((id) => ({ id, name: id })), state.mesh);
+    fillSelect(element("mesh"), state.meshes.map((id) => ({ id, name: MESHES[id] ?? id })), state.mesh);
     fillSelect(element("mode"), state.modes.map((id) => ({ id, name: MODES[id] ?? id })), state.mode);
     for (const name of ["mirror", "sync", "silent"]) element(name).checked = state[name];
     this.#showRegions(state);

@@ -64,7 +64,7 @@ function showFigures() {
 function showPose(head) {
   const { yaw, pitch, roll } = angles(head);
   // Turning about +x looks down; people count looking up as positive, as the gaze does.
-  for (const [id, value] of Object.entries({ yaw, pitch: -pitch, roll })) show(id, `${value.toFixed(0)}°`);
+  for (const [id, value] of Object.entries({ yaw, pitch: -pitch, roll })) show(id, `${Math.round(value) || 0}°`); // No -0.
   show("z", `${(-head[6] * 100).toFixed(1)} cm`);
 }
 
@@ -136,6 +136,9 @@ const connection = new Connection(liveAddress(location), {
   },
   preview: (message) => looking && camera.preview(message),
   status(message) {
+    if (avatarOnly) return;
+    const { replay } = message;
+    show("state", replay ? `${STATES.live}: a take ${replay.paused ? "is paused" : "plays"}` : STATES.live);
     show("subscribers", message.subscribers);
     plots.add(message);
     controls.status(message);

@@ -50,6 +50,7 @@ function makePlot(box, label) {
   name.textContent = label;
   Object.assign(canvas, { width: 240, height: 48 });
   canvas.setAttribute("aria-hidden", "true");
+  text.setAttribute("aria-live", "off"); // It changes every second.
   caption.append(name, text);
   figure.append(caption, canvas);
   box.append(figure);

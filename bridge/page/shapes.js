@@ -26,6 +26,7 @@ export class Shapes {
     track.append(raw, bar);
     Object.assign(gain, { type: "range", min: 0, max: 2, step: 0.05, value: 1, className: "gain needs-panel", title: `gain of ${name}: 1` });
     gain.setAttribute("aria-label", `gain of ${name}`);
+    value.setAttribute("aria-live", "off"); // Or 52 values would be read out, again and again.
     gain.addEventListener("change", () => this.onGain(name, Number(gain.value)));
     gain.addEventListener("dblclick", () => this.onGain(name, 1));
     item.append(label, track, value, gain);

@@ -1,22 +1,27 @@
 // Takes: record, list, and replay in the place of the live face.
 
-import { busy, element, show } from "./widgets.js";
+import { ReplayBar } from "./replay.js";
+import { busy, clock, element, show } from "./widgets.js";
 
 /** The part of the page about takes. */
 export class TakesPart {
   #recording = null;
+  #playing = null;
 
   constructor(connection) {
     this.connection = connection;
     this.result = element("takes-result");
+    this.bar = new ReplayBar(connection, this.result);
     element("record").addEventListener("click", (event) => busy(event.target, this.result, () => this.#toggle()));
     element("stop-take").addEventListener("click", (event) => busy(event.target, this.result, () => this.#live()));
   }
 
   /** List the takes anew. */
   async refresh() {
-    const { takes } = await this.connection.command("takes").catch(() => ({ takes: [] }));
+    const { takes, folder } = await this.connection.command("takes").catch(() => ({ takes: [], folder: "" }));
     element("takes").replaceChildren(...takes.map((take) => this.#item(take)));
+    element("record").hidden = folder === null;
+    element("no-folder").hidden = folder !== null;
   }
 
   /** Show what the status says of recording and of a take that plays. */
@@ -25,9 +30,20 @@ export class TakesPart {
     this.#recording = recording;
     show("record", recording ? `Stop recording (${clock(recording.seconds)})` : "Record");
     element("record").classList.toggle("recording", Boolean(recording));
-    if (recording?.error) show("takes-result", recording.error);
-    element("stop-take").hidden = !replay?.file;
+    if (recording?.error) {
+      this.result.classList.add("bad");
+      show("takes-result", recording.error);
+    }
+    this.#follow(replay ?? null);
+  }
+
+  #follow(replay) {
+    this.bar.status(replay);
+    element("takes-part").classList.toggle("replays", Boolean(replay));
+    element("stop-take").hidden = !replay;
     for (const item of element("takes").children) item.classList.toggle("playing", item.dataset.file === replay?.file);
+    if (this.#playing && !replay && this.result.textContent.startsWith("playing ")) show("takes-result", "live again");
+    this.#playing = replay?.file;
   }
 
   async #toggle() {
@@ -62,5 +78,4 @@ export class TakesPart {
   }
 }
 
-const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);

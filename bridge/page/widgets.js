@@ -3,8 +3,13 @@
 /** Return the element with this id. */
 export const element = (id) => document.getElementById(id);
 
-/** Write `value` into the element with this id. */
-export const show = (id, value) => (element(id).textContent = value);
+/** Write `value` into the element with this id; what says the same already is left alone, or it would be read out again. */
+export function show(id, value) {
+  if (element(id).textContent !== String(value)) element(id).textContent = value;
+}
+
+/** Seconds as m:ss. */
+export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
 /** Show what is wrong, one line each; nothing hides the list. */
 export function showProblems(lines) {
@@ -21,7 +26,10 @@ export function fillSelect(select, choices, chosen) {
   const known = choices.some(({ id }) => id === chosen) || chosen == null ? choices : [...choices, { id: chosen, name: chosen }];
   const options = known.map(({ id, name }) => new Option(name, id, id === chosen, id === chosen));
   const key = JSON.stringify([known, chosen]);
-  if (select.dataset.key === key) return;
+  if (select.dataset.key === key) {
+    if (select.value !== (chosen ?? "")) select.value = chosen; // A choice that was refused goes back.
+    return;
+  }
   select.dataset.key = key;
   select.replaceChildren(...options);
 }
@@ -38,9 +46,11 @@ export function showLevel(device) {
   show("voice", `${speaking ? "speech" : "silent"}, ${level.toFixed(0)} dB${device.snr_db ? `, ${device.snr_db.toFixed(0)} dB above the room` : ""}`);
 }
 
-/** Run `work` with its button disabled; `output` gets its words, or what went wrong. */
+/** Run `work`, and not again before it is done; `output` gets its words, or what went wrong. The button is disabled in name
+ * only: one that really is would lose the keyboard's place. */
 export async function busy(button, output, work) {
-  button.disabled = true;
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
   output.classList.remove("bad");
   try {
     output.textContent = (await work()) ?? "";
@@ -48,7 +58,7 @@ export async function busy(button, output, work) {
     output.classList.add("bad");
     output.textContent = error.message;
   } finally {
-    button.disabled = false;
+    button.removeAttribute("aria-disabled");
   }
 }
 

@@ -232,11 +232,29 @@ def test_a_take_is_recorded_listed_and_replayed_in_place(panel: Tab, script: Scr
         pass
     assert replay["file"].endswith(".mcap")
     panel.wait_for("!document.getElementById('stop-take').hidden")
+    steer_the_take(panel, script)
     click(panel, "stop-take")
     panel.wait_for("document.getElementById('takes-result').textContent === 'live again'")
+    panel.wait_for("document.getElementById('replay').hidden")
+    panel.wait_for("document.getElementById('state').textContent === 'connected'")
     panel.wait_for(LIVE)
+    panel.run("document.querySelector('#takes button').click()")
+    panel.wait_for("document.getElementById('replay').checkVisibility()")
+    assert script.result("seek", {"time_s": script.result("speed", {"speed": 1})["value"]["to_s"]})["ok"]
+    panel.wait_for("document.getElementById('takes-result').textContent === 'live again'")  # it ended by itself
     for args in ({}, {"file": 3}, {"file": "../../etc/passwd"}, {"file": "no.mcap"}, {"file": "x", "speed": 2}):
         assert not script.result("replay_start", args)["ok"]
+
+
+def steer_the_take(panel: Tab, script: Script) -> None:
+    """The bar is there in the place of the live face too; ``test_panel_replay.py`` has what it does."""
+    assert panel.run("document.getElementById('replay').checkVisibility()")
+    click(panel, "replay-play")
+    panel.wait_for("document.getElementById('replay-play').textContent === 'Play'")
+    panel.wait_for("document.getElementById('state').textContent === 'connected: a take is paused'")
+    while not script.read("status")["replay"]["paused"]:
+        pass
+    panel.picture("panel-replay")
 
 
 def test_outputs_are_switched_on_and_off_from_the_page(panel: Tab, script: Script) -> None:
