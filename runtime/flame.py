@@ -12,11 +12,12 @@ Speech that knows FLAME itself (FaceFormer) adds in the same way what it knows b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FlameParameters, Float32Array
 from facewire.models.flame.correspondence import correspondence_of
 from facewire.models.flame.fit import FlameFitter
@@ -37,6 +38,10 @@ LEAST_CONFIDENCE = 0.02
 STD_UNIT, RAD_UNIT = 1.2, 0.25
 """What counts for the filter as much as a shape that goes from 0 to 1."""
 MOST_UNITS = 4.0
+AWAY_NS = 3_000_000_000
+"""After so long without a face the next may be another person's."""
+CHANGE_NS = 500_000_000
+"""So long goes FLAME over from how one person was fitted to how the next is."""
 TURNS = 9
 """Jaw [3] and eyes [6], which follow the expression in all arrays here."""
 
@@ -78,7 +83,9 @@ class LiveFlame:
 
     ``fit`` is for the thread that tracks; ``show``, ``forget`` and ``frame`` are called under the pipeline's lock.
     Carries over the fitter's and the filter's state, and by how much the last fit is more than the map: that is kept
-    while landmarks cannot be fitted, and goes with the face where it is lost.
+    while landmarks cannot be fitted, and goes with the face where it is lost. Who it is is learned anew after
+    ``AWAY_NS`` without a face, and where ``learn_anew`` asks for it; the last person who was known by then is kept for
+    ``person``.
     """
 
     def __init__(self, model: FlameModel) -> None:
@@ -95,8 +102,13 @@ class LiveFlame:
         self._raw, self._shown, self._frame = (np.zeros(count, np.float32) for _ in range(3))
         self._more = np.zeros(count, np.float32)
         """By how much the fit is more than the map of the camera's shapes."""
+        self._before = np.zeros(count, np.float32)
+        """The same when the person changed."""
         self._left = 0.0
-        self._fresh = False
+        self._fresh = self._asked = self._changed = False
+        self._seen_ns: int | None = None
+        self._changed_ns = -CHANGE_NS
+        self._known: dict[str, Any] | None = None
         self._warm_up()
 
     def _warm_up(self) -> None:
@@ -106,6 +118,11 @@ class LiveFlame:
             self.show(shapes, gaze, 1.0, FilterConfig(), now_ns)
         self._filter = FlameFilter(self.expressions)
         self.forget()
+
+    @property
+    def commands(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
+        """What clients may ask, by name."""
+        return {"flame_reset": self._reset}
 
     @property
     def greeting(self) -> dict[str, Any]:
@@ -129,11 +146,14 @@ class LiveFlame:
         return {"flame": about}
 
     def person(self) -> dict[str, Any]:
-        """What a session's end says of it: the model, the identity as it is known by then, and where ``head`` is in it.
+        """What a session's end says of it: the model, the identity as it is known by then (while that of another person
+        is learned, the last one's), and where ``head`` is in it.
 
         ``head`` [8] takes a point of a frame's head to the model: quaternion xyzw, metres, and by how much the person
         is larger than the canonical face; ``root`` [3] is the root's joint.
         """
+        if self._known is not None and not self.fitter.frozen:
+            return self._known
         head = [round(value, 6) for value in self.place.placed(self.fitter.rest).tolist()]
         root = [round(value, 6) for value in self.fitter.root.tolist()]
         about = {"shape": self._shape(), "learned": round(self.fitter.learned, 2), "head": head, "root": root}
@@ -142,9 +162,29 @@ class LiveFlame:
     def _shape(self) -> list[float]:
         return [round(value, 4) for value in self.fitter.last.shape.tolist()]
 
+    def learn_anew(self) -> None:
+        """Forget who it is, for it is somebody else from the next picture on; from any thread."""
+        self._asked = True
+
+    def _reset(self, args: Mapping[str, Any]) -> None:
+        if args:
+            raise CommandError("flame_reset takes nothing")
+        self.learn_anew()
+
+    def _greet(self, now_ns: int) -> None:
+        """Forget the person, if the face that is seen now may be another's."""
+        away = self._seen_ns is not None and now_ns - self._seen_ns >= AWAY_NS
+        if self.fitter.learned > 0.0 and (away or self._asked):
+            self._known = self.person() if self.fitter.frozen else self._known
+            self.fitter.reset()
+            self.place.reset()
+            self._changed = True
+        self._seen_ns, self._asked = now_ns, False
+
     def fit(self, face: TrackedFace, width: int, height: int, now_ns: int) -> None:
         """Fit what the tracker saw in a picture of ``now_ns``, if anybody wants it."""
         self._fresh = False
+        self._greet(now_ns)
         if face.landmarks is None or not self.wanted():
             return
         fit = self.fitter.step(face.landmarks, width, height, now_ns, face.confidence)
@@ -158,16 +198,27 @@ class LiveFlame:
         ``left`` is how much of the face that was seen is still shown; it is in shapes and gaze already.
         """
         if self._fresh:
+            if self._changed:
+                self._before[:], self._changed_ns, self._changed = self._more, now_ns, False
             fit, e = self.fitter.last, self.expressions
             self._raw[:e], self._raw[e : e + 3], self._raw[e + 3 :] = fit.expression, fit.jaw, fit.eyes
             self._filter.step(self._raw, config, now_ns, self._shown)
             self._translate(shapes, gaze, self._raw)
             np.multiply(self._shown, left, out=self._more)
             self._more -= self._raw
+            self._go_over(now_ns)
             self._fresh = False
         elif self._left > 0.0:
             self._more *= left / self._left
         self._left = left
+
+    def _go_over(self, now_ns: int) -> None:
+        """For a moment after the person changed, part of ``_more`` is what it was then: no frame jumps."""
+        share = (now_ns - self._changed_ns) / CHANGE_NS
+        if 0.0 <= share < 1.0:
+            self._more -= self._before
+            self._more *= share
+            self._more += self._before
 
     def forget(self) -> None:
         """No fit goes with what the camera gives from now on: there are no landmarks, or nobody wants one."""

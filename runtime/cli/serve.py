@@ -137,7 +137,13 @@ def _serve(args: argparse.Namespace) -> int:
         server_config(args),
         clock_ns=now_ns,
         greeting=greeting,
-        commands={**panel.commands, **takes.commands, **outlet.commands, **outputs.commands},
+        commands={
+            **panel.commands,
+            **takes.commands,
+            **outlet.commands,
+            **outputs.commands,
+            **(flame.commands if flame is not None else {}),
+        },
         status=lambda: {
             **panel.status(merged(live.status(), listener.status())),
             **takes.state(),

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from facewire.bridge.client_blocking import connect_blocking
+from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import BLENDSHAPES, FaceFrame, FlameParameters
 from facewire.bridge.recording.layout import SessionMetadata
 from facewire.bridge.recording.reader import open_session
@@ -28,7 +29,7 @@ from facewire.models.flame.skinning import Skinner
 from facewire.runtime.capture.source import Face
 from facewire.runtime.cli import main
 from facewire.runtime.filter_config import FilterConfig
-from facewire.runtime.flame import TURNS, FlameFilter, LiveFlame
+from facewire.runtime.flame import AWAY_NS, CHANGE_NS, TURNS, FlameFilter, LiveFlame
 from facewire.runtime.flame_place import HeadInModel, head_in
 from facewire.runtime.fuse import Fusion
 from facewire.runtime.pipeline import FacePipeline
@@ -67,8 +68,11 @@ class Script:
 class Talking:
     """Landmarks of the open head as it talks, with shapes that say something else: so the two can be told apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None = None) -> None:
+        """The mean person, or one drawn at random."""
         self._on, self._skinner = correspondence_of(open_flame()), Skinner(open_flame())
+        drawn = 0.0 if seed is None else np.random.default_rng(seed).normal(size=open_flame().shapes)
+        self._shape = np.zeros(open_flame().shapes, np.float32) + np.float32(drawn)
         self._i = 0
 
     def next(self) -> Seen:
@@ -78,7 +82,7 @@ class Talking:
         pose = np.zeros(15, np.float32)
         pose[1], pose[6] = 0.2 * math.sin(t), 0.15 + 0.1 * math.sin(8 * t)
         place = np.array([0, 0, -0.6], np.float32)
-        points = self._on.landmarks(self._skinner.skin(np.zeros(model.shapes, np.float32), expression, pose, place))
+        points = self._on.landmarks(self._skinner.skin(self._shape, expression, pose, place))
         focal_px = 240 / math.tan(0.5 * VERTICAL_FIELD_OF_VIEW_RAD)
         depth = -points[:, 2]
         pixels = np.stack([320 + focal_px * points[:, 0] / depth, 240 - focal_px * points[:, 1] / depth, 0 * depth], 1)
@@ -106,6 +110,8 @@ def flame(live: LiveFlame) -> LiveFlame:
     live._filter = FlameFilter(live.expressions)
     live.forget()
     live.place.reset()
+    live._seen_ns = live._known = None
+    live._changed_ns = -CHANGE_NS
     live.wanted = lambda: True
     return live
 
@@ -248,6 +254,69 @@ def test_a_take_says_whose_face_it_is(flame: LiveFlame, tmp_path: Path) -> None:
     np.testing.assert_allclose(person["shape"], flame.fitter.last.shape, atol=1e-4)
 
 
+def faces(talking: Talking, count: int) -> list[Seen]:
+    return [talking.next() for _ in range(count)]
+
+
+AWAY = AWAY_NS // FRAME_NS + 1
+"""Frames without a face after which the next may be another's."""
+
+
+def test_another_person_is_learned_as_if_they_had_come_first(flame: LiveFlame) -> None:
+    second = faces(Talking(2), 120)
+    alone = values(run(flame, iter(second), 120)[-1].flame)
+    shape = flame.fitter.last.shape.copy()
+    flame.fitter.reset()
+    flame._seen_ns = None
+    after = run(flame, iter([*faces(Talking(1), 90), *[None] * AWAY, *second]), 210 + AWAY)
+    np.testing.assert_allclose(flame.fitter.last.shape, shape, atol=1e-6)
+    np.testing.assert_allclose(values(after[-1].flame), alone, atol=2e-3)
+    track = np.array([values(frame.flame) for frame in after])
+    steps = np.abs(np.diff(track, axis=0)).max(1)
+    assert steps[90:].max() < 2.5 * steps[30:85].max(), "no frame jumps"
+
+
+def test_who_is_gone_for_a_moment_is_the_same_person(flame: LiveFlame) -> None:
+    person = Talking(1)
+    run(flame, iter([*faces(person, 100), *[None] * (AWAY - 3), *faces(person, 2)]), 99 + AWAY)
+    assert flame.fitter.learned == 1.0
+    assert flame.state()["flame"]["shape"] is not None
+
+
+def test_a_take_says_who_was_learned_last(flame: LiveFlame) -> None:
+    first, second = faces(Talking(1), 90), faces(Talking(2), 90)
+    run(flame, iter(first), 90)
+    known = flame.person()
+    run(flame, iter([*first, *[None] * AWAY, *second[:10]]), 100 + AWAY)
+    assert flame.state()["flame"]["shape"] is None
+    assert 0.0 < flame.state()["flame"]["learned"] < 1.0
+    assert flame.person()["learned"] == 1.0
+    np.testing.assert_allclose(flame.person()["shape"], known["shape"], atol=0.3)
+    run(flame, iter(second), 90)
+    assert np.abs(np.subtract(flame.person()["shape"], known["shape"])).max() > 1.0
+
+
+def test_a_command_has_the_person_learned_anew_without_a_jump(flame: LiveFlame) -> None:
+    with pytest.raises(CommandError, match="takes nothing"):
+        flame.commands["flame_reset"]({"now": True})
+    first, second = Talking(1), Talking(2)
+
+    def swapped() -> Iterator[Seen]:
+        yield from faces(first, 90)
+        flame.commands["flame_reset"]({})
+        second._i = first._i  # their shapes go on: only who it is changes
+        yield from faces(second, 90)
+
+    frames = run(flame, swapped(), 180)
+    shape = flame.fitter.last.shape.copy()
+    flame.fitter.reset()
+    second._i = first._i
+    run(flame, iter(faces(second, 90)), 90)
+    np.testing.assert_allclose(shape, flame.fitter.last.shape, atol=1e-6)
+    steps = np.abs(np.diff([values(frame.flame) for frame in frames], axis=0)).max(1)
+    assert steps[88:].max() < 2.5 * steps[30:85].max()
+
+
 def test_a_head_is_placed_in_the_model(flame: LiveFlame) -> None:
     with np.load(asset_path("face_geometry")) as geometry:
         canonical = 0.01 * geometry["vertices"].astype(np.float64)
@@ -319,6 +388,7 @@ def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> Non
         with connect_blocking(said["stream"], streams=["flame"], timeout_s=120) as client:
             frame = next(frame for frame in client if frame.flame is not None)
             hello = client.client.hello
+            client.command("flame_reset")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(said["open"] + "flame.bin", timeout=60) as answer:
             assert len(answer.read()) > 1_000_000
