@@ -107,10 +107,11 @@ class Outlet:
             raise CommandError("replay_start takes file (one of takes) and loop (true or false)")
         if self._folder is None or name not in _takes(self._folder):
             raise CommandError(f"there is no take {name[:80]!r}")
+        path = self._folder / name
         try:
-            session = open_session(self._folder / name).require_frames()
+            session = open_session(path).require_frames()
         except FacewireError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(str(error).replace(str(path), name)) from None  # where it is says nothing to a client
         self.stop()
         replay = Replay(session, lambda frame: self._from_take(replay, frame), loop=loop, clock=self._clock)
         with self._lock:

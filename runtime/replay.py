@@ -165,7 +165,7 @@ class Replay:
 
     def status(self) -> dict[str, Any]:
         """Return the keys of the status message."""
-        return {"devices": [], "replay": {"file": self._session.path.name, **self.state()}}
+        return {"devices": {}, "replay": {"file": self._session.path.name, **self.state()}}
 
     def _run(self) -> None:
         try:

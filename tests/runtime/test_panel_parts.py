@@ -197,6 +197,9 @@ def test_what_is_no_take_is_refused(args, make_take, tmp_path):
         outlet.commands["replay_start"](args)
     with pytest.raises(CommandError, match="no take is playing"):
         outlet.commands["replay_stop"]({})
+    (tmp_path / "broken.mcap").write_bytes(b"nothing")
+    with pytest.raises(CommandError, match=r"^broken\.mcap: "):
+        outlet.commands["replay_start"]({"file": "broken.mcap"})
     assert Outlet(lambda _: None, None).commands["takes"]({}) == {"takes": [], "folder": None}
 
 

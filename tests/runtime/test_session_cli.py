@@ -89,6 +89,7 @@ def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
             while (client.client.status or {}).get("replay") is None and time.monotonic() < deadline_s:
                 client.next_frame(timeout_s=WAIT_S)
             assert (client.client.status or {})["replay"]["loop"] is True
+            assert (client.client.status or {})["devices"] == {}
     finally:
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=WAIT_S)
