@@ -120,12 +120,11 @@ class PartFile:
         """
         self.flush()
         self.sync()
-        self.flush()  # A sync may take long: if the file was deleted meanwhile, it is written anew.
-        self._file.close()
-        if not self._force and os.path.lexists(self.path):
-            self.path = free_path(self.path)
+        if os.name == "nt":
+            self._file.close()  # there an open file cannot be renamed
         try:
-            self.part.replace(self.path)
+            while not self._take_name():
+                self.flush()
         except FileNotFoundError:
             raise RecordingError(
                 f"the folder {self.path.parent} was moved: the take is whole, as {self.part.name} in it"
@@ -134,6 +133,8 @@ class PartFile:
             raise RecordingError(
                 f"cannot name the take {self.path}: {reason(error)}; it is whole, as {self.part}"
             ) from None
+        finally:
+            self._file.close()
         return self.path
 
     def close(self) -> None:
@@ -145,12 +146,27 @@ class PartFile:
         self._file.close()
         self.part.unlink(missing_ok=True)
 
+    def _take_name(self) -> bool:
+        """Name the file; False where it was deleted since the last flush: the next one writes it anew."""
+        if not self._force and os.path.lexists(self.path):
+            self.path = free_path(self.path)
+        try:
+            self.part.replace(self.path)
+        except FileNotFoundError:
+            if not self._deleted():
+                raise
+            return False
+        return True
+
+    def _deleted(self) -> bool:
+        return os.name != "nt" and os.fstat(self._file.fileno()).st_nlink == 0
+
     def _restore_if_deleted(self) -> None:
         """Write the take anew where somebody deleted it or its folder: its bytes live on while it is open (POSIX).
 
         Where another recording has the name now, this one goes beside it.
         """
-        if os.name == "nt" or os.fstat(self._file.fileno()).st_nlink > 0:
+        if not self._deleted():
             return
         fresh = self._make_anew()
         self._file.seek(0)

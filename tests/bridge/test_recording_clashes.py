@@ -137,6 +137,26 @@ def test_a_folder_that_goes_while_the_end_is_synced_comes_back(
     assert numbers(writer.finish()) == list(range(10))
 
 
+@POSIX
+def test_a_folder_that_goes_just_before_the_take_is_named_comes_back(
+    tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, really, calls = tmp_path / "takes", Path.replace, [0]
+    folder.mkdir()
+    writer = SessionWriter(folder / "a.mcap", METADATA)
+    add(writer, frames(10))
+
+    def replace(path: Path, target: Path) -> Path:
+        calls[0] += 1
+        if calls[0] == 1:
+            shutil.rmtree(folder)
+        return really(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    assert numbers(writer.finish()) == list(range(10))
+    assert calls == [2]
+
+
 def test_free_names_count_on(tmp_path: Path) -> None:
     assert free_path(tmp_path / "a b.mcap") == tmp_path / "a b.mcap"
     (tmp_path / "a b.mcap").touch()
