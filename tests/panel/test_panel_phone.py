@@ -76,6 +76,9 @@ def test_a_phone_s_face_is_shown_and_calibrated_and_its_picture_is_not_promised(
     tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 0")
     tab.wait_for("document.getElementById('look').disabled")
     assert "sends no picture" in tab.text("camera-hint")
+    # Without --record there is nothing to press, but how to come by it.
+    tab.wait_for("document.getElementById('no-folder').checkVisibility()")
+    assert not tab.run("document.getElementById('record').checkVisibility()")
     assert tab.run("document.getElementById('video').selectedOptions[0].value").startswith("livelink:")
     newest = "[...document.querySelectorAll('#shapes *')].some((one) => one.textContent.trim() === '0.50')"
     tab.wait_for(newest)
