@@ -61,7 +61,8 @@ _TEMPLATES = {1: _template("-"), 2: _template("&")}
 
 def encode(frame: FaceFrame, version: int = 1) -> bytes:
     """Returns the line of ``frame``; ``version`` is 1 or 2. Shapes are rounded to a hundredth."""
-    shapes = [100 * value if 0 <= value <= 1 else 100 * (value > 1) for value in frame.blendshapes.tolist()]
+    # Not 0 <= value: minus zero would be written "-0", and a minus is what names end with.
+    shapes = [100 * value if 0 < value <= 1 else 100 * (value > 1) for value in frame.blendshapes.tolist()]
     yaw, pitch, roll = (math.degrees(angle) for angle in head_angles(frame.head))
     left_yaw, left_pitch, left_roll, right_yaw, right_pitch, right_roll = (
         math.degrees(angle) for angle in eye_angles(frame.gaze)

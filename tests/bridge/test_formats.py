@@ -312,6 +312,13 @@ def test_a_line_of_ours_reads_as_the_publisher_describes():
     assert ifacialmocap_text.encode(frame, 2).decode().split("|")[0].partition("&")[1] == "&"
 
 
+@pytest.mark.parametrize("value", [-0.0, -0.3, math.nan, -math.inf])
+def test_a_line_of_ours_has_one_minus_behind_each_name(value):
+    frame = next(iter_frames())
+    frame.blendshapes[:] = value
+    assert [part.split("-")[1:] for part in ifacialmocap_text.encode(frame).decode().split("|")[:52]] == [["0"]] * 52
+
+
 def test_turns_of_ours_have_the_app_s_signs():
     """To the subject's left is +y, down is +x, in degrees."""
     frame = next(iter_frames())
