@@ -204,6 +204,8 @@ class Advert:
     def close(self) -> None:
         """Says good-bye to whoever listens."""
         with contextlib.suppress(OSError, RuntimeError):
+            self._browser.cancel()  # zeroconf ends only those that it made itself
+        with contextlib.suppress(OSError, RuntimeError):
             self._zeroconf.close()
 
 
