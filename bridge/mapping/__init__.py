@@ -137,7 +137,7 @@ def pose(frame: FaceFrame) -> list[float]:
 
 
 def load(kind: str) -> Mapping:
-    """Returns a section's mapping, with buffers of its own. Raises MappingError where there is no such section."""
+    """Returns a section's mapping. Raises MappingError where there is no such section."""
     return Mapping(section(kind))
 
 

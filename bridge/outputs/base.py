@@ -36,7 +36,9 @@ class Output(ABC):
     waiting: str | None = None
     """What it waits for before it can send ("the app's hand-shake"), or None. Frames are not counted as sent then."""
     sent = 0
-    """Frames that went out whole. Counted by the runner."""
+    """Frames that ``send`` took without an error. Counted by the runner."""
+    overtaken = 0
+    """Those of them that newer ones replaced before they went out. Counted by the output."""
     failed = 0
     """Frames that could not be sent, or only in part. Counted by the runner."""
     report: Callable[[str], None] = staticmethod(lambda _: None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
+import select
 import stat
 import sys
 from abc import abstractmethod
@@ -37,7 +39,7 @@ class _FileOutput(Output):
         """Creates the file; one that is there is not overwritten, a pipe or device is. Raises OutputError."""
         try:
             if self._path == STDOUT:
-                self._use(open(sys.stdout.fileno(), "wb", buffering=0, closefd=False))  # noqa: SIM115
+                self._use(_open_stdout())
                 return
             path = Path(self._path)
             if path.is_file():
@@ -62,16 +64,21 @@ class _FileOutput(Output):
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits. Raises OutputEndedError, as ``send`` does."""
+        """Writes what waits: to a file all of it or nothing. Raises OutputEndedError, as ``send`` does."""
         assert self._file is not None, "open comes first"
-        rest = memoryview(b"".join(self._lines))
+        lines = b"".join(self._lines)
         self._lines.clear()
+        written = 0
         try:
-            while rest:  # a pipe that is nearly full takes a part
-                rest = rest[self._file.write(rest) :]
+            while written < len(lines):
+                taken = self._file.write(memoryview(lines)[written:])
+                written += taken or 0  # a pipe that is nearly full takes a part; none if it was made not to wait
+                if not taken:
+                    select.select([], [self._file], [])
         except BrokenPipeError:
             raise OutputEndedError(f"nobody reads {self.describe()} any more: this output has ended") from None
         except OSError as error:
+            self._take_back(written)
             raise OutputEndedError(f"cannot write {self.describe()} any more: {error.strerror or error}") from None
 
     def idle(self, now_ns: int) -> None:
@@ -105,6 +112,12 @@ class _FileOutput(Output):
         self.waiting = None
         return True
 
+    def _take_back(self, size: int) -> None:
+        """Cuts what was written of lines that the disk has no room for: half a line is none that anybody can read."""
+        if self._file is not None and self.batch_s:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._file.tell() - size)
+
     def _use(self, file: io.FileIO) -> None:
         self._file = file
         self.batch_s = BATCH_S if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else 0.0
@@ -112,6 +125,13 @@ class _FileOutput(Output):
     @abstractmethod
     def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
         """The frame's line, ``time_ns`` after the first one's."""
+
+
+def _open_stdout() -> io.FileIO:
+    """Raises OSError where there is none."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed")
+    return open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
 
 
 class CsvOutput(_FileOutput):

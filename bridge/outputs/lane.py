@@ -62,8 +62,8 @@ class Lane:
         self._frames.append(frame)
 
     def take(self) -> list[FaceFrame]:
-        """Returns the frames that wait. At the end they matter only to an output that wants every one."""
-        frames = [] if self.ended or (self.leaving and not self.output.every_frame) else list(self._frames)
+        """Returns the frames that wait. Those of an output that is switched off matter only if it wants every one."""
+        frames = [] if self.leaving and not self.output.every_frame else list(self._frames)
         self._frames.clear()
         return frames
 
@@ -76,26 +76,30 @@ class Lane:
         """Sends ``frames``, or a keep-alive where there are none. Raises nothing: what goes wrong is counted and
         said."""
         output, now = self.output, self._clock_ns()
-        sent, self._taken = 0, len(frames)
+        together, self._taken = 0, len(frames)
         for frame in frames:
-            sent += self._succeeds(partial(output.send, frame, now), 1) and output.waiting is None
-            if not output.batch_s:
+            went = self._succeeds(partial(output.send, frame, now), 1) and output.waiting is None
+            if output.batch_s:
+                together += went
+            else:
                 self._taken -= 1
+                self._count(went)
         if not frames:
             self._succeeds(partial(output.idle, now), 0)
-        elif output.batch_s and not self._succeeds(output.flush, sent):
-            sent = 0
+        elif output.batch_s and self._succeeds(output.flush, together):
+            self._count(together)
         self._taken = 0
-        if sent:
-            output.sent += sent
-            self._sent_ns = now
         if output.every_frame and self.dropped > self._reported_dropped and self.error is None:
             self._say(f"{self.dropped} frames were left out: what it writes to is too slow")
             self._reported_dropped = self.dropped
 
     def close(self) -> None:
-        """Closes the output."""
-        self.output.close()
+        """Closes the output. Raises nothing either."""
+        try:
+            self.output.close()
+        except Exception as error:  # a disk in the network may say only now that it is full
+            self.error = _words(error)
+            self._report(f"{self.output.name}: cannot close {self.output.describe()}: {self.error}")
         self.closed.set()
 
     def state(self) -> dict[str, Any]:
@@ -108,8 +112,8 @@ class Lane:
             "target": output.describe(),
             "state": state,
             "why": why,
-            "sent": output.sent,
-            "dropped": self.dropped,
+            "sent": output.sent - output.overtaken,
+            "dropped": self.dropped + output.overtaken,
             "failed": output.failed,
             "age_s": None if sent_ns is None else round(max(self._clock_ns() - sent_ns, 0) * 1e-9, 2),
         }
@@ -121,14 +125,23 @@ class Lane:
             return "failing", f"it takes nothing; {self._taken + len(self._frames)} frames wait"
         return ("waiting" if self.output.waiting else "on"), self.output.waiting
 
+    def _count(self, frames: int) -> None:
+        """So many frames went out."""
+        if frames:
+            self.output.sent += frames
+            self._sent_ns = self._clock_ns()
+
     def _succeeds(self, action: Callable[[], None], frames: int) -> bool:
         """Whether ``action``, which concerns so many frames, went well. Nothing is tried after the output's end."""
+        output = self.output
         if self.ended:
+            output.failed += frames
             return False
-        output, self._began_ns = self.output, self._clock_ns()
+        self._began_ns = self._clock_ns()
         try:
             action()
         except OutputEndedError as error:
+            output.failed += frames
             self.error, self.ended = str(error), True
             self._report(f"{output.name}: {error}")
             return False

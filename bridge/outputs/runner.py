@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,7 @@ class Runner:
     def _turn(self) -> None:
         """Sends what waits, or keep-alives, and closes what has ended."""
         with self._lock:
+            self._bell.acquire(blocking=False)  # rung again meanwhile: what was brought is taken now
             work = [(lane, lane.take()) for lane in self._lanes]
             gone = [lane for lane in self._lanes if lane.done]
             if gone:
@@ -100,7 +103,8 @@ class Outputs:
 
     def __init__(self, clock_ns: Callable[[], int], report: Report, folder: Path | None = None) -> None:
         """``report`` gets lines for a person, from any thread; ``folder`` is for what outputs must remember."""
-        self._clock_ns, self._report, self._folder = clock_ns, report, folder
+        self._clock_ns, self._folder = clock_ns, folder
+        self._report = partial(_report_if_heard, report)
         self._lock = threading.Lock()
         self._running: dict[Lane, Runner] = {}
         self._runners: tuple[Runner, ...] = ()
@@ -180,3 +184,9 @@ class Outputs:
             runner.remove(lane)
         else:
             runner.stop()
+
+
+def _report_if_heard(report: Report, line: str) -> None:
+    """Where nobody reads what people are told any more (standard error is a closed pipe), outputs go on."""
+    with suppress(OSError, ValueError):
+        report(line)

@@ -69,6 +69,7 @@ class VrchatOutput(Output):
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
         """Raises OutputError where VRChat is not there, OSError where nothing can be sent."""
+        self.overtaken += self._late
         self._newest, self._late = frame, True
         if self._thinner.take(now_ns, self._interval.update(now_ns)):
             self._tell(frame, now_ns)

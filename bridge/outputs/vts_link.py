@@ -51,6 +51,7 @@ class Link:
 
     def offer(self, values: list[float], face_found: bool) -> None:
         """Replaces what is to be sent."""
+        self._output.overtaken += self._fresh and self._live is not None
         self._newest, self._fresh = (values, face_found), True
 
     def step(self, now_ns: int) -> None:

@@ -185,6 +185,62 @@ def test_a_full_disk_is_one_line(frames: Frames) -> None:
     assert said == ["csv: cannot write /dev/full any more: No space left on device"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="file sizes are limited by Unix")
+def test_a_disk_that_fills_up_has_the_lines_that_are_counted_and_no_half_ones(tmp_path: Path) -> None:
+    code = """
+import json, resource, sys, time
+import numpy as np
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.outputs.runner import Outputs
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))  # Python has no signal for it, but an error
+outputs = Outputs(time.perf_counter_ns, lambda _: None)
+outputs.add("jsonl:take.jsonl")
+for seq in range(60):
+    outputs.offer(FaceFrame(seq, 0, seq, "video", 1.0, np.zeros(52, "f4"), np.zeros(7, "f4"), np.zeros(4, "f4")))
+    time.sleep(0.005)
+while outputs.status()[0]["state"] != "ended":
+    time.sleep(0.005)
+print(json.dumps(outputs.status()))
+outputs.stop()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    state = json.loads(done.stdout)[0]
+    text = (tmp_path / "take.jsonl").read_text()
+    assert [json.loads(line)["seq"] for line in text.splitlines()] == list(range(state["sent"]))
+    assert not text or text.endswith("\n")
+    assert state["why"] == "cannot write take.jsonl any more: File too large"
+    assert state["failed"] > 0
+
+
+def test_a_standard_output_that_is_closed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    output = make_output("jsonl:-")
+    with pytest.raises(OutputError, match="cannot write standard output: it is closed"):
+        output.open()
+    output.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of this kind are Unix's")
+def test_a_pipe_that_somebody_else_made_not_to_wait_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, frames: Frames
+) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with open(reading, "rb") as reader, open(writing, "w") as out:  # noqa: PTH123, they are descriptors
+        monkeypatch.setattr(sys, "stdout", out)
+        output = make_output("jsonl:-")
+        output.open()
+        got: list[bytes] = []
+        thread = threading.Thread(target=lambda: got.extend(reader.readline() for _ in range(200)))
+        for count, frame in enumerate(frames(200)):
+            if count == 1:
+                thread.start()
+            output.send(frame, 0)
+        output.close()
+        thread.join(30)
+    assert [json.loads(line)["seq"] for line in got] == list(range(200))
+
+
 def test_the_importer_makes_a_session_of_the_csv(tmp_path: Path, frames: Frames) -> None:
     path, session = tmp_path / "take.csv", tmp_path / "take.mcap"
     written(f"csv:{path}", frames(10))

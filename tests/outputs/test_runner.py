@@ -186,6 +186,78 @@ def test_an_output_that_ends_is_closed_and_said(run, frames: Frames) -> None:
     assert output.got == []
 
 
+def test_what_an_output_that_ends_has_not_sent_is_counted(run, frames: Frames) -> None:
+    output = FakeOutput(every_frame=True)
+    output.gate.clear()
+    runner = run(output)
+    for frame in frames(5):
+        runner.offer(frame)
+    assert output.entered.wait(30)
+    output.trouble = OutputEndedError("the disk is full")
+    output.gate.set()
+    wait_for(lambda: output.closed)
+    assert (runner.state()["sent"], runner.state()["failed"]) == (0, 5)
+
+
+def test_frames_count_as_sent_as_they_go(run, frames: Frames) -> None:
+    output, steps = FakeOutput(every_frame=True), threading.Semaphore(0)
+    output.gate.wait = lambda _: steps.acquire()  # type: ignore[method-assign]
+    runner = run(output)
+    for frame in frames(4):
+        runner.offer(frame)
+    for count in range(1, 5):
+        steps.release()
+        wait_for(lambda count=count: runner.state()["sent"] == count)
+
+
+@pytest.mark.usefixtures("no_keep_alives")
+def test_a_frame_that_comes_while_the_thread_wakes_is_followed_by_no_keep_alive(run, frames: Frames) -> None:
+    output = FakeOutput()
+    runner = run(output)
+    one, other, last = frames(3)
+    with runner._lock:  # it wakes, and cannot look yet
+        runner.lane.put(one)
+        runner._ring()
+        wait_for(runner._bell.locked)
+        runner.lane.put(other)
+        runner._ring()
+    wait_for(lambda: output.sent == 1)
+    runner.offer(last)
+    wait_for(lambda: output.sent == 2)
+    assert (output.got, output.idles) == ([1, 2], 0)
+
+
+def test_an_output_that_cannot_be_closed_stops_no_other(run, frames: Frames) -> None:
+    output, said = FakeOutput(), []
+    runner = run(output, said)
+    output.close = lambda: (_ for _ in ()).throw(OSError(5, "Input/output error"))  # type: ignore[method-assign]
+    other = Lane(FakeOutput(), "other", time.perf_counter_ns, said.append)
+    runner.add(other)
+    runner.remove(runner.lane)
+    assert said == ["fake: cannot close a test: Input/output error"]
+    runner.offer(next(frames(1)))
+    wait_for(lambda: other.output.sent == 1)
+
+
+def test_outputs_go_on_where_nobody_reads_what_is_said(frames: Frames) -> None:
+    def report(line: str) -> None:
+        del line
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        port = receiver.getsockname()[1]
+    outputs = Outputs(time.perf_counter_ns, report)
+    outputs.add(f"livelink:127.0.0.1:{port}")
+    try:
+        for count, frame in enumerate(frames(5), 1):
+            outputs.offer(frame)
+            wait_for(lambda count=count: sum(outputs.status()[0][key] for key in ("sent", "failed")) == count)
+        assert outputs.status()[0]["failed"] > 0
+    finally:
+        outputs.stop()
+
+
 def test_an_output_that_waits_for_its_partner_counts_nothing_as_sent(run, frames: Frames) -> None:
     output = FakeOutput()
     output.waiting = "the app's hand-shake"

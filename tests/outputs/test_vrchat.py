@@ -28,7 +28,7 @@ from facewire.bridge.outputs import oscquery
 from facewire.bridge.outputs.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output
-from facewire.bridge.outputs.vrchat import GAZE, LIDS, REFRESH_NS, VrchatOutput
+from facewire.bridge.outputs.vrchat import GAZE, LIDS, MAX_RATE, REFRESH_NS, VrchatOutput
 from facewire.bridge.outputs.vrchat_listener import Listener
 
 HERE = Path(__file__).parent / "vrchat"
@@ -190,6 +190,15 @@ def test_a_lost_face_gives_the_eyes_back(make: Callable[..., VrchatOutput], vrch
     told = vrchat.read()
     assert told["/avatar/parameters/LipTrackingActive"] is True
     assert "/avatar/parameters/EyeTrackingActive" not in told, "a voice has no eyes"
+
+
+def test_frames_beyond_vrchats_own_pace_count_as_overtaken(make: Callable[..., VrchatOutput], vrchat: Vrchat) -> None:
+    output = make()
+    for i in range(1, 241):
+        output.send(face(jawOpen=i / 240), i * 1000 * MS // 120)
+    output.idle(3000 * MS)
+    assert vrchat.read()["/avatar/parameters/v2/JawOpen"] == 1.0
+    assert 240 - output.overtaken == pytest.approx(2 * MAX_RATE, abs=2)
 
 
 def test_a_frame_that_is_no_face_sends_no_nonsense(make: Callable[..., VrchatOutput], vrchat: Vrchat) -> None:
@@ -447,3 +456,4 @@ def test_mdns_tells_of_us_and_finds_vrchat(serve_tree: Callable[..., int]) -> No
     finally:
         listener.close()
         network.close()
+    until(lambda: not [thread for thread in threading.enumerate() if "ServiceBrowser" in thread.name])

@@ -276,6 +276,7 @@ def test_a_slow_vts_gets_fewer_and_newer_frames(
     drawn.set()
     until(lambda: studio.values.get("FacewireJawOpen") == 1.0)
     assert len(studio.injected) < 10, "the first ones, and the newest, which is repeated after a while"
+    assert output.overtaken == 101 - MAX_IN_FLIGHT - 1
 
 
 def test_nobody_there_then_vts_then_closed_then_back(make: Callable[..., tuple[VtsOutput, list[str]]]) -> None:
