@@ -150,6 +150,8 @@ class PartFile:
         """Name the file; False where it was deleted since the last flush: the next one writes it anew."""
         if not self._force and os.path.lexists(self.path):
             self.path = free_path(self.path)
+        if self._deleted():  # what has the temporary name now may be another's
+            return False
         try:
             self.part.replace(self.path)
         except FileNotFoundError:

@@ -138,6 +138,25 @@ def test_a_folder_that_goes_while_the_end_is_synced_comes_back(
 
 
 @POSIX
+def test_another_take_that_got_the_name_while_the_end_was_synced_keeps_it(
+    tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = SessionWriter(tmp_path / "a.mcap", METADATA)
+    add(first, frames(10))
+    others: list[SessionWriter] = []
+
+    def sync(_: int) -> None:
+        if not others:
+            first.file.part.unlink()
+            others.append(SessionWriter(tmp_path / "a.mcap", METADATA))
+            add(others[0], frames(20))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    assert numbers(first.finish()) == list(range(10))
+    assert numbers(others[0].finish()) == list(range(20))
+
+
+@POSIX
 def test_a_folder_that_goes_just_before_the_take_is_named_comes_back(
     tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
