@@ -154,6 +154,8 @@ class Link:
             self.problem = str(error)
         elif isinstance(error, ConnectionRefusedError):
             self.problem = 'VTube Studio does not run, or "Start API" is off in its settings'
+        elif isinstance(error, ConnectionError):  # found by hearing nothing more or by a broken pipe
+            self.problem = "VTube Studio closed the connection"
         else:
             self.problem = f"no conversation with VTube Studio: {str(error)[:200] or type(error).__name__}"
         self._output.waiting = f"connecting to {self._output.describe()}"
