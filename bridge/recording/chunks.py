@@ -9,12 +9,11 @@ from typing import BinaryIO, NamedTuple
 
 import zstandard
 from mcap.data_stream import ReadDataStream
-from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk
 from mcap.stream_reader import CRCValidationError, get_chunk_data_stream
 
-from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.errors import NO_RECORD, SessionError
 from facewire.bridge.recording.index import RECORD_HEAD
 
 MAX_CHUNK_BYTES = 64 << 20
@@ -43,7 +42,7 @@ def read_chunk(file: BinaryIO, offset: int) -> bytes:
         if opcode != Opcode.CHUNK or length > MAX_CHUNK_BYTES:
             raise ValueError
         body = file.read(length)
-    except (struct.error, ValueError):
+    except NO_RECORD:
         body = b""
     return unpack_chunk(body)
 
@@ -63,7 +62,7 @@ def unpack_chunk(body: bytes) -> bytes:
             raise ValueError
         stream, length = get_chunk_data_stream(chunk, validate_crc=True)
         return stream.read(length)
-    except (struct.error, ValueError, McapError, CRCValidationError, zstandard.ZstdError, RuntimeError):
+    except (*NO_RECORD, CRCValidationError, zstandard.ZstdError, RuntimeError):
         raise SessionError("a part of this session is damaged: save the rest with 'facewire repair'") from None
 
 
@@ -88,7 +87,7 @@ def chunk_messages(records: bytes) -> Iterator[Stored]:
             if opcode == Opcode.MESSAGE:
                 channel_id, sequence, log_ns, _ = _MESSAGE_HEAD.unpack_from(records, start)
                 yield Stored(channel_id, sequence, log_ns, records[start + _MESSAGE_HEAD.size : end])
-    except struct.error:
+    except NO_RECORD:
         raise SessionError("a part of this session is damaged: save the rest with 'facewire repair'") from None
 
 
@@ -102,5 +101,5 @@ def chunk_channels(records: bytes) -> Iterator[Channel]:
         for opcode, start, end in _records(records):
             if opcode == Opcode.CHANNEL:
                 yield Channel.read(ReadDataStream(BytesIO(records[start:end])))
-    except (struct.error, ValueError, McapError):
+    except NO_RECORD:
         raise SessionError("a part of this session is damaged: save the rest with 'facewire repair'") from None

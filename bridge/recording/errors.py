@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
+from mcap.exceptions import McapError
+
 from facewire.bridge.errors import FacewireError
+
+NO_RECORD = (struct.error, ValueError, IndexError, OverflowError, McapError)
+"""What reading raises where bytes are no record, or one that claims a place or a length that is none."""
 
 
 class SessionError(FacewireError):

@@ -15,12 +15,11 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 from mcap.data_stream import ReadDataStream
-from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Footer, Metadata, MetadataIndex, Statistics
 from mcap.writer import MCAP0_MAGIC
 
-from facewire.bridge.recording.errors import CutSessionError, SessionError
+from facewire.bridge.recording.errors import NO_RECORD, CutSessionError, SessionError
 
 RECORD_HEAD = struct.Struct("<BQ")
 MAX_RECORD_BYTES = 1 << 30
@@ -70,11 +69,11 @@ def read_index(file: BinaryIO) -> SessionIndex:
             position += RECORD_HEAD.size
             _take_record(index, rows, opcode, summary[position : position + length])
             position += length
-    except (struct.error, ValueError, McapError):
+        for channel_id, found in rows.items():
+            start_ns, end_ns, offset = np.array(found, np.int64).T
+            index.chunks[channel_id] = ChunkTable(start_ns, end_ns, offset)
+    except NO_RECORD:
         raise SessionError("the index of this session makes no sense: mend it with 'facewire repair'") from None
-    for channel_id, found in rows.items():
-        start_ns, end_ns, offset = np.array(found, np.int64).T
-        index.chunks[channel_id] = ChunkTable(start_ns, end_ns, offset)
     return index
 
 
@@ -117,13 +116,13 @@ def read_metadata(file: BinaryIO, entry: MetadataIndex) -> Metadata:
     Raises:
         SessionError: there is none.
     """
-    file.seek(entry.offset)
-    head = file.read(RECORD_HEAD.size)
     try:
+        file.seek(entry.offset)
+        head = file.read(RECORD_HEAD.size)
         opcode, length = RECORD_HEAD.unpack(head)
         if opcode != Opcode.METADATA or length > MAX_RECORD_BYTES:
             raise ValueError
         metadata: Metadata = Metadata.read(ReadDataStream(BytesIO(file.read(length))))
-    except (struct.error, ValueError, McapError):
+    except NO_RECORD:
         raise SessionError("the index of this session makes no sense: mend it with 'facewire repair'") from None
     return metadata

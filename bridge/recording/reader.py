@@ -48,6 +48,9 @@ class Session:
             raise SessionError(f"cannot open {path}: {reason(error)}") from None
         try:
             self._open()
+        except OSError as error:
+            self._file.close()
+            raise SessionError(f"cannot read {path}: {reason(error)}") from None
         except SessionError as error:
             self._file.close()
             raise type(error)(f"{path}: {error}") from None

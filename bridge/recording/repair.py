@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mcap.data_stream import ReadDataStream
-from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Metadata
 from mcap.writer import MCAP0_MAGIC
@@ -19,7 +17,7 @@ from mcap.writer import MCAP0_MAGIC
 from facewire.bridge.codec import decode_message
 from facewire.bridge.errors import WireError
 from facewire.bridge.recording.chunks import MAX_CHUNK_BYTES, Stored, chunk_channels, chunk_messages, unpack_chunk
-from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.errors import NO_RECORD, SessionError
 from facewire.bridge.recording.index import RECORD_HEAD, read_index
 from facewire.bridge.recording.layout import (
     AUDIO_TOPIC,
@@ -146,7 +144,7 @@ class _Salvage:
             if opcode == Opcode.METADATA:
                 try:
                     metadata = Metadata.read(ReadDataStream(BytesIO(body)))
-                except (struct.error, ValueError, McapError):
+                except NO_RECORD:
                     break
                 if metadata.name == METADATA_NAME:
                     return SessionMetadata.from_record(metadata.metadata)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -18,6 +19,7 @@ from facewire.bridge.codec import Encoder, decode_frame, decode_message
 from facewire.bridge.recording.errors import CutSessionError, RecordingError, SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import Session, open_session
+from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.writer import SessionWriter
 
 METADATA = SessionMetadata(1, 2, session="test")
@@ -124,6 +126,26 @@ def test_damage_anywhere_is_an_error_or_harmless(make_take: Callable[..., Path])
     assert refused > 300
 
 
+def test_damage_to_any_byte_of_the_index_or_of_a_chunk_s_head_is_one_line(
+    make_take: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Lengths and places that no file has, among others."""
+    data, path = bytearray(make_take(seconds=0.2, audio=AudioFormat()).read_bytes()), make_take("bad.mcap", seconds=0.1)
+    with Session(make_take("whole.mcap", seconds=0.2, audio=AudioFormat())) as session:
+        chunk = int(next(iter(session._index.chunks.values())).offset[0])
+    summary = int.from_bytes(data[-28:-20], "little")  # the footer is 20 bytes and the magic 8
+    for place in [*range(chunk, chunk + 60), *range(summary, len(data))]:
+        for flip in (0x7F, 0xFF):
+            damaged = bytearray(data)
+            damaged[place] ^= flip
+            path.write_bytes(damaged)
+            with contextlib.suppress(SessionError), Session(path) as session:
+                list(session.frames())
+                list(session.audio_blocks())
+            with contextlib.suppress(SessionError):
+                repair(path, tmp_path / "saved.mcap", force=True)
+
+
 def test_a_chunk_that_claims_to_be_huge_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "bomb.mcap"
     with path.open("wb") as file:
@@ -218,8 +240,6 @@ def test_a_full_disk_keeps_what_was_committed(tmp_path: Path, frames: Callable) 
         record()
     writer.close()
     assert committed >= 60
-    from facewire.bridge.recording.repair import repair
-
     report = repair(tmp_path / "a.mcap.part", tmp_path / "b.mcap")
     assert (report.frames, report.lost_bytes) == (committed, 0)
 
