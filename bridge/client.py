@@ -154,8 +154,7 @@ class Client:
         self._finish(None)
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})  # Unlike the task itself it tells whose cancellation comes: this one's, or ours.
 
     def _start(self) -> None:
         if self._task is None and self.state == "idle":
@@ -248,8 +247,10 @@ class Client:
                 raise
             said = (error.response.body or b"").decode(errors="replace").strip()[:200]
             raise ConnectError(f"{self.url} refuses ({error.response.status_code}): {said}") from None
-        async with websocket:
+        try:
             yield websocket
+        finally:
+            await _close(websocket)
 
     async def _ping(self) -> None:
         sent = 0
@@ -269,9 +270,19 @@ class Client:
             self._buffer.append(event)
             self._news.set()
         elif event is not None:
-            answer = self._results.get(event.get("id", 0))
+            answer = self._results.get(event["id"])
             if answer is not None and not answer.done():
                 answer.set_result(event)
+
+
+async def _close(websocket: ClientConnection) -> None:
+    """Close in order; what comes before the server's own close is read and dropped. Unread frames would keep that out,
+    as websockets reads no further while 16 wait."""
+    closing = asyncio.get_running_loop().create_task(websocket.close())
+    with contextlib.suppress(WebSocketException):
+        while True:
+            await websocket.recv()
+    await closing
 
 
 def connect(

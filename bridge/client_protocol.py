@@ -13,8 +13,8 @@ from facewire.bridge.protocol import PROTOCOL_VERSION
 
 
 class ClientProtocol:
-    """What a client knows about its server. Carries over hello, the newest status, the clock estimate and the last
-    ``seq``."""
+    """What a client knows about its server. Carries over hello, the newest status, and within a session the clock
+    estimate and the last ``seq``."""
 
     def __init__(self) -> None:
         self.hello: Message | None = None
@@ -42,6 +42,8 @@ class ClientProtocol:
         if kind == "frame":
             return self._on_frame(decode_frame(message), now_ns)
         if kind == "result":
+            if type(message.get("id")) is not int:  # As all of ours are.
+                raise WireError("result: id must be the command's")
             return message
         if kind == "hello":
             self._on_hello(message)
@@ -68,6 +70,8 @@ class ClientProtocol:
             raise ConnectError(
                 f"the server speaks protocol {theirs!r}, this client {PROTOCOL_VERSION}: update the older"
             )
+        if self.hello is not None and message.get("session") != self.hello.get("session"):
+            self.clock, self.latency_ns, self._last_seq = ClockEstimate(), None, None  # Begun anew (wire.md, 3.1).
         self.hello = message
 
     def _on_pong(self, message: Message, now_ns: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from busy import slowness
+from websockets.asyncio.client import ClientConnection
 
 from facewire.bridge import client as client_module
 from facewire.bridge.client import Client, connect
@@ -294,6 +295,49 @@ def test_a_message_that_meets_the_close_does_not_keep_the_client(monkeypatch: py
             closing = asyncio.create_task(client.close())
             assert await asyncio.wait({closing}, timeout=20) == ({closing}, set())
 
+    asyncio.run(main())
+
+
+def test_frames_that_were_not_read_do_not_keep_out_the_close(serve: Serve) -> None:
+    """websockets stops reading where 16 messages wait, and the server's close comes behind them."""
+    server = serve(rate=500)
+
+    async def main() -> int | None:
+        async with connect(server.url) as client:
+            await take(client, 1)
+            websocket = client._websocket
+            assert websocket is not None
+            enough = server.counts.published + 200
+            while server.counts.published < enough:
+                time.sleep(0.01)  # Nothing is read meanwhile.
+            while not websocket.recv_messages.paused:
+                await asyncio.sleep(0)
+        return websocket.close_code
+
+    assert asyncio.run(main()) == 1000
+
+
+def test_who_is_cancelled_while_it_closes_hears_of_it(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    close = ClientConnection.close
+
+    async def close_slowly(websocket: ClientConnection, *_: Any) -> None:
+        await close(websocket)
+        closing.set()
+        await asyncio.sleep(60)
+
+    async def hold() -> None:
+        async with connect(serve().url) as client:
+            await take(client, 1)
+
+    async def main() -> None:
+        holding = asyncio.create_task(hold())
+        await closing.wait()
+        holding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holding
+
+    closing = asyncio.Event()
+    monkeypatch.setattr(ClientConnection, "close", close_slowly)
     asyncio.run(main())
 
 

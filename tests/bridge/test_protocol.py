@@ -172,6 +172,24 @@ def test_client_counts_the_gaps_in_seq() -> None:
     assert (client.received, client.missed) == (3, 3)
 
 
+def test_client_begins_anew_with_another_session() -> None:
+    """A restarted server's clock and ``seq`` are others: the old ones would say odd latencies, and frames that were
+    never there are not missing."""
+    client = ClientProtocol()
+    frame = golden("frame")
+    for session, seq, clock_ns in (("a", 10, 5_000_000_000), ("b", 200, 1_000)):
+        client.receive(f'{{"type":"hello","protocol":1,"session":"{session}"}}', 0)
+        assert client.latency_ns is None
+        client.receive(frame.replace(b"\xa3seq\xcd\x10\x92", b"\xa3seq\xcd\x00" + bytes([seq])), 0)
+        client.receive(f'{{"type":"pong","client_ns":0,"server_ns":{clock_ns}}}', 0 if session == "a" else 10)
+        assert client.clock.offset_ns == clock_ns - (0 if session == "a" else 5)
+        client.receive(f'{{"type":"hello","protocol":1,"session":"{session}"}}', 0)
+        assert client.clock.round_trip_ns is not None
+        client.receive(frame.replace(b"\xa3seq\xcd\x10\x92", b"\xa3seq\xcd\x00" + bytes([seq + 1])), 0)
+        assert client.latency_ns is not None
+    assert client.missed == 0
+
+
 def test_client_refuses_another_protocol_version_and_garbage() -> None:
     client = ClientProtocol()
     with pytest.raises(ConnectError, match="protocol 2"):
@@ -180,6 +198,8 @@ def test_client_refuses_another_protocol_version_and_garbage() -> None:
         client.receive(b"\xc1", 0)
     with pytest.raises(WireError):
         client.receive('{"type":"pong","client_ns":"1","server_ns":2}', 0)
+    with pytest.raises(WireError):
+        client.receive('{"type":"result","id":[7],"ok":true}', 0)
 
 
 def test_client_messages_are_read_by_the_server() -> None:
