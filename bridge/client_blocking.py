@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
+import contextlib
+import functools
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias, TypeVar
 
 from facewire.bridge.client import DEFAULT_URL, Client, connect
 from facewire.bridge.codec import Message
@@ -14,8 +17,11 @@ from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FaceFrame
 
 T = TypeVar("T")
+Answer: TypeAlias = "SimpleQueue[tuple[Any, BaseException | None]]"
+"""Takes what one call gives or raises."""
 
 POLL_S = 0.2
+END_POLL_S = 0.002
 TURN_S = 0.001
 """The event loop must get a turn to hand over a frame that is there."""
 
@@ -30,7 +36,10 @@ class BlockingClient:
         """The asynchronous client behind it, for its figures: ``state``, ``hello``, ``status``, ``latency_ms``,
         ``skipped``."""
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="facewire-client", daemon=True)
+        self._calls: dict[Answer, asyncio.Task[Any]] = {}
+        self._closed = False
+        self._ending = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="facewire-client", daemon=True)
         self._thread.start()
 
     def __enter__(self) -> BlockingClient:
@@ -53,12 +62,16 @@ class BlockingClient:
             TimeoutError: none came in ``timeout_s``.
             ConnectError: the server refuses this client.
         """
-        if self._loop.is_closed():
+        if self._closed:
             return None
-        limit_s = None if timeout_s is None else max(timeout_s, TURN_S)
-        try:
+
+        async def next_frame() -> FaceFrame | None:
             # The loop watches the time, not this thread: no frame is lost between them in the last moment.
-            return self._call(asyncio.wait_for(self.client.next_frame(), limit_s))
+            limit_s = None if timeout_s is None else max(timeout_s, TURN_S)
+            return await asyncio.wait_for(self.client.next_frame(), limit_s)
+
+        try:
+            return self._call(next_frame)
         except asyncio.TimeoutError:  # The built-in one from Python 3.11 on.
             raise TimeoutError(f"no frame came in {timeout_s:g} s") from None
 
@@ -68,28 +81,65 @@ class BlockingClient:
         Raises:
             CommandError: the server said no, did not answer in time, or is not connected.
         """
-        if self._loop.is_closed():
+        if self._closed:
             raise CommandError(f"cannot send the command {name!r}: this client is closed")
-        return self._call(self.client.command(name, args, timeout_s=timeout_s))
+        return self._call(lambda: self.client.command(name, args, timeout_s=timeout_s))
 
     def close(self) -> None:
-        """Close the connection and end the thread."""
-        if self._loop.is_closed():
-            return
-        self._call(self.client.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """Close the connection and end the thread, which goes on with that where an interrupt ends the wait for it."""
+        self._closed = True
+        with contextlib.suppress(RuntimeError):  # Its loop is closed: it has ended.
+            self._loop.call_soon_threadsafe(self._ending.set)
+        while not self._loop.is_closed():
+            time.sleep(END_POLL_S)
         self._thread.join()
-        self._loop.close()
 
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        await self._ending.wait()
+        await self.client.close()
+        while self._calls:  # Of other threads, or interrupted.
+            await asyncio.wait(self._calls.values())
+
+    def _call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run ``work`` in the loop, and give or raise what it does.
+
+        An interrupt may come at any moment. One that meets the lock of a future or of an event leaves it taken, and the
+        loop then waits for it for ever; whoever puts into a ``SimpleQueue`` waits for nothing.
+        """
+        answer: Answer = SimpleQueue()
         try:
-            while not concurrent.futures.wait([future], POLL_S).done:  # Ctrl-C comes through on every system.
-                pass
-            return future.result()
+            self._loop.call_soon_threadsafe(self._begin, work, answer)
+            value, error = _taken(answer)
         except BaseException:
-            future.cancel()
+            self._loop.call_soon_threadsafe(self._cancel, answer)
             raise
+        if error is not None:
+            raise error
+        given: T = value
+        return given
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, Any]], answer: Answer) -> None:
+        task = self._calls[answer] = self._loop.create_task(work())
+        task.add_done_callback(functools.partial(self._end, answer))
+
+    def _end(self, answer: Answer, task: asyncio.Task[Any]) -> None:
+        del self._calls[answer]
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        answer.put((None if error else task.result(), error))
+
+    def _cancel(self, answer: Answer) -> None:
+        if (task := self._calls.get(answer)) is not None:
+            task.cancel()
+
+
+def _taken(answer: Answer) -> tuple[Any, BaseException | None]:
+    while True:
+        with contextlib.suppress(Empty):
+            return answer.get(timeout=POLL_S)  # Ctrl-C comes through on every system.
 
 
 def connect_blocking(url: str = DEFAULT_URL, *, timeout_s: float | None = None, **options: Any) -> BlockingClient:
