@@ -7,6 +7,7 @@ one for each. A file may hang, on a full pipe or a slow disk, so each has its ow
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -62,14 +63,18 @@ class Runner:
             self._ring()
         lane.closed.wait(STOP_S)
 
-    def stop(self) -> None:
-        """Ends the thread with all its lanes; safe to call twice."""
+    def end(self) -> None:
+        """Has the thread end with all its lanes; waits for nothing. Safe to call twice."""
         with self._lock:
             self._stopping = True
             for lane in self._lanes:
                 lane.leaving = True
             self._ring()
-        self._thread.join(STOP_S)
+
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """Ends the thread and waits for that, but not for long; safe to call twice."""
+        self.end()
+        self._thread.join(timeout_s)
 
     def _ring(self) -> None:
         """Has the thread look at its lanes; needs the lock."""
@@ -148,11 +153,14 @@ class Outputs:
         return [lane.state() for lane in self._lanes()]
 
     def stop(self) -> None:
-        """Stops all; safe to call twice."""
+        """Stops all at once, so that those that hang are not waited for one after the other; safe to call twice."""
         with self._lock:
             runners, self._runners, self._running = self._runners, (), {}
         for runner in runners:
-            runner.stop()
+            runner.end()
+        end_s = time.monotonic() + STOP_S
+        for runner in runners:
+            runner.stop(max(end_s - time.monotonic(), 0.0))
 
     def _lanes(self) -> list[Lane]:
         with self._lock:

@@ -172,6 +172,32 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up_and_its_reader_gets_what_come
     assert got[0]["time_s"] == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes of this kind are Unix's")
+def test_pipes_that_hang_are_not_waited_for_one_after_the_other(
+    tmp_path: Path, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    join = threading.Thread.join
+
+    def wait(thread: threading.Thread, most_s: float) -> None:
+        waits.append(most_s)
+        join(thread, most_s)
+
+    monkeypatch.setattr(threading.Thread, "join", wait)
+    readers, outputs = [], Outputs(time.perf_counter_ns, lambda _: None)
+    for name in ("one", "two", "three"):
+        os.mkfifo(tmp_path / name)
+        readers.append(os.open(tmp_path / name, os.O_RDONLY | os.O_NONBLOCK))
+        outputs.add(f"jsonl:{tmp_path / name}")
+    for frame in frames(200):  # more than a pipe holds
+        outputs.offer(frame)
+    until(lambda: all(state["sent"] for state in outputs.status()))
+    outputs.stop()
+    assert sum(waits) < 1.5, "the first takes the time that all have"
+    for reader in readers:
+        os.close(reader)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 def test_a_full_disk_is_one_line(frames: Frames) -> None:
     said: list[str] = []
