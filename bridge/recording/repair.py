@@ -32,6 +32,11 @@ from facewire.bridge.recording.partfile import reason
 from facewire.bridge.recording.reader import Progress, Session, counted
 from facewire.bridge.recording.writer import SessionWriter
 
+DATA_END_BYTES = 4
+IN_CHUNK_HEAD, CHUNK_HEAD_BYTES = b"\4\0\0\0zstd", RECORD_HEAD.size + 28
+"""The name of the compression, and how far behind the beginning of a chunk's record it stands."""
+SEARCH_BYTES = 1 << 20
+
 
 @dataclass(slots=True)
 class RepairReport:
@@ -44,7 +49,7 @@ class RepairReport:
     """Log time of the first frame saved."""
     last_ns: int | None = None
     damaged_chunks: int = 0
-    """Chunks in the middle that could not be read."""
+    """Chunks in the middle, or runs of them, that could not be read."""
     lost_bytes: int = 0
     """At the end of the file, that belong to nothing whole."""
 
@@ -76,7 +81,7 @@ def repair(source: Path, output: Path, *, force: bool = False, progress: Progres
 
 
 class _Salvage:
-    """Walks the records of a file from its beginning as long as they make sense."""
+    """Walks the records of a file from its beginning, and goes on at the next chunk where they make no sense."""
 
     def __init__(self, file: BinaryIO, report: RepairReport, progress: Progress | None) -> None:
         self._file = file
@@ -123,21 +128,34 @@ class _Salvage:
                 self.audio = AudioFormat.from_channel_metadata(channel.metadata)
 
     def _walk(self) -> Iterator[tuple[int, bytes]]:
-        while len(head := self._file.read(RECORD_HEAD.size)) == RECORD_HEAD.size:
-            opcode, length = RECORD_HEAD.unpack(head)
-            if opcode == Opcode.DATA_END or not 0 < opcode < 0x80 or length > MAX_CHUNK_BYTES:
-                break
-            body = self._file.read(length)
-            if len(body) < length:
-                break
-            self._end = self._file.tell()
+        place: int | None = self._end
+        while place is not None:
+            self._file.seek(place)
+            opcode, length = RECORD_HEAD.unpack(self._file.read(RECORD_HEAD.size).ljust(RECORD_HEAD.size, b"\0"))
+            if opcode == Opcode.DATA_END and length == DATA_END_BYTES:
+                self._end = self._size  # Only the index was damaged: nothing that was recorded is lost.
+                return
+            body = self._file.read(length) if 0 < opcode < 0x80 and length <= MAX_CHUNK_BYTES else None
+            if body is None or len(body) < length:
+                place = self._next_chunk(place + 1)
+                self._report.damaged_chunks += place is not None
+                continue
+            place = self._end = self._file.tell()
             if self._progress is not None:
                 self._progress(self._end, self._size)
             yield opcode, body
-        else:
-            return
-        if opcode == Opcode.DATA_END:  # Only the index was damaged: nothing that was recorded is lost.
-            self._end = self._size
+
+    def _next_chunk(self, start: int) -> int | None:
+        """Return where the next chunk begins, at ``start`` or behind it, by what stands in the head of each of ours."""
+        self._file.seek(start + CHUNK_HEAD_BYTES)
+        kept, place = b"", start
+        while block := self._file.read(SEARCH_BYTES):
+            kept += block
+            if (found := kept.find(IN_CHUNK_HEAD)) >= 0:
+                return place + found
+            place += max(0, len(kept) - len(IN_CHUNK_HEAD))
+            kept = kept[-len(IN_CHUNK_HEAD) :]
+        return None
 
     def _find_metadata(self) -> SessionMetadata:
         for opcode, body in self._records:

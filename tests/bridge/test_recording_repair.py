@@ -85,6 +85,25 @@ def test_damage_to_the_first_chunk_costs_that_chunk_and_not_the_names_of_all(
     assert report.audio_blocks == (len(stored(chunk, "audio")[25:]) if finish else 0)  # its rate stood there alone
 
 
+@pytest.mark.parametrize("finish", [True, False])
+@pytest.mark.parametrize("fill", [0, 0xFF])
+def test_a_bad_sector_over_a_chunk_s_head_does_not_end_the_take(
+    make_take: MakeTake, tmp_path: Path, finish: bool, fill: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing says where the next record begins: the chunk behind is found by what is in its head."""
+    monkeypatch.setattr("facewire.bridge.recording.repair.SEARCH_BYTES", 100)
+    path = make_take(seconds=3, commit_every=30, finish=finish)
+    whole = make_take("whole.mcap", seconds=3, commit_every=30)
+    with open_session(whole) as session:
+        second = int(next(iter(session._index.chunks.values())).offset[1])
+    data = bytearray(path.read_bytes())
+    data[second - 10 : second + 502] = bytes([fill]) * 512
+    path.write_bytes(data)
+    report = repair(path, tmp_path / "saved.mcap")
+    assert (report.frames, report.damaged_chunks, report.lost_bytes) == (150, 1, 0)
+    assert stored(tmp_path / "saved.mcap") == stored(whole)[:30] + stored(whole)[60:]
+
+
 def test_repair_keeps_audio_and_status_and_the_sources(make_take: MakeTake, tmp_path: Path) -> None:
     part = make_take(seconds=1, audio=AudioFormat(44100, 2), finish=False)
     report = repair(part, tmp_path / "saved.mcap")
