@@ -204,9 +204,9 @@ class Advert:
     def close(self) -> None:
         """Says good-bye to whoever listens."""
         with contextlib.suppress(OSError, RuntimeError):
-            self._browser.cancel()  # zeroconf ends only those that it made itself
-        with contextlib.suppress(OSError, RuntimeError):
             self._zeroconf.close()
+        with contextlib.suppress(RuntimeError):  # older ones say so of the loop that has ended
+            self._browser.cancel()  # its thread, which may still ask somebody: the good-bye does not wait for that
 
 
 def is_own(address: str) -> bool:
