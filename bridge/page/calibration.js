@@ -1,6 +1,6 @@
 // Calibration: rest, the guided minute, and profiles.
 
-import { busy, element, show } from "./widgets.js";
+import { busy, element, show, twice } from "./widgets.js";
 
 const POSES = {
   smile: ["Smile", "as broadly as you like, with your teeth"],
@@ -32,12 +32,13 @@ export class CalibrationPart {
     const on = (id, output, work) => element(id).addEventListener("click", (event) => busy(event.target, output, work));
     on("neutral", result, () => this.#neutral());
     on("guide", result, () => this.#guide());
-    on("reset", result, () => this.#command("calibrate_reset", {}, "started anew"));
+    const anew = () => this.#command("calibrate_reset", {}, "started anew");
+    on("reset", result, twice("forget your face at rest and your range", anew));
     const profile = element("profile-result");
     const named = (name, words) => () => this.#command(name, { name: element("profile").value }, words);
     on("profile-save", profile, named("profile_save", "saved"));
     on("profile-load", profile, named("profile_load", "loaded"));
-    on("profile-delete", profile, named("profile_delete", "deleted"));
+    on("profile-delete", profile, twice("delete", named("profile_delete", "deleted"), () => element("profile").value));
     element("guide-stop").addEventListener("click", () => element("guide-dialog").close());
     element("guide-skip").addEventListener("click", () => this.#skip());
     element("guide-dialog").addEventListener("close", () => (this.#running = false, this.#skip()));

@@ -40,12 +40,12 @@ export class OutputsPart {
     const output = element("output-kind").value + (target ? `:${target}` : "");
     this.#show((await this.connection.command("output_start", { output })).outputs);
     element("output-target").value = "";
-    return `${output} is on`;
+    return `${output} started`;
   }
 
   async #stop(output) {
     this.#show((await this.connection.command("output_stop", { output })).outputs);
-    return `${output} is off`;
+    return `${output} stopped`;
   }
 
   #show(outputs) {

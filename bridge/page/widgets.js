@@ -62,6 +62,21 @@ export async function busy(button, output, work) {
   }
 }
 
+/** What cannot be undone takes two presses: the first one tells `words` of `what()`, the second within five seconds of it runs
+ * `work`, unless `what()` has changed. */
+export function twice(words, work, what = () => "") {
+  let asked = null;
+  return () => {
+    const now = what();
+    if (asked?.what === now && performance.now() < asked.until) {
+      asked = null;
+      return work();
+    }
+    asked = { what: now, until: performance.now() + 5000 };
+    return `press again to ${words}${now && ` ${now}`}`;
+  };
+}
+
 /** Make a canvas as sharp as the screen; return whether it has changed. */
 export function fitCanvas(canvas) {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);

@@ -188,6 +188,9 @@ def test_calibration_and_profiles_from_the_page(panel: Tab, script: Script) -> N
     click(panel, "profile-save")
     panel.wait_for("document.getElementById('profile-result').textContent === 'saved'")
     click(panel, "reset")
+    panel.wait_for("document.getElementById('calibration-result').textContent.startsWith('press again to forget')")
+    assert script.state()["calibrated"]
+    click(panel, "reset")
     panel.wait_for("document.getElementById('calibrated').textContent.includes('Not calibrated')")
     panel.run("document.getElementById('profile').value = 'ada'")
     click(panel, "profile-load")
@@ -195,7 +198,11 @@ def test_calibration_and_profiles_from_the_page(panel: Tab, script: Script) -> N
     panel.run("document.getElementById('profile').value = 'nobody'")
     click(panel, "profile-load")
     panel.wait_for("document.getElementById('profile-result').textContent.includes('no profile')")
-    panel.run("document.getElementById('profile').value = 'ada'")
+    for name in ("nobody", "ada"):  # the second name is asked about, too
+        panel.run(f"document.getElementById('profile').value = '{name}'")
+        click(panel, "profile-delete")
+        panel.wait_for(f"document.getElementById('profile-result').textContent === 'press again to delete {name}'")
+    assert script.state()["profiles"] == ["ada"]
     click(panel, "profile-delete")
     panel.wait_for("document.getElementById('profile-result').textContent === 'deleted'")
     assert script.result("calibrate_reset")["ok"]
@@ -270,7 +277,7 @@ def test_outputs_are_switched_on_and_off_from_the_page(panel: Tab, script: Scrip
             pass  # a keep-alive, or a face's second datagram
         panel.wait_for("document.querySelector('#outputs .badge')?.textContent === 'on'")
         panel.wait_for("parseInt(document.querySelector('#outputs .quiet').textContent) > 5")
-        assert panel.text("outputs-result") == f"vmc:{where} is on"
+        assert panel.text("outputs-result") == f"vmc:{where} started"
         panel.run("document.querySelector('#outputs button').focus()")
         panel.picture("panel-outputs")
         (output,) = script.result("outputs")["value"]["outputs"]
