@@ -185,11 +185,13 @@ def _spans_a_second(parsed: Sequence[tuple[int, float]]) -> bool:
 
 
 def sound_blocks(audio: AudioFormat, samples: Int16Array, start_ns: int, offset_s: float = 0.0) -> Iterator[AudioBlock]:
-    """Yield samples [n, channels] in blocks, the first ``offset_s`` after the place ``start_ns``."""
+    """Yield samples [n, channels] in blocks, the first ``offset_s`` after the place ``start_ns``; but none from before
+    the clock begins, which has no place to stand."""
     size = max(1, round(BLOCK_S * audio.rate))
     for first in range(0, len(samples), size):
-        log_ns = max(0, start_ns + round((offset_s + first / audio.rate) * 1e9))
-        yield AudioBlock(log_ns, first, samples[first : first + size].astype("<i2", copy=False).tobytes())
+        log_ns = start_ns + round((offset_s + first / audio.rate) * 1e9)
+        if log_ns >= 0:
+            yield AudioBlock(log_ns, first, samples[first : first + size].astype("<i2", copy=False).tobytes())
 
 
 def _head(values: Float32Array) -> Float32Array:

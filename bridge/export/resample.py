@@ -26,9 +26,9 @@ def uniform_times(times_s: Float64Array, rate: float) -> Float64Array:
 
 def resample(times_s: Float64Array, values: Float32Array, new_s: Float64Array, rate: float) -> Float32Array:
     """Return ``values`` [n, k] at ``times_s`` [n] (rising) for the times ``new_s`` [m] of ``rate``, shape [m, k]."""
-    if len(times_s) < 2:
-        return np.repeat(values[:1], len(new_s), axis=0)
-    if rate >= SAME_RATE / float(np.median(np.diff(times_s))):
+    if times_s[0] == times_s[-1]:
+        return np.repeat(values[-1:], len(new_s), axis=0)
+    if rate * float(np.median(np.diff(times_s))) >= SAME_RATE:
         return np.stack([np.interp(new_s, times_s, column) for column in values.T], axis=1).astype(np.float32)
     begin_s = np.clip(new_s - 0.5 / rate, times_s[0], times_s[-1])
     end_s = np.clip(new_s + 0.5 / rate, times_s[0], times_s[-1])

@@ -121,7 +121,8 @@ def test_npz_has_named_arrays(make_take: MakeTake, tmp_path: Path) -> None:
 def test_json_lines_and_audio2face(make_take: MakeTake, tmp_path: Path) -> None:
     with open_session(make_take(seconds=1, rate=59.94)) as session:
         export(session, tmp_path / "a.jsonl")
-        export(session, tmp_path / "a.json", ExportOptions(clip=ClipOptions(shapes=["jawOpen", "mouthClose"])))
+        options = ExportOptions(clip=ClipOptions(shapes=["jawOpen", "mouthClose"]))
+        report = export(session, tmp_path / "a.json", options)
         expected = load_track(session)
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert len(lines) == len(expected)
@@ -131,6 +132,7 @@ def test_json_lines_and_audio2face(make_take: MakeTake, tmp_path: Path) -> None:
     assert a2f["exportFps"] == 60
     assert a2f["facsNames"] == ["jawOpen", "mouthClose"]
     assert (a2f["numPoses"], a2f["numFrames"]) == (2, len(a2f["weightMat"]))
+    assert (report.rate, report.frames) == (60, a2f["numFrames"])
     assert all(len(row) == 2 for row in a2f["weightMat"])
     jaw = np.interp(np.arange(a2f["numFrames"]) / 60, expected.times_s, expected.blendshapes[:, 17])
     np.testing.assert_allclose([row[0] for row in a2f["weightMat"]], jaw, atol=2e-6)
@@ -230,6 +232,14 @@ def test_uneven_frames_weigh_by_their_time() -> None:
     line = (3 * times_s + 1)[:, None].astype(np.float32)
     new_s = uniform_times(times_s, 10)
     np.testing.assert_allclose(resample(times_s, line, new_s, 10)[1:-1, 0], 3 * new_s[1:-1] + 1, atol=1e-4)
+
+
+def test_frames_at_one_time_are_no_division_by_nothing() -> None:
+    one_s, value = np.zeros(2), np.array([[0.25], [0.75]], np.float32)
+    assert resample(one_s, value, uniform_times(one_s, 30), 30).tolist() == [[0.75]]
+    times_s = np.array([0.0, 0.0, 0.0, 0.1])  # most at one time
+    got = resample(times_s, np.ones((4, 1), np.float32), uniform_times(times_s, 30), 30)
+    np.testing.assert_allclose(got, np.ones((4, 1)), atol=1e-6)
 
 
 @given(st.integers(0, 10**6), st.sampled_from([24.0, 30.0, 59.94, 90.0]))
@@ -371,6 +381,20 @@ def test_a_take_over_midnight_with_odd_columns(tmp_path: Path) -> None:
     np.testing.assert_allclose(track.blendshapes[1, BLENDSHAPE_INDEX["eyeBlinkLeft"]], 1.0)
     np.testing.assert_allclose(head_angles(track.head[0]), (0.1, 0.2, 0.3), atol=1e-6)
     np.testing.assert_allclose(track.gaze[0], [0.01, -0.02, 0, 0], atol=1e-7)
+
+
+@pytest.mark.parametrize("offset_s", [0.25, -0.99, -1.51, -2.29])
+def test_sound_that_begins_elsewhere_stays_in_step(tmp_path: Path, offset_s: float) -> None:
+    """What lies before the session's clock, a second before the first row, has no place and is left out: put at the
+    clock's start, a block at a time, it once moved all the rest by up to 40 ms."""
+    (tmp_path / "a.csv").write_text(APP_ROWS)
+    milliseconds = (np.arange(7 * 48000) // 48).astype(np.int16)[:, None]
+    sound = AudioFormat(48000, 1), milliseconds
+    import_take(tmp_path / "a.csv", tmp_path / "a.mcap", sound=sound, sound_offset_s=offset_s, timecode_rate=30)
+    with open_session(tmp_path / "a.mcap") as session:
+        loaded = load_sound(session, session.start_ns, session.end_ns)
+    assert loaded is not None
+    assert loaded[1][48 * 1500, 0] == pytest.approx(1500 - 1000 * offset_s, abs=1)
 
 
 @given(*[st.floats(-1.4, 1.4)] * 3)
