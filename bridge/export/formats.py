@@ -13,7 +13,7 @@ from facewire.bridge.export.clip import Clip, ClipOptions, make_clip
 from facewire.bridge.export.flame import flame_about
 from facewire.bridge.export.gltf import HeadMesh, write_glb
 from facewire.bridge.export.output import replacing
-from facewire.bridge.export.tables import write_a2f, write_csv, write_jsonl, write_npz
+from facewire.bridge.export.tables import at_whole_rate, write_a2f, write_csv, write_jsonl, write_npz
 from facewire.bridge.export.wav import write_wav
 from facewire.bridge.recording.cut import TimeRange
 from facewire.bridge.recording.errors import SessionError
@@ -72,6 +72,23 @@ def format_of(path: Path) -> str:
     return suffix
 
 
+def check_options(suffix: str, options: ExportOptions) -> None:
+    """Say what is asked for in vain.
+
+    Raises:
+        SessionError: the format has no place for it.
+    """
+    clip = options.clip
+    if suffix == ".wav" and clip != ClipOptions():
+        raise SessionError(".wav is the sound alone: leave --rate, --mirror, --shapes and --names out")
+    if suffix != ".anim" and options.rig != RigPaths():
+        raise SessionError(f"the rig's paths and prefix are for .anim: leave them out of {suffix}")
+    if suffix in FIXED_NAMES and clip.names is not None:
+        raise SessionError(f"{suffix} has names of its own: leave --names out")
+    if suffix == ".json" and clip.rate is not None and clip.rate % 1:
+        raise SessionError(f"Audio2Face's .json knows whole rates only: not {clip.rate:g} frames a second")
+
+
 def export(
     session: Session,
     output: Path,
@@ -89,14 +106,15 @@ def export(
     """
     options = options or ExportOptions()
     suffix = format_of(output)
+    check_options(suffix, options)
     start_ns, end_ns = options.part.resolve_ns(session.require_frames())
     if suffix == ".wav":
         with replacing(output, force=force) as file:
             write_wav(session, start_ns, end_ns, file)
         return ExportReport(0, 0.0, (end_ns - start_ns) / 1e9)
-    if options.clip.names is not None and suffix in FIXED_NAMES:
-        raise SessionError(f"{suffix} has names of its own: leave --names out")
     clip = make_clip(output.stem, load_track(session, start_ns, end_ns, progress), options.clip)
+    if suffix == ".json":
+        clip = at_whole_rate(clip)
     with replacing(output, force=force) as file:
         _write(suffix, session, clip, (start_ns, end_ns), options, file, progress)
     return ExportReport(len(clip), clip.rate, float(clip.times_s[-1]))

@@ -88,6 +88,13 @@ def write_jsonl(clip: Clip, file: BinaryIO, progress: Progress | None = None) ->
         file.write(json.dumps(frame, separators=(",", ":")).encode() + b"\n")
 
 
+def at_whole_rate(clip: Clip) -> Clip:
+    """Return ``clip`` evenly at the whole number of frames a second that is nearest to its rate."""
+    rate = max(1, round(clip.rate))
+    even = clip.rate == rate and np.allclose(np.diff(clip.times_s), 1 / rate, atol=1e-6)
+    return clip if even else at_rate(clip, rate)
+
+
 def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "", progress: Progress | None = None) -> None:
     """Write the JSON that Audio2Face exports and its importers read: names, and one row of weights a frame.
 
@@ -96,11 +103,9 @@ def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "", progress: Progre
     Raises:
         OSError: the disk does not take it.
     """
-    rate = max(1, round(clip.rate))
-    if clip.rate != rate or not np.allclose(np.diff(clip.times_s), 1 / rate, atol=1e-6):
-        clip = at_rate(clip, rate)
+    clip = at_whole_rate(clip)
     head = {
-        "exportFps": rate,
+        "exportFps": round(clip.rate),
         "trackPath": sound_name,
         "numPoses": len(clip.shapes),
         "numFrames": len(clip),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.errors import FacewireError
-from facewire.runtime.cli.files import Progress, duration_text, progress_bar
+from facewire.runtime.cli.files import Progress, duration_text, progress_bar, require_file
 from facewire.runtime.cli.speech import add_speech_options, check_speech
 from facewire.runtime.cli.usage import (
+    OPEN_FLAME,
     Subparsers,
     UsageError,
     add_flame_option,
@@ -82,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     jobs = plan(args.input, args.output, args.format, force=args.force)
     if args.flame is not None and (suffix := jobs[0].output.suffix.lower()) not in FLAME_SUFFIXES:
         raise UsageError(f"--flame goes into {', '.join(FLAME_SUFFIXES)}, and {suffix} has no place for it")
+    if args.flame not in (None, OPEN_FLAME):
+        require_file(Path(args.flame))
     check_speech(args)
     if len(jobs) == 1:
         say(bake(jobs[0], args))
@@ -103,12 +107,17 @@ def _bake_of_many(job: Job, args: argparse.Namespace) -> bool:
 
 
 def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool) -> list[Job]:
-    """What to bake to where. Raises UsageError where a take cannot be written there, before any work is done."""
+    """What to bake to where. Raises UsageError where an input is not there or a take cannot be written, before any work
+    is done."""
     given = list(inputs)
+    for path in given:
+        require_file(path)
     videos = [video for path in given for video in (videos_in(path) if path.is_dir() else [path])]
     into_folder = output.is_dir() or len(given) > 1 or given[0].is_dir()
     if not into_folder or (output.suffix.lower() in SUFFIXES and len(given) == 1 and not given[0].is_dir()):
         check_output(output, force=force)
+        if form is not None:
+            raise UsageError(f"{output} says itself what to write: --format is for a folder")
         return [Job(videos[0], output)]
     if output.suffix.lower() in SUFFIXES and not output.is_dir():
         raise UsageError(f"several takes do not fit into {output}: name a folder, and what to write with --format")
@@ -145,7 +154,7 @@ def check_output(path: Path, *, force: bool) -> None:
 
 
 def bake(job: Job, args: argparse.Namespace) -> str:
-    """Bakes one input and returns a line about it. Raises FacewireError and ModelError."""
+    """Bakes one input and returns a line about it. Raises UsageError, FacewireError and ModelError."""
     if job.video.suffix.lower() in SOUNDS:
         return _bake_sound(job, args)
     from facewire.runtime.baking import START_NS, Footage, watched, write_take
@@ -156,7 +165,8 @@ def bake(job: Job, args: argparse.Namespace) -> str:
 
     flame = make_flame(args)
     source = FileSource(job.video, paced=False)
-    source.open()
+    with _asked_for():
+        source.open()
     try:
         if args.mouth == "audio":
             speech = _make_speech(args, job.video)
@@ -200,11 +210,23 @@ def _bake_sound(job: Job, args: argparse.Namespace) -> str:
 
 
 def _make_speech(args: argparse.Namespace, path: Path) -> SpeechPipeline:
-    """The pipeline for speech, once the file is known to have sound. Raises CaptureError and ModelError."""
+    """The pipeline for speech, once the file is known to have sound. Raises UsageError and ModelError."""
     from facewire.runtime.cli.speech import make_speech
 
-    sound_length_s(path)
+    with _asked_for():
+        sound_length_s(path)
     return make_speech(args)
+
+
+@contextmanager
+def _asked_for() -> Iterator[None]:
+    """Raises UsageError for an input that cannot be opened: like a session of that kind, it was asked for wrongly."""
+    from facewire.runtime.capture.source import CaptureError
+
+    try:
+        yield
+    except CaptureError as error:
+        raise UsageError(str(error)) from None
 
 
 def sound_length_s(path: Path) -> float:

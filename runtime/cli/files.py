@@ -50,6 +50,12 @@ def require_suffix(path: Path, *suffixes: str) -> None:
         raise UsageError(f"cannot write {what}: name the output {', '.join('*' + suffix for suffix in suffixes)}")
 
 
+def require_file(path: Path) -> None:
+    """Raises UsageError where there is nothing of that name."""
+    if not path.exists():
+        raise UsageError(f"{path} is not there: check the name")
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[Progress | None]:
     """A bar where a person watches; nothing where the output goes to a file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from facewire.runtime.cli.files import require_file
 from facewire.runtime.cli.usage import Subparsers, command_parser
 
 
@@ -26,7 +27,7 @@ def add_parser(actions: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the table. Raises ModelError."""
+    """Prints the table. Raises UsageError and ModelError."""
     import math
 
     from facewire.models.arkit import ARKIT_NAMES
@@ -34,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
     from facewire.models.flame.map_fit import maps_of
     from facewire.models.flame.maps import there_and_back
 
+    if args.file is not None:
+        require_file(args.file)
     model = open_flame() if args.file is None else load_flame(args.file)
     maps = maps_of(model)
     off = there_and_back(model, maps)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.runtime.cli.files import require_suffix
+from facewire.runtime.cli.files import require_file, require_suffix
 from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, say
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from facewire.runtime.flame_picture import render_registration, residual_text
 
     _check_output(args.output, force=args.force)
+    for path in filter(None, (args.file, args.compare)):
+        require_file(path)
     model = open_flame() if args.file is None else load_flame(args.file)
     theirs = None if args.compare is None else load_landmarks(args.compare, model)
     own = args.file is not None

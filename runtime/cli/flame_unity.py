@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.errors import FacewireError
-from facewire.runtime.cli.files import add_output_options, require_suffix, size_text
+from facewire.runtime.cli.files import add_output_options, require_file, require_suffix, size_text
 from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from facewire.models.flame.packed import pack
 
     require_suffix(args.output, ".bytes")
+    for path in filter(None, (args.file, args.identity)):
+        require_file(path)
     if args.expressions < 0:
         raise UsageError("--expressions is a number of components, or 0 for all")
     with replacing(args.output, force=args.force) as file:

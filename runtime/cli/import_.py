@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from facewire.runtime.cli.files import add_output_options, duration_text, progress_bar, require_suffix
-from facewire.runtime.cli.usage import Subparsers, command_parser, say
+from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, say
 
 MAX_NAMED = 4
 MAX_OFFSET_S = 24 * 3600.0
@@ -63,13 +63,15 @@ def _timecode_rate(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Imports. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    """Imports. Raises UsageError, SessionError and RecordingError; OUT is written whole or not at all."""
     from facewire.bridge.export.livelink_import import import_take
     from facewire.bridge.recording.partfile import check_output
     from facewire.runtime.media_sound import read_sound
 
     require_suffix(args.output, ".mcap")
     check_output(args.output, force=args.force)
+    if args.sound is None and args.sound_offset:
+        raise UsageError("--sound-offset is when the sound of --sound FILE begins: name that")
     sound = None if args.sound is None else read_sound(args.sound)
     with progress_bar(f"reading {args.input.name}") as progress:
         report = import_take(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.models.assets import asset_path, list_assets
+from facewire.runtime.cli.files import require_file
 from facewire.runtime.cli.usage import OPEN_FLAME, say
 
 if TYPE_CHECKING:
@@ -99,10 +100,13 @@ def make_flame(args: argparse.Namespace) -> LiveFlame | None:
 
 
 def flame_model(name: str) -> FlameModel:
-    """The model that ``--flame`` names. Raises ModelError."""
+    """The model that ``--flame`` names. Raises UsageError and ModelError."""
     from facewire.models.flame import load_flame, open_flame
 
-    return open_flame() if name == OPEN_FLAME else load_flame(Path(name))
+    if name == OPEN_FLAME:
+        return open_flame()
+    require_file(Path(name))
+    return load_flame(Path(name))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ OPEN_FLAME = "open"
 
 
 class UsageError(FacewireError):
-    """The command was asked for something that it does not do; exit status 2."""
+    """The command was asked for something that it does not do, or of a file that is not there; exit status 2."""
 
 
 def command_parser(

@@ -392,7 +392,7 @@ def test_bake_without_a_face_writes_nothing(faceless_clip, tmp_path):
         ("old.csv", 2, "--force"),
         ("no/folder/take.csv", 2, "is not there"),
         ("folder.csv", 2, "is a folder"),
-        ("take.csv", 1, "is no video"),
+        ("take.csv", 2, "is no video"),
     ],
 )
 def test_bake_says_in_one_line_why_it_cannot(tmp_path, capsys, output, status, says):

@@ -106,7 +106,7 @@ def test_landmarks_are_drawn_where_they_lie_in_the_colour_of_their_residual() ->
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["register", "{}/no.pkl"], 1, "no.pkl cannot be read"),
+        (["register", "{}/no.pkl"], 2, "no.pkl is not there"),
         (["register", "{}/text.npz"], 1, "is no FLAME model that can be used"),
         (["maps", "{}/text.npz"], 1, "is no FLAME model that can be used"),
         (["register", "-o", "{}/a.jpg"], 2, "name the output *.png"),

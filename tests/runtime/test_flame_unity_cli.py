@@ -34,7 +34,7 @@ def test_an_identity_of_a_take_is_folded_in(tmp_path, per_frame):
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["{}/no.pkl", "-o", "{}/a.bytes"], 1, "cannot be read"),
+        (["{}/no.pkl", "-o", "{}/a.bytes"], 2, "no.pkl is not there"),
         (["{}/text.npz", "-o", "{}/a.bytes"], 1, "is no FLAME model that can be used"),
         (["-o", "{}/a.obj"], 2, "name the output *.bytes"),
         (["-o", "{}/none/a.bytes"], 2, "is not there"),
