@@ -174,7 +174,8 @@ class PhoneSource(Source):
         if host not in self._named and len(self._named) < MAX_NAMED:
             self._named.add(host)
             heard = self._phone_address or (self._holder or ("another",))[0]
-            self._report(f"{self.name}: {host} sends too; only {heard} is heard (further ones are counted)")
+            who, heard = (f"another program on {host}", "the first") if host == heard else (host, heard)
+            self._report(f"{self.name}: {who} sends too; only {heard} is heard (further ones are counted)")
 
     def _ask(self) -> None:
         """Sends the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""
