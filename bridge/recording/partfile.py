@@ -64,6 +64,7 @@ class PartFile:
         self.part = part or part_path(path)
         self._pending = bytearray()
         self._size = 0
+        self._nameless = False
         try:
             if force or part is not None:  # Not written over: whoever still writes it notices, and keeps what it has.
                 self.part.unlink(missing_ok=True)
@@ -130,6 +131,7 @@ class PartFile:
                 f"the folder {self.path.parent} was moved: the take is whole, as {self.part.name} in it"
             ) from None
         except OSError as error:
+            self._nameless = True
             raise RecordingError(
                 f"cannot name the take {self.path}: {reason(error)}; it is whole, as {self.part}"
             ) from None
@@ -142,9 +144,10 @@ class PartFile:
         self._file.close()
 
     def discard(self) -> None:
-        """Close and delete the temporary file."""
+        """Close and delete the temporary file, but not where it is whole and ``finish`` could not name it."""
         self._file.close()
-        self.part.unlink(missing_ok=True)
+        if not self._nameless:
+            self.part.unlink(missing_ok=True)
 
     def _take_name(self) -> bool:
         """Name the file; False where it was deleted since the last flush: the next one writes it anew."""

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from facewire.bridge.recording.cut import TimeRange, cut
-from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.errors import RecordingError, SessionError
 from facewire.bridge.recording.info import describe
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import open_session
@@ -218,6 +218,15 @@ def test_a_cut_within_a_block_of_sound_keeps_the_rest_of_it(make_take: MakeTake,
         assert second_ns - 1_900_000_000 < 20_000_000
     with open_session(whole) as session:  # whole blocks behind the beginning stay as they are
         assert stored(whole, "audio")[11:19] == stored(tmp_path / "b.mcap", "audio")[1:9]
+
+
+def test_a_whole_cut_that_gets_no_name_is_kept(make_take: MakeTake, tmp_path: Path) -> None:
+    """The error says where it is; to delete it then would lose what may have taken an hour to bake."""
+    take, out = make_take(seconds=5), tmp_path / "out.mcap"
+    with pytest.raises(RecordingError, match=r"it is whole, as .*out\.mcap\.part"):
+        cut([take], out, TimeRange(), force=True, progress=lambda *_: out.mkdir(exist_ok=True))
+    with open_session(tmp_path / "out.mcap.part") as session:
+        assert session.frame_count == 300
 
 
 def test_join_goes_on_where_the_first_ends(make_take: MakeTake, tmp_path: Path) -> None:
