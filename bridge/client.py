@@ -102,7 +102,8 @@ class Client:
     @property
     def latency_ms(self) -> float | None:
         """From publish to arrival of the newest frame, in ms, by the estimated server clock."""
-        return None if self.protocol.latency_ns is None else self.protocol.latency_ns / 1e6
+        latency_ns = self.protocol.latency_ns  # Read once: other threads may ask while another session begins.
+        return None if latency_ns is None else latency_ns / 1e6
 
     def server_clock_ns(self) -> int:
         """Return the estimated session clock of the server now: compare it with a frame's ``capture_ns`` for its

@@ -25,7 +25,7 @@ START_NS = 1_000_000_000
 """Where an imported session's clock begins; a frame's time is this plus its distance from the first row."""
 BLOCK_S = 0.02
 DAY_S = 24 * 3600
-TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+)(?:\.(\d+))?")
+TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,4})(?:\.(\d{1,9}))?")
 TIMECODE_RATES = (24, 25, 30, 50, 60, 120)
 ANGLES = ("headyaw", "headpitch", "headroll", "lefteyeyaw", "lefteyepitch", "righteyeyaw", "righteyepitch")
 

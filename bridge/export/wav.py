@@ -69,7 +69,7 @@ def _parse(data: bytes) -> tuple[AudioFormat, Int16Array]:
     if not 0 < channels <= MAX_AUDIO_CHANNELS or not 0 < rate <= MAX_SAMPLE_RATE:
         raise ValueError
     content = chunks[b"data"]
-    content = content[: len(content) - len(content) % (channels * bits // 8)]
+    content = content[: len(content) - len(content) % max(1, channels * bits // 8)]  # ADPCM has half bytes
     samples = _to_int16(content, kind, bits)
     return AudioFormat(rate, channels), samples.reshape(-1, channels)
 

@@ -90,7 +90,10 @@ def run(args: argparse.Namespace) -> int:
     if len(jobs) == 1:
         say(bake(jobs[0], args))
         return 0
-    args.output.mkdir(exist_ok=True)
+    try:
+        args.output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FacewireError(f"cannot make the folder {args.output}: {error.strerror or error}") from None
     done = sum([_bake_of_many(job, args) for job in jobs])
     say(f"{done} of {len(jobs)} takes are in {args.output}")
     return 0 if done == len(jobs) else 1
@@ -123,6 +126,8 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
         raise UsageError(f"several takes do not fit into {output}: name a folder, and what to write with --format")
     if not output.parent.is_dir():
         raise UsageError(f"the folder {output.parent} is not there: make it first")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file: name a folder for the takes")
     jobs = [Job(video, output / f"{video.stem}.{form or 'mcap'}") for video in videos]
     for number, job in enumerate(jobs):
         if any(job.output == other.output for other in jobs[:number]):

@@ -117,7 +117,8 @@ def _waiting(client: BlockingClient) -> str:
 def _facts(client: BlockingClient, screen: Screen) -> list[str]:
     """What stands above the bars: from where, how fast, how late."""
     inner, status = client.client, client.client.status or {}
-    latency = "–" if inner.latency_ms is None else f"{inner.latency_ms:.1f} ms"
+    latency_ms = inner.latency_ms
+    latency = "–" if latency_ms is None else f"{latency_ms:.1f} ms"
     rate = (status.get("rates") or {}).get("publish")
     total = (status.get("latencies") or {}).get("total")
     devices = [device for device in (status.get("devices") or {}).values() if isinstance(device, dict)]

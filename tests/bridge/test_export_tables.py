@@ -197,7 +197,8 @@ def test_wav_of_every_common_kind_is_read(tmp_path: Path, kind: int, bits: int) 
 
 def test_wav_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
-    for data in (b"", b"RIFFxxxxAVI ", b"RIFF\0\0\0\0WAVE", b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0" + bytes(16)):
+    adpcm = b"fmt \x10\0\0\0" + struct.pack("<HHIIHH", 2, 1, 8000, 4000, 256, 4) + b"data\4\0\0\0" + bytes(4)
+    for data in (b"", b"RIFFxxxxAVI ", *(b"RIFF\0\0\0\0WAVE" + rest for rest in (b"", b"fmt \x10" + bytes(19), adpcm))):
         path.write_bytes(data)
         with pytest.raises(SessionError, match=r"no WAV file|cannot be read: save it as 16-bit PCM"):
             read_wav(path)
@@ -412,6 +413,7 @@ def test_head_angles_come_back(yaw: float, pitch: float, roll: float) -> None:
         ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61\n", "line 2: a value is missing or is no number"),
         ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,nan\n", "line 2: a value is missing or is no number"),
         ("Timecode,BlendShapeCount,JawOpen\nsoon,61,1\n", "row 2: the timecode 'soon' is not like"),
+        ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,1\n99999999999:2:3:4,61,1\n", "row 3: the timecode '9"),
         ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,1\n1:2:2:4,61,1\n", "row 3: the timecode goes back"),
     ],
 )

@@ -400,6 +400,7 @@ def test_bad_files_are_one_line_and_status_2(
         (("bake", "nothing.mp4", "-o", "o.mcap"), "nothing.mp4 is not there"),
         (("bake", "old.csv", "nothing.wav", "-o", "takes"), "nothing.wav is not there"),
         (("bake", "old.csv", "-o", "old.mcap"), "--force"),
+        (("bake", "old.csv", "old.mcap", "-o", "old.txt"), "is a file: name a folder"),
         (("bake", "old.csv", "-o", "o.mcap", "--format", "npz"), "--format is for a folder"),
         (("bake", "old.csv", "-o", "o.npz", "--flame", "no.pkl"), "no.pkl is not there"),
         (("flame", "maps", "no.pkl"), "no.pkl is not there"),
@@ -419,7 +420,7 @@ def test_wrong_requests_change_nothing(
 ) -> None:
     take = make_take(seconds=1)
     monkeypatch.chdir(tmp_path)
-    for name in ("old.csv", "old.png", "old.mcap"):
+    for name in ("old.csv", "old.png", "old.mcap", "old.txt"):
         Path(name).write_text("keep me")
     before = sorted(Path().iterdir())
     status, text = errors_of(*[str(take) if arg == "@" else arg for arg in args], capsys=capsys)
