@@ -446,7 +446,7 @@ def test_models_lists_what_there_is(capsys):
 
 
 def test_models_pull_of_an_unknown_name_is_one_line(capsys):
-    assert main(["models", "pull", "mona_lisa"]) == 1
+    assert main(["models", "pull", "mona_lisa"]) == 2
     error = capsys.readouterr().err
     assert "mona_lisa" in error
     assert error.count("\n") == 1
