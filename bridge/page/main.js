@@ -11,7 +11,7 @@ import { OutputsPart } from "./outputs.js";
 import { Plots } from "./plots.js";
 import { Shapes } from "./shapes.js";
 import { TakesPart } from "./takes.js";
-import { copyAddress, element, fitCanvas, show, showLevel, showProblems } from "./widgets.js";
+import { busy, copyAddress, element, fitCanvas, show, showLevel, showProblems } from "./widgets.js";
 
 const STATES = { connecting: "connecting", live: "connected", gone: "no connection: trying again" };
 const SOURCES = { video: "camera", audio: "microphone", both: "both", held: "nothing: at rest" };
@@ -91,6 +91,7 @@ function offerFlame(announced) {
   const other = JSON.stringify(announced) !== JSON.stringify(offered);
   offered = announced;
   element("flame").hidden = !announced || !avatar;
+  element("flame-reset").hidden = !announced;
   const wanted = avatarOnly ? options.get("head") === "flame" : localStorage.getItem("facewire-flame") === "1";
   if (wanted && other) showFlame(Boolean(announced));
 }
@@ -185,6 +186,12 @@ element("flame").addEventListener("click", () => {
   localStorage.setItem("facewire-flame", flame ? "" : "1");
   showFlame(!flame);
 });
+element("flame-reset").addEventListener("click", ({ target }) =>
+  busy(target, element("flame-result"), async () => {
+    await connection.command("flame_reset");
+    return "learning this face";
+  }),
+);
 element("look").addEventListener("click", () => look(!looking));
 element("copy").addEventListener("click", () => copyAddress(connection));
 document.addEventListener("visibilitychange", subscribe);

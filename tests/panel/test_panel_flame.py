@@ -21,6 +21,7 @@ import pytest
 from browser import PATIENCE_S
 
 from facewire.bridge.codec import Message
+from facewire.bridge.commands import CommandHandler
 from facewire.bridge.config import ServerConfig
 from facewire.bridge.frame import FaceFrame, FlameParameters
 from facewire.bridge.pages import Page
@@ -64,12 +65,22 @@ def serve(open_pages: dict[str, Page]) -> Iterator[Serve]:
     """Start a server whose frames have a shut mouth in the blendshapes and an open one in FLAME."""
     with ExitStack() as stack:
 
-        def start(*, flame: bool = True, pages: dict[str, Page] | None = None, **config: Any) -> LiveServer:
+        def start(
+            *,
+            flame: bool = True,
+            pages: dict[str, Page] | None = None,
+            commands: dict[str, CommandHandler] | None = None,
+            **config: Any,
+        ) -> LiveServer:
             greeting = FlameGreeting() if flame else Greeting()
             if pages is None:
                 pages = open_pages if flame else {}
             server = LiveServer(
-                ServerConfig(**{"port": 0, **config}), clock_ns=time.monotonic_ns, greeting=greeting, pages=pages
+                ServerConfig(**{"port": 0, **config}),
+                clock_ns=time.monotonic_ns,
+                greeting=greeting,
+                pages=pages,
+                commands=commands,
             )
             server.start()
             stack.callback(server.stop)
@@ -141,6 +152,19 @@ def test_the_switch_shows_the_flame_head_and_back_and_fetches_it_only_then(serve
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'false'")
     until(lambda: differs(mouth(tab), shut) < 0.005)
     assert tab.problems == []
+
+
+def test_another_person_is_learned_anew_at_the_press_of_a_button(serve: Serve, tab: Tab) -> None:
+    asked: list[Any] = []
+    server = serve(commands={"flame_reset": lambda args: asked.append(args) or {}})
+    tab.open(server.page_url)
+    tab.wait_for("document.getElementById('flame-reset')?.hidden === false")
+    tab.run("document.body.classList.remove('no-panel'), document.getElementById('flame-reset').click()")
+    tab.wait_for("document.getElementById('flame-result').textContent === 'learning this face'")
+    assert asked == [{}]
+    tab.open(serve(flame=False).page_url)
+    tab.wait_for("parseFloat(document.getElementById('rate')?.textContent) > 0")
+    assert tab.run("document.getElementById('flame-reset').hidden")
 
 
 SKIN = """(async (said) => {
