@@ -36,8 +36,8 @@ class Runner:
         self._lanes: tuple[Lane, ...] = ()
         self._lock = threading.Lock()
         self._bell = threading.Lock()
-        """Taken while there is nothing to do, so that the thread waits for it. A condition would do, with more Python on
-        both sides of every frame."""
+        """Taken while there is nothing to do, so that the thread waits for it. A condition would do, with more Python
+        on both sides of every frame."""
         self._bell.acquire()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"facewire-{name}", daemon=True)
