@@ -65,10 +65,10 @@ class OutputSwitches:
             return
         wanted, running = list(specs), self._outputs.specs
         for spec in running:
-            if spec not in wanted and spec not in self._given:
+            if not _is_among(spec, wanted) and spec not in self._given:
                 self._outputs.remove(spec)
         for spec in wanted:
-            if spec not in running:
+            if not _is_among(spec, running):
                 try:
                     self._check([spec])
                     self._outputs.add(check_remote(spec))
@@ -100,6 +100,18 @@ class OutputSwitches:
 def writes_to_stdout(specs: Iterable[str]) -> bool:
     """Whether one of the outputs takes standard output for itself. Raises OutputError for one that is none."""
     return any(target.path == "-" for _, target in map(parse_spec, specs))
+
+
+def _is_among(spec: str, others: Iterable[str]) -> bool:
+    """Whether one of ``others`` is the same output, however it is written: vmc is vmc:127.0.0.1."""
+    return _meaning(spec) in [_meaning(other) for other in others]
+
+
+def _meaning(spec: str) -> Any:
+    try:
+        return parse_spec(spec)
+    except OutputError:
+        return spec
 
 
 def _is_remote(spec: str) -> bool:

@@ -91,6 +91,14 @@ def test_a_profile_has_its_outputs_run_and_leaves_the_command_lines(
     assert len([line for line in said if line.startswith("an output of the profile is not on: ")]) == 2
 
 
+def test_a_profile_may_write_an_output_that_runs_in_another_way(switches: OutputSwitches, said: list[str]) -> None:
+    switches.start(["vmc:127.0.0.1"])
+    switches.commands["output_start"]({"output": "livelink"})
+    switches.use(("vmc", "livelink:127.0.0.1:11111"))
+    assert ids(switches) == ["vmc:127.0.0.1", "livelink"]
+    assert [line for line in said if "profile" in line] == []
+
+
 def test_a_profile_keeps_outputs_and_an_older_one_says_nothing_of_them(tmp_path: Path) -> None:
     store = ProfileStore(tmp_path)
     path = store.save(Profile("default", "cam", outputs=("vmc:192.168.1.5:39539?names=vrm",)))
