@@ -131,7 +131,7 @@ def test_bake_takes_any_rate_and_layout(speech, tmp_path, rate, channels):
 )
 def test_bake_of_what_is_no_sound_is_one_line(tmp_path, capsys, content, says):
     (tmp_path / "song.wav").write_bytes(content)
-    assert main(["bake", str(tmp_path / "song.wav"), "-o", str(tmp_path / "take.csv")]) == 1
+    assert main(["bake", str(tmp_path / "song.wav"), "-o", str(tmp_path / "take.csv")]) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
