@@ -3,11 +3,12 @@
     python benchmarks/outputs.py                     # 10 s each, at 60 frames a second
 
 Every output sends to a process of its own on loopback; what arrives is stamped by the kernel, so the delay is from the
-call that publishes a frame to the system's taking the frame's first datagram (for VTube Studio, a websocket, to the
-message's arrival). Frames are a face that talks, filtered as live ones are, made beforehand. The processor time is this
-process's, less that of the same loop without outputs. Then the same with nobody there, and with an output that hangs;
-and the delay in a live run that tracks the demo face and has a subscriber.
-"In time" is before the next frame. Prints a table and one JSON line. Linux only (SO_TIMESTAMPNS). About 120 s.
+call that publishes a frame to the system's taking the frame's first datagram (for VTube Studio, a websocket, until its
+server's thread has the bytes). Frames are a face that talks, filtered as live ones are, made beforehand. The processor
+time is this process's, less that of the same loop without outputs. Then the same with nobody there, and with an output
+that hangs; the delay in a live run that tracks the demo face and has a subscriber; and what the threads of all outputs
+take of the processor in a live run that tracks 60 pictures a second, by their own clocks.
+"In time" is before the next frame. Prints a table and one JSON line. Linux only (SO_TIMESTAMPNS). About 170 s.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import importlib.util
 import json
 import multiprocessing
 import multiprocessing.connection
+import os
 import socket
 import statistics
 import struct
@@ -29,7 +31,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.server import ServerConnection, serve
 
@@ -39,6 +43,8 @@ from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import OUTPUTS
 from facewire.bridge.outputs.lane import Lane
 from facewire.bridge.outputs.runner import Outputs, Runner
+from facewire.models.assets import asset_path
+from facewire.runtime.capture.demo_face import DemoFace, demo_pose
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.filters import FaceFilter
 
@@ -86,6 +92,27 @@ def receive_datagrams(pipe: Pipe) -> None:
     pipe.send(arrivals)
 
 
+class StampingSocket:
+    """A socket that notes when bytes came: what the server's own threads take until a message is whole is not ours."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket, self.received_ns = connected, 0
+
+    def recv(self, size: int) -> bytes:
+        """The bytes that have come."""
+        data = self._socket.recv(size)
+        self.received_ns = time.time_ns()
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+def stamped(connected: socket.socket, *args: Any, **options: Any) -> ServerConnection:
+    """A connection whose ``socket`` is a ``StampingSocket``."""
+    return ServerConnection(StampingSocket(connected), *args, **options)  # type: ignore[arg-type]
+
+
 def play_vtube_studio(pipe: Pipe) -> None:
     """A websocket server that says yes to everything that VTube Studio is asked, and notes when values came."""
     arrivals: list[int] = []
@@ -96,7 +123,7 @@ def play_vtube_studio(pipe: Pipe) -> None:
                 take(connection, text)
 
     def take(connection: ServerConnection, text: str | bytes) -> None:
-        now = time.time_ns()
+        now = connection.socket.received_ns  # type: ignore[attr-defined]
         request = json.loads(text)
         kind = request["messageType"]
         if kind == "InjectParameterDataRequest":
@@ -107,7 +134,7 @@ def play_vtube_studio(pipe: Pipe) -> None:
         kind = kind.removesuffix("Request") + "Response"
         connection.send(json.dumps({**about, "timestamp": now // 10**6, "messageType": kind, "data": reply}))
 
-    with serve(answer, "127.0.0.1", 0, compression=None) as server:
+    with serve(answer, "127.0.0.1", 0, compression=None, create_connection=stamped) as server:
         pipe.send(server.socket.getsockname()[1])
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -206,6 +233,57 @@ def run_live(seconds: float) -> list[float]:
         return delays_ms(published, pipe.recv())
 
 
+CLOCKS = """
+import json, os, signal, sys, threading, time
+from facewire.runtime.cli import main
+
+def clocks():
+    threads = {thread.name: time.pthread_getcpuclockid(thread.ident) for thread in threading.enumerate()}
+    return {name: time.clock_gettime(clock) for name, clock in threads.items()}
+
+def look():
+    time.sleep(6)  # networks, the first face, hand-shakes
+    before, start_s = clocks(), time.perf_counter()
+    time.sleep(%f)
+    after, passed_s = clocks(), time.perf_counter() - start_s
+    print(json.dumps({name: (after[name] - before.get(name, 0)) / passed_s for name in after}), file=sys.stderr)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=look, daemon=True, name="look").start()
+sys.exit(main(sys.argv[1:]))
+"""
+"""Runs ``facewire`` and prints what each of its threads takes of a core."""
+
+
+def film(path: Path, seconds: float = 10.0) -> None:
+    """The demo face at ``RATE`` pictures a second."""
+    face = DemoFace(cv2.imread(str(asset_path("demo_face"))))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (640, 480))
+    for index in range(round(seconds * RATE)):
+        writer.write(face.render(demo_pose(index / RATE)))
+    writer.release()
+
+
+def run_live_cost(names: Sequence[str], clip: Path, folder: Path, seconds: float) -> dict[str, float]:
+    """What each thread of ``facewire serve`` takes of a core, by name, while it tracks ``clip`` and feeds ``names``."""
+    partners = {name: partner(name) for name in names if name in NETWORKED}
+    ports = {name: one.__enter__() for name, one in partners.items()}
+    where = {name: str(folder / name) for name in FILES}
+    where |= {name: f"127.0.0.1:{port}" for name, (port, _) in ports.items()}
+    command = [sys.executable, "-c", CLOCKS % seconds, "serve", "--video", str(clip), "--loop", "--audio", "none"]
+    command += ["--mesh", "attention", "--device", "cpu", "--listen", "127.0.0.1:0"]
+    command += [word for name in names for word in ("--output", f"{name}:{where[name]}")]
+    environment = {**os.environ, "FACEWIRE_CONFIG": str(folder)}  # VTube Studio's leave is kept there
+    said = subprocess.run(command, capture_output=True, text=True, check=False, env=environment).stderr
+    for _, pipe in ports.values():
+        pipe.send("stop")
+        pipe.recv()
+    for one in partners.values():
+        one.__exit__(None, None, None)
+    shares: dict[str, float] = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    return shares
+
+
 class Hanging(Output):
     """An output whose other side holds it up for a second at each frame."""
 
@@ -281,13 +359,19 @@ def main() -> None:
         print(f"{label:36}{median:7.1f} us{late:9.1f} us")
     live = quantiles(run_live(args.seconds))
     print(f"{'facewire serve, vmc, to the datagram':36}{live[0]:7.3f} ms{live[1]:9.3f} ms")
+    with tempfile.TemporaryDirectory() as folder:
+        film(clip := Path(folder) / "face.avi")
+        without = run_live_cost([], clip, Path(folder), args.seconds)
+        threads = run_live_cost([*NETWORKED, *FILES], clip, Path(folder), args.seconds)
+    live_core = sum(share for name, share in threads.items() if name not in without)
+    print(f"facewire serve, all: the outputs' threads take {live_core:.1%} of a core at {RATE} pictures a second")
     print(f"nobody there: {failed} frames failed, {dead_cpu - idle_cpu:.1%} of a core, {len(said)} lines said")
     figures["all"] = {
         "core": round(cpu - idle_cpu, 4),
         "median_ms": {name: round(median, 3) for name, (median, _) in together.items()},
         "publish_us": [round(v, 1) for v in (*alone_us, *all_us, *quantiles(dead_us))],
     }
-    figures["live"] = {"median_ms": round(live[0], 3), "p99_ms": round(live[1], 3)}
+    figures["live"] = {"median_ms": round(live[0], 3), "p99_ms": round(live[1], 3), "core": round(live_core, 4)}
     print(json.dumps({"benchmark": "outputs", "rate": RATE, **figures}))
 
 

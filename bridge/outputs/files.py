@@ -20,8 +20,8 @@ from facewire.bridge.outputs.choose import Target
 DECIMALS = 6
 """Of times; digits of values."""
 STDOUT = "-"
-BATCH_S = 0.1
-"""Lines to a file go out together ten times a second. Whoever reads a pipe wants each at once."""
+BATCH_S = 0.25
+"""Lines to a file go out together four times a second. Whoever reads a pipe wants each at once."""
 
 
 class _FileOutput(Output):
