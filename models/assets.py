@@ -55,7 +55,7 @@ def asset_path(name: str, *, progress: Progress | None = None, offline: bool = F
     With `offline` nothing is fetched: an original in the cache is still converted.
     Raises ModelError for an unknown name, where no source gives the file, where it cannot be converted or kept.
     """
-    asset = _asset(name)
+    asset = find_asset(name)
     ready = _ready_path(asset)
     if _intact(ready):
         return ready
@@ -92,7 +92,8 @@ def list_assets() -> list[AssetState]:
     ]
 
 
-def _asset(name: str) -> Asset:
+def find_asset(name: str) -> Asset:
+    """Returns the model file of this name. Raises ModelError where there is none."""
     if name not in ASSETS:
         raise ModelError(f"there is no model named {name!r}: choose one of {', '.join(ASSETS)}")
     return ASSETS[name]

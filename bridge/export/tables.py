@@ -96,14 +96,14 @@ def at_whole_rate(clip: Clip) -> Clip:
 
 
 def write_a2f(clip: Clip, file: BinaryIO, sound_name: str = "", progress: Progress | None = None) -> None:
-    """Write the JSON that Audio2Face exports and its importers read: names, and one row of weights a frame.
+    """Write the JSON that Audio2Face exports and its importers read: names, and one row of weights a frame. ``clip`` is
+    at a whole rate (``at_whole_rate``), for a row has no time.
 
     It knows whole rates only, so a clip that was not resampled is brought to the nearest whole rate.
 
     Raises:
         OSError: the disk does not take it.
     """
-    clip = at_whole_rate(clip)
     head = {
         "exportFps": round(clip.rate),
         "trackPath": sound_name,

@@ -68,15 +68,16 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_pull(args: argparse.Namespace) -> int:
     """Fetches what is missing. Raises UsageError and ModelError."""
-    from facewire.models.assets import list_assets
+    from facewire.models.assets import find_asset, list_assets
+    from facewire.models.errors import ModelError
     from facewire.runtime.cli.networks import fetch
 
-    assets = list_assets()
-    known = [asset.name for asset in assets]
-    for name in args.names:
-        if name not in known:
-            raise UsageError(f"there is no model named {name!r}: choose one of {', '.join(known)}")
-    names = args.names or [asset.name for asset in assets if asset.pulled_by_default or args.for_tests]
+    try:
+        for name in args.names:
+            find_asset(name)
+    except ModelError as error:
+        raise UsageError(str(error)) from None
+    names = args.names or [asset.name for asset in list_assets() if asset.pulled_by_default or args.for_tests]
     for name, path in zip(names, fetch(names, quiet=args.quiet), strict=True):
         if not args.quiet:
             print(f"{name}: {path}")

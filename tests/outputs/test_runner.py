@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,16 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.002)
 
 
+def held_up(run: Callable[..., One], output: FakeOutput, frames: Iterable[FaceFrame], *about: Any) -> One:
+    """A runner that has been offered ``frames`` while its output is in the middle of the first."""
+    output.gate.clear()
+    runner = run(output, *about)
+    for frame in frames:
+        runner.offer(frame)
+    assert output.entered.wait(30)
+    return runner
+
+
 def test_a_slow_output_gets_the_newest_frame_and_the_rest_are_counted(run, frames: Frames) -> None:
     output = FakeOutput()
     output.gate.clear()
@@ -188,11 +199,7 @@ def test_an_output_that_ends_is_closed_and_said(run, frames: Frames) -> None:
 
 def test_what_an_output_that_ends_has_not_sent_is_counted(run, frames: Frames) -> None:
     output = FakeOutput(every_frame=True)
-    output.gate.clear()
-    runner = run(output)
-    for frame in frames(5):
-        runner.offer(frame)
-    assert output.entered.wait(30)
+    runner = held_up(run, output, frames(5))
     output.trouble = OutputEndedError("the disk is full")
     output.gate.set()
     wait_for(lambda: output.closed)
@@ -275,12 +282,8 @@ def test_keep_alives_come_while_no_frames_do(run) -> None:
 
 
 def test_offering_never_waits_for_an_output_that_hangs(run, frames: Frames) -> None:
-    output = FakeOutput()
-    output.gate.clear()
-    runner = run(output)
-    frame = next(frames(1))
-    runner.offer(frame)
-    assert output.entered.wait(30)
+    output, frame = FakeOutput(), next(frames(1))
+    runner = held_up(run, output, [frame])
     start = time.perf_counter()
     for _ in range(1000):
         runner.offer(frame)
@@ -290,11 +293,7 @@ def test_offering_never_waits_for_an_output_that_hangs(run, frames: Frames) -> N
 
 def test_an_output_that_hangs_is_seen_to_hang(run, frames: Frames) -> None:
     output, now = FakeOutput(every_frame=True), [1]
-    output.gate.clear()
-    runner = run(output, [], lambda: now[0])
-    for frame in frames(5):
-        runner.offer(frame)
-    assert output.entered.wait(30)
+    runner = held_up(run, output, frames(5), [], lambda: now[0])
     assert runner.state()["state"] == "on"
     now[0] += STUCK_NS + 1
     assert (runner.state()["state"], runner.state()["why"]) == ("failing", "it takes nothing; 5 frames wait")
@@ -304,12 +303,8 @@ def test_an_output_that_hangs_is_seen_to_hang(run, frames: Frames) -> None:
 
 
 def test_offering_allocates_nothing_that_stays(run, frames: Frames) -> None:
-    output = FakeOutput()
-    output.gate.clear()
-    runner, some = run(output), list(frames(3))
-    for frame in some:
-        runner.offer(frame)
-    assert output.entered.wait(30)
+    output, some = FakeOutput(), list(frames(3))
+    runner = held_up(run, output, some)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
