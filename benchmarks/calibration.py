@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
 from facewire.runtime.calibrate import LEAST_VISIBLE, REACH, CalibrationError, Calibrator, calibrate_neutral

@@ -14,7 +14,8 @@ from collections.abc import Callable
 import numpy as np
 
 from facewire.bridge.codec import Encoder
-from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.runtime.filter_config import SMOOTHING_LEVELS, FilterConfig
 from facewire.runtime.filters import FaceFilter
 

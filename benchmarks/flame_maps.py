@@ -15,7 +15,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.tracker import FaceTracker
@@ -93,7 +93,7 @@ def combinations() -> np.ndarray:
     rng = np.random.default_rng(0)
     faces = rng.uniform(0, 1, (COMBINATIONS, 52)) * (rng.uniform(size=(COMBINATIONS, 52)) < 0.35)
     for pair in AGAINST:
-        one, other = (ARKIT_NAMES.index(name) for name in pair)
+        one, other = (BLENDSHAPES.index(name) for name in pair)
         faces[np.arange(COMBINATIONS), np.where(rng.uniform(size=COMBINATIONS) < 0.5, one, other)] = 0
     return faces.astype(np.float32)
 
@@ -126,7 +126,7 @@ def there_and_back_rows(results: dict[str, float | str]) -> list[Row]:
         off = np.array(
             [np.abs(back.step(*there.step(face, look)) - face) for face, look in zip(shapes, looks, strict=True)]
         )
-        worst = ARKIT_NAMES[int(off.max(0).argmax())]
+        worst = BLENDSHAPES[int(off.max(0).argmax())]
         results[f"{name}: mean"], results[f"{name}: worst"] = float(off.mean()), float(off.max())
         results[f"{name}: worst shape"] = worst
         rows.append((f"there and back, {name}: mean, worst", f"{off.mean():.4f}, {off.max():.3f} ({worst})"))

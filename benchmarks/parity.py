@@ -19,13 +19,14 @@ import cv2
 import numpy as np
 from tracking import mediapipe_python
 
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets import asset_path, cache_folder
-from facewire.models.face import ARKIT_NAMES, FaceTracker
+from facewire.models.face import FaceTracker
 from facewire.models.face.blendshapes import NETWORK_NAMES
 from facewire.runtime.filters import FaceFilter
 
 RECORD = Path(__file__).parents[1] / "tests" / "golden" / "mediapipe" / "record.py"
-ORDER = [NETWORK_NAMES.index(name) for name in ARKIT_NAMES[:-1]]
+ORDER = [NETWORK_NAMES.index(name) for name in BLENDSHAPES[:-1]]
 NO_FACE = -32768
 WAYS = {
     "attention": ("attention", False, False),

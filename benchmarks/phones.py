@@ -15,11 +15,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from facewire.bridge.formats.received import FaceReader, ReceivedFace
-from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import make_output
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.capture.choose_phone import APPS, phone_source
-from facewire.runtime.clock import now_ns
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.live import Live
 from facewire.runtime.pipeline import FacePipeline

@@ -36,7 +36,7 @@ from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.track import load_track
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.server import LiveServer
-from facewire.runtime.clock import now_ns
+from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.recorder import COMMIT_NS, Recorder
 from facewire.runtime.replay import Replay
 from facewire.runtime.steps import in_steps

@@ -5,16 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from facewire.bridge.errors import CommandError, ConnectError, FacewireError, ServeError, WireError
+from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, ServeError, WireError
 
 if TYPE_CHECKING:
     from facewire.bridge.client import Client, connect
     from facewire.bridge.client_blocking import BlockingClient, connect_blocking
     from facewire.bridge.codec import Encoder, decode_frame, decode_message
     from facewire.bridge.config import ServerConfig
-    from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame, FlameParameters
+    from facewire.bridge.frame import FaceFrame, FlameParameters
     from facewire.bridge.protocol import Greeting
     from facewire.bridge.server import LiveServer
+    from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 __all__ = [
     "BLENDSHAPES",

@@ -19,10 +19,10 @@ from websockets.typing import Subprotocol
 
 from facewire.bridge.client_protocol import ClientProtocol, ping_message, subscribe_message
 from facewire.bridge.codec import Encoder, Message
-from facewire.bridge.errors import CommandError, ConnectError, FacewireError, WireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.pacing import Backoff
 from facewire.bridge.protocol import SUBPROTOCOL
+from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, WireError
 
 DEFAULT_URL = "ws://127.0.0.1:8787/v1/live"
 PING_INTERVAL_S = 2.0

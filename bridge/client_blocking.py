@@ -13,8 +13,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from facewire.bridge.client import DEFAULT_URL, Client, connect
 from facewire.bridge.codec import Message
-from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FaceFrame
+from facewire.bridge.shared.errors import CommandError
 
 T = TypeVar("T")
 Answer: TypeAlias = "SimpleQueue[tuple[Any, BaseException | None]]"

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from typing import Any
 
 from facewire.bridge.codec import Message, decode_frame, decode_message
-from facewire.bridge.errors import ConnectError, WireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.pacing import ClockEstimate
 from facewire.bridge.protocol import PROTOCOL_VERSION
+from facewire.bridge.shared.errors import ConnectError, WireError
 
 
 class ClientProtocol:

@@ -14,16 +14,10 @@ from typing import Any, Literal, TypeAlias, cast
 import msgpack
 import numpy as np
 
-from facewire.bridge.errors import WireError
-from facewire.bridge.frame import (
-    BLENDSHAPES,
-    LANDMARK_COUNT,
-    SOURCES,
-    FaceFrame,
-    FlameParameters,
-    Float32Array,
-    Sources,
-)
+from facewire.bridge.frame import LANDMARK_COUNT, SOURCES, FaceFrame, FlameParameters, Sources
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.errors import WireError
 
 Format: TypeAlias = Literal["msgpack", "json"]
 Message: TypeAlias = dict[str, Any]

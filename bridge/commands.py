@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from facewire.bridge.codec import Message
-from facewire.bridge.errors import FacewireError
 from facewire.bridge.oncelog import OnceLog
 from facewire.bridge.protocol import Command, result_message
+from facewire.bridge.shared.errors import FacewireError
 
 CommandHandler: TypeAlias = Callable[[Mapping[str, Any]], "Mapping[str, Any] | None"]
 """Takes a command's args and returns the result's value, if there is one. It runs off the event loop, one command at a
@@ -45,17 +45,17 @@ class CommandRunner:
             async with self._turn:
                 return result_message(command.id, value=await call_in_thread(lambda: handler(command.args)))
         except FacewireError as error:
-            return self._refuse(command, command.name, str(error))
+            return self._refuse(command, command.name, str(error), error.code)
         except Exception as error:
             self._log.warning(f"command {command.name}", f"the command {command.name!r} failed: {error!r}")
             return result_message(command.id, error=f"the command {command.name!r} failed in the server; see its log")
         finally:
             self._waiting -= 1
 
-    def _refuse(self, command: Command, kind: str, why: str) -> Message:
+    def _refuse(self, command: Command, kind: str, why: str, code: str | None = None) -> Message:
         """Say why in the result, and once of each kind in the log."""
         self._log.warning(f"refused {kind}", f"a command was refused: {why}")
-        return result_message(command.id, error=why)
+        return result_message(command.id, error=why, code=code)
 
 
 async def call_in_thread(function: Callable[[], T]) -> T:

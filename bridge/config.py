@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from facewire.bridge.errors import ServeError
+from facewire.bridge.shared.errors import ServeError
 
 DEFAULT_PORT = 8787
 

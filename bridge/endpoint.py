@@ -19,7 +19,6 @@ from facewire.bridge.access import AccessPolicy, Refusal
 from facewire.bridge.codec import Message
 from facewire.bridge.commands import CommandHandler, CommandRunner, call_in_thread
 from facewire.bridge.config import ServerConfig
-from facewire.bridge.errors import WireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.hub import FanoutCounts, Hub, Subscriber
 from facewire.bridge.oncelog import OnceLog
@@ -36,6 +35,7 @@ from facewire.bridge.protocol import (
     Subscribe,
     version,
 )
+from facewire.bridge.shared.errors import WireError
 
 STATUS_INTERVAL_S = 1.0
 CLOSE_TIMEOUT_S = 0.5

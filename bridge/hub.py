@@ -18,10 +18,10 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from facewire.bridge.codec import Encoder, Format, Message
-from facewire.bridge.errors import WireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.pacing import SourceInterval, Thinner
 from facewire.bridge.protocol import ServerProtocol, Subscription
+from facewire.bridge.shared.errors import WireError
 
 UNSENT_BYTES = 8 * 1024
 """Bytes that the system may hold for a socket before they are sent: about twenty frames, so that a slow subscriber's

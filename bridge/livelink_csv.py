@@ -11,7 +11,9 @@ from typing import TextIO
 
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPES, FaceFrame, Float32Array
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 
 ANGLES = tuple(f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll"))
 VALUES = tuple(name[0].upper() + name[1:] for name in BLENDSHAPES) + ANGLES

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-NS_PER_S = 1_000_000_000
+from facewire.bridge.shared.clock import NS_PER_S
 
 
 @dataclass(slots=True)

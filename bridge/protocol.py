@@ -12,9 +12,9 @@ from importlib import metadata
 from typing import Any, TypeAlias
 
 from facewire.bridge.codec import DEFAULT_STREAMS, FORMATS, STREAMS, Format, Message, decode_message, integer
-from facewire.bridge.errors import WireError
-from facewire.bridge.frame import BLENDSHAPES
 from facewire.bridge.pacing import MessageBudget
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.errors import WireError
 
 PROTOCOL_VERSION = 1
 SUBPROTOCOL = "facewire.v1"
@@ -178,12 +178,18 @@ def error_message(code: str, message: str) -> Message:
 
 
 def result_message(
-    command_id: int | str, *, error: str | None = None, value: Mapping[str, Any] | None = None
+    command_id: int | str,
+    *,
+    error: str | None = None,
+    code: str | None = None,
+    value: Mapping[str, Any] | None = None,
 ) -> Message:
-    """Return a result message (wire.md, 3.7): ok unless there is an ``error``."""
+    """Return a result message (wire.md, 3.7): ok unless there is an ``error``, which may have a ``code``."""
     message: Message = {"type": "result", "id": command_id, "ok": error is None}
     if error is not None:
         message["error"] = error
+        if code is not None:
+            message["code"] = code
     elif value is not None:
         message["value"] = dict(value)
     return message

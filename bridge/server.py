@@ -15,11 +15,11 @@ from facewire.bridge.codec import Message
 from facewire.bridge.commands import CommandHandler
 from facewire.bridge.config import ServerConfig
 from facewire.bridge.endpoint import Endpoint, Services, StatusCall
-from facewire.bridge.errors import FacewireError, ServeError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.hub import FanoutCounts
 from facewire.bridge.pages import Page
 from facewire.bridge.protocol import Greeting
+from facewire.bridge.shared.errors import FacewireError, ServeError
 
 SPARE_FILES = 256
 TURN_S = 0.0005

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, Float32Array
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 
 
 def other_side(name: str) -> str:

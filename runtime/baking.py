@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.codec import Encoder
-from facewire.bridge.errors import FacewireError
 from facewire.bridge.export.formats import ExportOptions, export
 from facewire.bridge.export.livelink_import import sound_blocks
 from facewire.bridge.export.output import replacing
@@ -24,6 +23,7 @@ from facewire.bridge.recording.layout import AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.media_sound import read_sound
 from facewire.runtime.recorder import STREAMS
 from facewire.runtime.speak_bake import watched_frames

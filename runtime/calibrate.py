@@ -14,8 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from facewire.bridge.errors import FacewireError
-from facewire.bridge.frame import BLENDSHAPES, Float32Array
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.calibration import (
     BLINK,
     LID_OPEN_AT,

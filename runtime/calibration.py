@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numba
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, Float32Array
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array, FloatArray
+from facewire.models.jit import kernel
 from facewire.runtime.geometry import (
     BONE_LEFT,
     CHEEK_LEFT,
@@ -36,8 +37,6 @@ LID_OPEN_AT = 0.84
 BLINK_REST, BLINK_TOP = 0.12, 0.50
 """The network's own blink at open and at closed eyes, for people who have not been calibrated."""
 SIDES = ("Left", "Right")
-
-_kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 def indices(*stems: str) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -112,25 +111,25 @@ class Calibration:
         return copied
 
 
-@_kernel
-def clip01(value):  # type: ignore[no-untyped-def]
+@kernel
+def clip01(value: float) -> float:
     return min(max(value, 0.0), 1.0)
 
 
-@_kernel
-def math_finite(value):  # type: ignore[no-untyped-def]
+@kernel
+def math_finite(value: float) -> bool:
     return abs(value) < 1e6
 
 
-@_kernel
-def take_network(network, raw):  # type: ignore[no-untyped-def]
+@kernel
+def take_network(network: FloatArray, raw: FloatArray) -> None:
     """Writes ``raw`` [52]: the network's values within 0..1, and 0 for what is no number."""
     for i in range(raw.shape[0]):
         raw[i] = clip01(network[i]) if math_finite(network[i]) else 0.0
 
 
-@_kernel
-def derive_shapes(network, measures, rest, raw):  # type: ignore[no-untyped-def]
+@kernel
+def derive_shapes(network: FloatArray, measures: FloatArray, rest: FloatArray, raw: FloatArray) -> None:
     """Writes ``raw`` [52]: the network's values with the dead shapes from ``measures`` against ``rest`` (both [10])."""
     take_network(network, raw)
     for side in range(2):
@@ -150,8 +149,10 @@ def derive_shapes(network, measures, rest, raw):  # type: ignore[no-untyped-def]
     raw[_JAW_RIGHT] = max(raw[_JAW_RIGHT], clip01((-moved - _SIDE_DEAD) / _SIDE_FULL))
 
 
-@_kernel
-def map_ranges(raw, neutral, spread, top, gain, shapes):  # type: ignore[no-untyped-def]
+@kernel
+def map_ranges(
+    raw: FloatArray, neutral: FloatArray, spread: FloatArray, top: FloatArray, gain: FloatArray, shapes: FloatArray
+) -> None:
     """Writes ``shapes`` [52]: 0 at rest, 1 at the person's own extreme, times the user's gain, within 0..1.
 
     Where rest has a spread the way out of it begins gently (a cubic that meets the line at ``KNEE``), so that what is
@@ -166,15 +167,23 @@ def map_ranges(raw, neutral, spread, top, gain, shapes):  # type: ignore[no-unty
         shapes[i] = clip01(gain[i] * share)
 
 
-@_kernel
-def ramp(value, low, high):  # type: ignore[no-untyped-def]
+@kernel
+def ramp(value: float, low: float, high: float) -> float:
     """Smoothstep from 0 at ``low`` to 1 at ``high``."""
     share = clip01((value - low) / (high - low))
     return share * share * (3.0 - 2.0 * share)
 
 
-@_kernel
-def close_lids(blink, measures, rest, lid_shut, yaw_rad, gain, shapes):  # type: ignore[no-untyped-def]
+@kernel
+def close_lids(
+    blink: FloatArray,
+    measures: FloatArray,
+    rest: FloatArray,
+    lid_shut: FloatArray,
+    yaw_rad: float,
+    gain: FloatArray,
+    shapes: FloatArray,
+) -> None:
     """Writes both eyeBlinks: closed only as far as the lids' opening and the network (``blink`` [2], 0..1) agree.
 
     The network alone closes eyes that look down or belong to a nodding head, the opening alone those of a laughing

@@ -10,16 +10,13 @@ noise's own count as none, and an output that strays far from its input is pulle
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
 
-import numba
 import numpy as np
-import numpy.typing as npt
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, Float32Array
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array, FloatArray
+from facewire.models.jit import kernel
 from facewire.runtime.filter_config import FilterConfig, OneEuro
-
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 MIN_STEP_S = 1e-3
 """Two frames with the same time, or with times that went back, count as this far apart."""
@@ -36,17 +33,25 @@ FIRST_NOISE, LEAST_NOISE, MOST_NOISE = 0.15, 0.002, 1.5
 _JAW_OPEN = BLENDSHAPE_INDEX["jawOpen"]
 _MOUTH_CLOSE = BLENDSHAPE_INDEX["mouthClose"]
 
-_kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_kernel
-def low_pass_weight(cutoff_hz, step_s):  # type: ignore[no-untyped-def]
+@kernel
+def low_pass_weight(cutoff_hz: float, step_s: float) -> float:
     """Share of the new value in a first-order low-pass: paper, equation 3; 1 for an infinite cutoff."""
     return 1.0 / (1.0 + 1.0 / (2.0 * math.pi * cutoff_hz * step_s))
 
 
-@_kernel
-def smooth_lines(raw, low, high, step_s, parameters, value, speed, noise, last):  # type: ignore[no-untyped-def]
+@kernel
+def smooth_lines(
+    raw: FloatArray,
+    low: float,
+    high: float,
+    step_s: float,
+    parameters: FloatArray,
+    value: FloatArray,
+    speed: FloatArray,
+    noise: FloatArray,
+    last: FloatArray,
+) -> None:
     """One-Euro on each element of ``raw``, clamped to ``low`` and ``high`` first.
 
     ``parameters`` is [n, 6]; ``value``, ``speed``, ``noise`` (a low quantile of the input's own speed) and ``last``
@@ -69,8 +74,10 @@ def smooth_lines(raw, low, high, step_s, parameters, value, speed, noise, last):
         value[i] += low_pass_weight(cutoff_hz, step_s) * error
 
 
-@_kernel
-def smooth_position(raw, step_s, parameters, value, speed):  # type: ignore[no-untyped-def]
+@kernel
+def smooth_position(
+    raw: FloatArray, step_s: float, parameters: FloatArray, value: FloatArray, speed: FloatArray
+) -> None:
     """One-Euro on a point, with one cutoff for all axes so that its path keeps its direction."""
     for i in range(3):
         if not abs(raw[i]) <= MAX_DISTANCE_M:
@@ -85,8 +92,10 @@ def smooth_position(raw, step_s, parameters, value, speed):  # type: ignore[no-u
         value[i] += weight * (raw[i] - value[i])
 
 
-@_kernel
-def smooth_rotation(raw, step_s, parameters, value, speed):  # type: ignore[no-untyped-def]
+@kernel
+def smooth_rotation(
+    raw: FloatArray, step_s: float, parameters: FloatArray, value: FloatArray, speed: FloatArray
+) -> None:
     """One-Euro on a unit quaternion xyzw along the great circle; ``speed`` is the smoothed angular velocity.
 
     The step is ``value * exp(weight * log(value⁻¹ raw))``, which is slerp; the shorter way round is always taken, so
@@ -126,8 +135,10 @@ def smooth_rotation(raw, step_s, parameters, value, speed):  # type: ignore[no-u
         value[i] /= norm
 
 
-@_kernel
-def smooth_direction(yaw, pitch, step_s, parameters, value, speed):  # type: ignore[no-untyped-def]
+@kernel
+def smooth_direction(
+    yaw: float, pitch: float, step_s: float, parameters: FloatArray, value: FloatArray, speed: FloatArray
+) -> None:
     """One-Euro on a direction given by yaw and pitch.
 
     ``value`` is the unit vector x, y, z, ``speed`` the smoothed angular velocity.
@@ -157,8 +168,19 @@ def smooth_direction(yaw, pitch, step_s, parameters, value, speed):  # type: ign
         value[i] /= norm
 
 
-@_kernel
-def smooth_face(shapes, head, gaze, step_s, parameters, value, speed, noise, last, out):  # type: ignore[no-untyped-def]
+@kernel
+def smooth_face(
+    shapes: FloatArray,
+    head: FloatArray,
+    gaze: FloatArray,
+    step_s: float,
+    parameters: FloatArray,
+    value: FloatArray,
+    speed: FloatArray,
+    noise: FloatArray,
+    last: FloatArray,
+    out: FloatArray,
+) -> None:
     """One step of every filter.
 
     ``out`` float32[63] takes 52 shapes, the head [7] and the gaze [4]; the layout of the state is FaceFilter's.

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facewire.bridge.errors import CommandError
-from facewire.bridge.frame import FlameParameters, Float32Array
+from facewire.bridge.frame import FlameParameters
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.errors import CommandError
 from facewire.models.flame.correspondence import correspondence_of
 from facewire.models.flame.fit import FlameFitter
 from facewire.models.flame.maps import ArkitToFlame

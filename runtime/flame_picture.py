@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float64Array, Image
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.flame.correspondence import Correspondence
 from facewire.models.flame.model import FlameModel
-from facewire.models.flame.surface import UNSEEN, Float64Array, View, look_at, vertex_normals_of
-from facewire.runtime.plot_png import PAPER, Image, draw_text
+from facewire.models.flame.surface import UNSEEN, View, look_at, vertex_normals_of
+from facewire.runtime.plot_png import PAPER, draw_text
 
 HEIGHT, MARGIN, HEADER, BAR = 1000, 30, 60, 60
 FRAME = 0.12

@@ -10,13 +10,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-from facewire.bridge.frame import Float32Array
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.assets import asset_path
 from facewire.models.face.pose import METRES_PER_UNIT, procrustes
-
-Float64Array = npt.NDArray[np.float64]
 
 EVERY = 5
 """One frame of so many is looked at."""

@@ -12,7 +12,9 @@ from typing import Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPES, Float32Array, Sources
+from facewire.bridge.frame import Sources
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.runtime.idle import IdleEyes
 from facewire.runtime.presence import MOST_STEP
 from facewire.runtime.sync import Aligner

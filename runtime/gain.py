@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from facewire.runtime.capture.sound import Float32Array
-from facewire.runtime.filters import _kernel
+from facewire.bridge.shared.arrays import Float32Array, FloatArray
+from facewire.models.jit import kernel
 
 TARGET = 0.06
 """Root mean square of speech that our network was trained around, -24 dB of full scale."""
@@ -52,8 +52,8 @@ class Gain:
         self.gain *= (wanted / self.gain) ** share
 
 
-@_kernel
-def take_offset(samples, state, share, gain):  # type: ignore[no-untyped-def]
+@kernel
+def take_offset(samples: FloatArray, state: FloatArray, share: float, gain: float) -> float:
     """Subtracts the slow mean, applies the gain within full scale; returns the power before the gain."""
     power, offset = 0.0, state[0]
     for i in range(samples.shape[0]):
@@ -65,4 +65,4 @@ def take_offset(samples, state, share, gain):  # type: ignore[no-untyped-def]
         power += value * value
         samples[i] = min(max(value * gain, -1.0), 1.0)
     state[0] = offset
-    return power / max(samples.shape[0], 1)
+    return float(power / max(samples.shape[0], 1))

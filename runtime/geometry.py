@@ -9,12 +9,12 @@ blinks rest on them. The points are those of MediaPipe's canonical face mesh.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numba
 import numpy as np
+import numpy.typing as npt
 
-from facewire.bridge.frame import Float32Array
+from facewire.bridge.shared.arrays import Float32Array, FloatArray
+from facewire.models.jit import kernel
 
 MEASURES: tuple[str, ...] = (
     "lid_left", "lid_right", "nose_left", "nose_right", "cheek_left", "cheek_right", "cheekbone_left",
@@ -41,11 +41,11 @@ _POINTS = np.array([
     152, 377, 148, 13, 14,  # 37-41: chin, lips' inner rims
 ], np.int32)  # fmt: skip
 
-_kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_kernel
-def measure_face(landmarks, head, points, scratch, measures):  # type: ignore[no-untyped-def]
+@kernel
+def measure_face(
+    landmarks: FloatArray, head: FloatArray, points: npt.NDArray[np.int32], scratch: FloatArray, measures: FloatArray
+) -> bool:
     """Writes ``measures`` [10] of ``landmarks`` [478, 3] (pixels) seen with ``head`` [7]; False where they are no face.
 
     ``points`` are the landmarks to look at; ``scratch`` [n, 3] takes them in head space.

@@ -11,7 +11,8 @@ import random
 
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, Float32Array
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 
 CLOSE_S, SHUT_S, OPEN_S = 0.09, 0.04, 0.17
 BLINK_EVERY_S = (1.2, 9.0)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from facewire.bridge.frame import Float32Array
+from facewire.bridge.shared.arrays import Float32Array
 
 FLOOR_DB = -90.0
 SPEECH_DB_PER_S = 30.0

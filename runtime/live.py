@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FaceFrame, Sources
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.errors import CommandError, NotReadyError
 from facewire.runtime.capture.source import Captured, CapturedImage, Source
 from facewire.runtime.capture.thread import CaptureThread
-from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.slots import NewestSlot
 from facewire.runtime.stats import Window
@@ -134,7 +134,7 @@ class Live:
     def pipeline(self) -> FacePipeline:
         """The face's way, for what its documentation allows from other threads. Raises CommandError before start."""
         if self._pipeline is None:
-            raise CommandError("the networks are still being loaded: try again in a moment")
+            raise NotReadyError("the networks are still being loaded: try again in a moment")
         return self._pipeline
 
     def request(self, change: Callable[[FacePipeline], None]) -> None:

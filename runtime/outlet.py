@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.layout import SUFFIX
 from facewire.bridge.recording.reader import open_session
-from facewire.runtime.clock import Clock, now_ns
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.runtime.replay import Replay
 
 logger = logging.getLogger("facewire.runtime")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import OUTPUTS, check_remote, parse_spec
 from facewire.bridge.outputs.runner import Outputs
-from facewire.runtime.clock import Clock, now_ns
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.runtime.profiles import config_folder
 
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from facewire.bridge.errors import CommandError
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
-from facewire.models.errors import ModelError
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.errors import CommandError
 from facewire.runtime.calibrate import (
     NEUTRAL_S,
     POSE_S,
@@ -289,11 +288,8 @@ class Panel:
         if mesh not in MESHES:
             raise CommandError(f"mesh is one of {', '.join(MESHES)}")
         pipeline = self._live.pipeline
-        try:
-            make = self._makers.tracker_factory(mesh)
-            tracker: Tracker = make(pipeline.device)
-        except ModelError as error:
-            raise CommandError(str(error)) from None
+        make = self._makers.tracker_factory(mesh)
+        tracker: Tracker = make(pipeline.device)
 
         def change(pipeline: FacePipeline) -> None:
             pipeline.use_tracker(make, tracker)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
-from facewire.bridge.frame import FaceFrame, Float32Array, Sources
+from facewire.bridge.frame import FaceFrame, Sources
+from facewire.bridge.shared.arrays import Float32Array, Image
+from facewire.bridge.shared.clock import Clock
 from facewire.bridge.sides import mirrored
 from facewire.runtime.calibrate import Calibrator
-from facewire.runtime.capture.source import Face, Image
-from facewire.runtime.clock import Clock
+from facewire.runtime.capture.source import Face
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.filters import FaceFilter
 from facewire.runtime.fuse import Fusion

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facewire.bridge.frame import BLENDSHAPES, Float32Array
 from facewire.bridge.recording.info import MAIN_SHAPES, SourceSpan, shape_curve, source_spans
 from facewire.bridge.recording.reader import Progress, Session
 from facewire.bridge.recording.sound import SoundStream, sample_count
 from facewire.bridge.recording.track import load_track
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 
 WINDOW_S = 0.025
 """Long enough to tell vowels apart, short enough to show a plosive."""

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facewire.bridge.frame import Float32Array
+from facewire.bridge.shared.arrays import Float32Array, Image
 from facewire.runtime.plot_data import PlotData, SoundPicture
 
-Image = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
 WIDTH, LEFT, RIGHT = 1600, 130, 20

@@ -7,7 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPES, Float32Array, Sources
+from facewire.bridge.frame import Sources
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 
 REST_DISTANCE_M = 0.5
 """Where the resting head is before anybody was seen: straight before the camera."""

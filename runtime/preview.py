@@ -8,11 +8,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Image
 from facewire.runtime.slots import NewestSlot
-
-Image = npt.NDArray[np.uint8]
 
 WIDTH_PX = 400
 RATE = 15.0

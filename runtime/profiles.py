@@ -18,11 +18,12 @@ import numpy as np
 import platformdirs
 import tomli_w
 
-from facewire.bridge.errors import FacewireError
-from facewire.bridge.frame import BLENDSHAPES, Float32Array
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import check_remote
 from facewire.bridge.outputs.runner import MAX_OUTPUTS
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.calibration import Calibration
 from facewire.runtime.filter_config import REGIONS, SMOOTHING_LEVELS
 from facewire.runtime.geometry import MEASURES

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from facewire.bridge.codec import DEFAULT_STREAMS, Encoder
-from facewire.bridge.errors import FacewireError, WireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.errors import RecordingError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.writer import SessionWriter
-from facewire.runtime.clock import Clock, now_ns
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.errors import FacewireError, WireError
 
 logger = logging.getLogger("facewire.runtime")
 

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.reader import Session
-from facewire.runtime.clock import Clock, now_ns
+from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.bridge.shared.errors import CommandError, FacewireError
 
-NS_PER_S = 1_000_000_000
 LEAD_NS = 50_000_000
 """From the start of a replay to its first frame, so that a subscriber's first pings come before it."""
 MIN_SPEED, MAX_SPEED = 0.05, 20.0

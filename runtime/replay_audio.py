@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from facewire.bridge.errors import FacewireError
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import Session
 from facewire.bridge.recording.sound import Int16Array, SoundStream
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.capture.microphone import load_pyaudio, plain
 from facewire.runtime.capture.source import CaptureError
 

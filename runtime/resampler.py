@@ -11,10 +11,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from facewire.bridge.errors import FacewireError
-from facewire.runtime.filters import _kernel
-
-Float32Array = npt.NDArray[np.float32]
+from facewire.bridge.shared.arrays import Float32Array, FloatArray
+from facewire.bridge.shared.errors import FacewireError
+from facewire.models.jit import kernel
 
 ZEROS = 32
 """Zero crossings of the sinc on each side, at the lower of the two rates."""
@@ -79,8 +78,16 @@ def filter_table(up: int, down: int) -> Float32Array:
     return whole
 
 
-@_kernel
-def convert(samples, history, table, place, up, down, out):  # type: ignore[no-untyped-def]
+@kernel
+def convert(
+    samples: FloatArray,
+    history: FloatArray,
+    table: FloatArray,
+    place: npt.NDArray[np.intp],
+    up: int,
+    down: int,
+    out: FloatArray,
+) -> int:
     """Appends samples to the history, writes every output whose filter is filled, and moves the history on.
 
     ``place`` is [input place in the history of the next output's filter middle, its phase 0..up-1].

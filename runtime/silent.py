@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPES, Float32Array
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array, FloatArray
+from facewire.models.jit import kernel
 from facewire.runtime.calibration import BLINK, BLINK_TOP, LEAST_SPAN, Calibration, indices
 from facewire.runtime.geometry import BONE_LEFT, BONE_RIGHT, LID_LEFT, LID_RIGHT, MEASURES
 
@@ -44,11 +43,9 @@ _MEASURE_QUANTILE: Float32Array = np.full(len(MEASURES), 0.5, np.float32)
 # Eyes are open most of the time; a smile lifts the cheeks and is not rest.
 _MEASURE_QUANTILE[[LID_LEFT, LID_RIGHT, BONE_LEFT, BONE_RIGHT]] = 0.65
 
-_kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_kernel
-def _walk(value, quantile, estimate, step):  # type: ignore[no-untyped-def]
+@kernel
+def _walk(value: FloatArray, quantile: FloatArray, estimate: FloatArray, step: float) -> None:
     """Moves each estimate a step towards the quantile of its values (stochastic approximation of a quantile)."""
     for i in range(value.shape[0]):
         if value[i] > estimate[i]:
@@ -57,8 +54,10 @@ def _walk(value, quantile, estimate, step):  # type: ignore[no-untyped-def]
             estimate[i] -= min(step * (1.0 - quantile[i]), estimate[i] - value[i])
 
 
-@_kernel
-def _follow(value, neutral, prior, top, rise, forget):  # type: ignore[no-untyped-def]
+@kernel
+def _follow(
+    value: FloatArray, neutral: FloatArray, prior: FloatArray, top: FloatArray, rise: float, forget: float
+) -> None:
     """Raises each extreme towards a value beyond it, and lets it sink slowly to the least range."""
     for i in range(value.shape[0]):
         least = neutral[i] + max(LEAST_SPAN, LEAST_RANGE * prior[i])
@@ -113,8 +112,8 @@ class SilentLearner:
         own.neutral[BLINK], own.top[BLINK] = lids  # blinks are too short to be learned like this
 
 
-@_kernel
-def middle(rows, out):  # type: ignore[no-untyped-def]
+@kernel
+def middle(rows: FloatArray, out: FloatArray) -> None:
     """Writes the medians of five ``rows`` [5, n] to ``out`` [n], by insertion: five are few."""
     for i in range(rows.shape[1]):
         ordered = [rows[0, i], rows[1, i], rows[2, i], rows[3, i], rows[4, i]]

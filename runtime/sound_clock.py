@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-NS_PER_S = 1_000_000_000
+from facewire.bridge.shared.clock import NS_PER_S
+
 WIDE_HZ, NARROW_HZ = 1.0, 0.05
 """Bandwidth of the loop at first, and once it has settled: cards drift by their temperature, over minutes."""
 SETTLE_S = 2.0

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from facewire.bridge.frame import Float32Array
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.runtime.capture.sound import SoundBlock
 from facewire.runtime.gain import Gain
 from facewire.runtime.level import SoundLevel

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from facewire.bridge.frame import FaceFrame
+from facewire.bridge.shared.clock import NS_PER_S
 from facewire.runtime.capture.file import FileSource
-from facewire.runtime.capture.sound import BLOCK_S, NS_PER_S, SoundBlock
+from facewire.runtime.capture.sound import BLOCK_S, SoundBlock
 from facewire.runtime.capture.sound_file import SoundReader, in_blocks
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.speak import TICK_HZ, SpeechPipeline, SpeechTick

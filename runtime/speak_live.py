@@ -15,9 +15,9 @@ import numpy as np
 
 from facewire.bridge.frame import Sources
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat
+from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.runtime.capture.sound import SoundBlock, SoundRing, SoundSource
 from facewire.runtime.capture.sound_thread import SoundThread
-from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.speak import SpeechPipeline, SpeechTick
 from facewire.runtime.stats import Window
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facewire.bridge.frame import Float32Array
+from facewire.bridge.shared.arrays import Float32Array
 
 STEPS = np.float32(2**20)
 """A power of two, so that a step is exact in float32. An hour's session shrinks from 62 to 53 MB by it."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from facewire.bridge.frame import Float32Array
+from facewire.bridge.shared.arrays import Float32Array
 
 WIDTH = 63
 """A moment of a face: 52 shapes, head [7], gaze [4]."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewire.bridge.codec import Message
-from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.errors import PathTakenError, RecordingError
 from facewire.bridge.recording.layout import SUFFIX, AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.partfile import MOST_TRIES, free_path, reason
-from facewire.runtime.clock import Clock, now_ns
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.runtime.recorder import Recorder
 
 if TYPE_CHECKING:

@@ -13,12 +13,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from facewire.bridge.frame import Float32Array
-
-Image = npt.NDArray[np.uint8]
-Float64Array = npt.NDArray[np.float64]
+from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
 
 PATCH_PX = 32
 _OUTER_LEFT, _OUTER_RIGHT, _CHIN = 263, 33, 152

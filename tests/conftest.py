@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from facewire.bridge.codec import Encoder
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 pytest_plugins = ["browser"]
 """``tests/browser.py``."""

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from facewire.bridge.shared.clock import NS_PER_S
+
 SINK = "virtual"
 SETTLED_S = 60.0
 """How long a server may take to answer on a machine that is busy with other things."""
-NS_PER_S = 1_000_000_000
 
 
 def is_here() -> bool:

@@ -15,10 +15,10 @@ import time
 import numpy as np
 from pulse import Player
 
+from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.capture.microphone import Microphone
 from facewire.runtime.capture.sound import SoundRing
 from facewire.runtime.capture.sound_thread import SoundThread
-from facewire.runtime.clock import now_ns
 
 RATE = 44_100
 """What PortAudio takes for ALSA's default device: with the sink at the same rate nothing is resampled on the way."""

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from facewire.bridge.export.clip import Clip, rising
 from facewire.bridge.export.keys import needed_keys
-from facewire.bridge.frame import Float32Array
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.reader import Progress, counted
+from facewire.bridge.shared.arrays import Float32Array
 
 SKINNED_MESH_RENDERER, TRANSFORM = 137, 4
 BLENDSHAPE_BINDING = 20

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.export.clip import Clip
-from facewire.bridge.frame import Float32Array
 from facewire.bridge.recording.reader import Session
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 
 Arrays = dict[str, npt.NDArray[Any]]
-Float64Array = npt.NDArray[np.float64]
 
 NAMES = {"expression": "expression", "jaw": "jaw_pose", "neck": "neck_pose", "eyes": "eye_pose"}
 """A frame's keys, and theirs."""

@@ -8,11 +8,8 @@ motion faster than the new rate can show from turning into jitter.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from facewire.bridge.frame import Float32Array
-
-Float64Array = npt.NDArray[np.float64]
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 
 SAME_RATE = 0.95
 """A rate this close to the signal's own, or above it, needs no low-pass."""

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from facewire.bridge.formats.received import DatagramError, ReceivedFace
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.livelink_csv import eye_angles, gaze_of, head_angles, head_rotation
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 PORT = 49983
 """Both the phone's, for hand-shakes, and the listener's, for frames."""

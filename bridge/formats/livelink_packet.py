@@ -17,8 +17,10 @@ from operator import itemgetter
 import numpy as np
 
 from facewire.bridge.formats.received import DatagramError, OlderDatagramError, ReceivedFace
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame, Float32Array
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.livelink_csv import ANGLES, eye_angles, gaze_of, head_angles, head_rotation
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 
 VERSION = 6
 RATE = 60

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from facewire.bridge.errors import FacewireError
-from facewire.bridge.frame import Float32Array
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.errors import FacewireError
 
 
 class DatagramError(FacewireError):

@@ -16,8 +16,9 @@ import numpy as np
 
 from facewire.bridge import mapping
 from facewire.bridge.formats.received import DatagramError, ReceivedFace
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, Float32Array
 from facewire.bridge.outputs.osc import Message, OscError, decode
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 
 LOOK_RAD = 0.61
 """How far an eye is turned whose eyeLook shape is 1: ARKit's shapes and angles in published takes."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from facewire.bridge.errors import FacewireError
+from facewire.bridge.shared.errors import FacewireError
 
 Kind: TypeAlias = Literal["float", "bool", "int"]
 Parameters: TypeAlias = dict[str, Kind]

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import TypeAlias
 
-from facewire.bridge.errors import FacewireError
 from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES
+from facewire.bridge.shared.errors import FacewireError
 
 Argument: TypeAlias = "float | int | str | bytes | bool | None"
 Message: TypeAlias = "tuple[str, tuple[Argument, ...]]"

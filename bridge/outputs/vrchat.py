@@ -15,7 +15,7 @@ from operator import sub
 from pathlib import Path
 
 from facewire.bridge import mapping
-from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs import avatar, oscquery
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
@@ -23,7 +23,9 @@ from facewire.bridge.outputs.osc import encode_message
 from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES, UdpSender
 from facewire.bridge.outputs.unified import RESOLUTION, Feed, bundles, element
 from facewire.bridge.outputs.vrchat_listener import Listener
-from facewire.bridge.pacing import NS_PER_S, SourceInterval, Thinner
+from facewire.bridge.pacing import SourceInterval, Thinner
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.shared.clock import NS_PER_S
 
 MAX_RATE = 90.0
 """VRChat takes what came once for each picture that it draws, 90 a second in most headsets."""

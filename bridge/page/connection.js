@@ -137,6 +137,6 @@ export class Connection {
     const waiting = this.#results.get(result.id);
     this.#results.delete(result.id);
     if (result.ok) waiting?.resolve(result.value ?? {});
-    else waiting?.reject(new Error(result.error ?? "the server gave no reason"));
+    else waiting?.reject(Object.assign(new Error(result.error ?? "the server gave no reason"), { code: result.code }));
   }
 }

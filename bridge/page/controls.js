@@ -21,7 +21,7 @@ export class Controls {
     try {
       this.#show(await this.connection.command("state"), await this.connection.command("devices"));
     } catch (error) {
-      if (/being loaded/.test(error.message)) setTimeout(() => this.refresh(), 500);
+      if (error.code === "not_ready") setTimeout(() => this.refresh(), 500);
     }
   }
 

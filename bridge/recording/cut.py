@@ -14,8 +14,8 @@ from facewire.bridge.recording.layout import AUDIO_TOPIC, FRAME_TOPIC, STATUS_TO
 from facewire.bridge.recording.reader import PROGRESS_EVERY, Progress, Session, open_session
 from facewire.bridge.recording.sound import LEAD_NS
 from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.shared.clock import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 JOIN_GAP_NS = NS_PER_S // 60
 """Between the last frame of one part and the first of the next where their rates are not known."""
 

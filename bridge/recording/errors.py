@@ -6,7 +6,7 @@ import struct
 
 from mcap.exceptions import McapError
 
-from facewire.bridge.errors import FacewireError
+from facewire.bridge.shared.errors import FacewireError
 
 NO_RECORD = (struct.error, ValueError, IndexError, OverflowError, McapError)
 """What reading raises where bytes are no record, or one that claims a place or a length that is none."""
@@ -16,6 +16,10 @@ class SessionError(FacewireError):
     """A session file, or what was asked of it, cannot be used; the command line exits 2."""
 
     exit_code = 2
+
+
+class NewerSessionError(SessionError):
+    """The file was written by a newer Facewire, whose format this one does not read; no repair would mend that."""
 
 
 class PathTakenError(SessionError):

@@ -15,7 +15,7 @@ import msgpack
 
 from facewire.bridge.codec import Message
 from facewire.bridge.protocol import SUBPROTOCOL, version
-from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.errors import NewerSessionError, SessionError
 
 PROFILE = "facewire"
 FORMAT = 1
@@ -112,7 +112,7 @@ class SessionMetadata:
         """
         form = _integer(record, "format")
         if form > FORMAT:
-            raise SessionError(f"the session has format {form}, and this Facewire reads up to {FORMAT}: update it")
+            raise NewerSessionError(f"the session has format {form}, and this Facewire reads up to {FORMAT}: update it")
         return SessionMetadata(
             started_unix_ns=_integer(record, "started_unix_ns"),
             started_clock_ns=_integer(record, "started_clock_ns"),

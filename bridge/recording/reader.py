@@ -11,7 +11,6 @@ import numpy as np
 from mcap.records import Channel
 
 from facewire.bridge.codec import decode_frame, decode_message
-from facewire.bridge.errors import WireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.chunks import Stored, chunk_messages, read_chunk
 from facewire.bridge.recording.errors import CutSessionError, SessionError
@@ -27,6 +26,7 @@ from facewire.bridge.recording.layout import (
     SessionMetadata,
 )
 from facewire.bridge.recording.partfile import reason
+from facewire.bridge.shared.errors import WireError
 
 FOREVER_NS = 2**63 - 1
 

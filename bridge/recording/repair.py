@@ -15,9 +15,8 @@ from mcap.records import Channel, Metadata
 from mcap.writer import MCAP0_MAGIC
 
 from facewire.bridge.codec import decode_message
-from facewire.bridge.errors import WireError
 from facewire.bridge.recording.chunks import MAX_CHUNK_BYTES, Stored, chunk_channels, chunk_messages, unpack_chunk
-from facewire.bridge.recording.errors import NO_RECORD, SessionError
+from facewire.bridge.recording.errors import NO_RECORD, NewerSessionError, SessionError
 from facewire.bridge.recording.index import RECORD_HEAD, read_index
 from facewire.bridge.recording.layout import (
     AUDIO_TOPIC,
@@ -31,6 +30,7 @@ from facewire.bridge.recording.layout import (
 from facewire.bridge.recording.partfile import reason
 from facewire.bridge.recording.reader import Progress, Session, counted
 from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.shared.errors import WireError
 
 DATA_END_BYTES = 4
 IN_CHUNK_HEAD, CHUNK_HEAD_BYTES = b"\4\0\0\0zstd", RECORD_HEAD.size + 28
@@ -215,7 +215,7 @@ def is_whole(path: Path, progress: Progress | None = None) -> bool:
         with Session(path) as session:
             frames = counted(session.frames(), session.frame_count, progress)
             return all(True for _ in frames) and all(True for _ in session.audio_blocks())
-    except SessionError as error:
-        if "update it" in str(error):
-            raise
+    except NewerSessionError:
+        raise
+    except SessionError:
         return False

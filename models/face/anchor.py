@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
 from facewire.models.face.blendshapes import BlendshapeNetwork
 from facewire.models.face.landmarks import LANDMARK_COUNT
 from facewire.models.face.meshes import FaceMeshV2
 from facewire.models.face.network import Device
-from facewire.models.face.region import Float32Array, Float64Array, Image
 from facewire.models.jit import kernel
 
 INTERVAL_NS = 150_000_000
@@ -35,8 +35,8 @@ class Anchor:
         self._shapes = BlendshapeNetwork(device=device, threads=threads)
         self._interval_ns = interval_ns
         self._landmarks = np.zeros((LANDMARK_COUNT, 3), np.float32)
-        self._wanted = np.zeros(len(ARKIT_NAMES), np.float32)
-        self._offset = np.zeros(len(ARKIT_NAMES), np.float32)
+        self._wanted = np.zeros(len(BLENDSHAPES), np.float32)
+        self._offset = np.zeros(len(BLENDSHAPES), np.float32)
         self.reset()
 
     def reset(self) -> None:

@@ -15,13 +15,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
-from facewire.models.face.region import Float32Array
 from facewire.models.jit import kernel
 
 WEIGHTS = Path(__file__).with_name("attention_blendshapes.npz")
-SHAPES = len(ARKIT_NAMES) - 1
+SHAPES = len(BLENDSHAPES) - 1
 """All but tongueOut, which no network here knows."""
 
 

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.face.landmarks import BLENDSHAPE_INPUT
 from facewire.models.face.network import Device, Network
-from facewire.models.face.region import Float32Array
 from facewire.models.jit import kernel
 
 NETWORK_NAMES: tuple[str, ...] = (
@@ -25,7 +25,7 @@ NETWORK_NAMES: tuple[str, ...] = (
 )  # fmt: skip
 """What the network's outputs are, in its order (face_blendshapes_graph.cc). It knows no tongueOut."""
 
-FROM_NETWORK = np.array([NETWORK_NAMES.index(name) if name in NETWORK_NAMES else -1 for name in ARKIT_NAMES], np.int32)
+FROM_NETWORK = np.array([NETWORK_NAMES.index(name) if name in NETWORK_NAMES else -1 for name in BLENDSHAPES], np.int32)
 
 
 class BlendshapeStage(Protocol):

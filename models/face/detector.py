@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
 from facewire.models.face.network import Device, Network
-from facewire.models.face.region import MARGIN, Float32Array, Float64Array, Image, crop
+from facewire.models.face.region import MARGIN, crop
 from facewire.models.jit import kernel
 
 SIDE = 128

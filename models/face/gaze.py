@@ -20,6 +20,7 @@ import math
 
 import numpy as np
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.face.landmarks import (
     LEFT_EYE_INNER,
     LEFT_EYE_OUTER,
@@ -29,7 +30,6 @@ from facewire.models.face.landmarks import (
     RIGHT_IRIS,
 )
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
-from facewire.models.face.region import Float32Array, Float64Array
 from facewire.models.jit import kernel
 
 IRIS_RADIUS_CM = 1.0

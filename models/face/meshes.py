@@ -8,10 +8,11 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import EYE_CONTOUR_COUNT, LANDMARK_COUNT, LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.network import Device, Network
-from facewire.models.face.region import Float32Array, Float64Array, Image, crop, project
+from facewire.models.face.region import crop, project
 from facewire.models.jit import kernel
 
 MeshName = Literal["v2", "attention"]

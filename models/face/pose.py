@@ -13,8 +13,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.face.landmarks import MESH_COUNT
-from facewire.models.face.region import Float32Array, Float64Array
 from facewire.models.jit import kernel
 
 Int32Array = npt.NDArray[np.int32]

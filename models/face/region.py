@@ -13,13 +13,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
 from facewire.models.face.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from facewire.models.jit import kernel
 
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 Int32Array = npt.NDArray[np.int32]
-Image = npt.NDArray[np.uint8]
 
 MARGIN = 1.5
 """The region is this many times the longer side of the box around the face."""

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from facewire.models.face.region import Float32Array, Float64Array
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.jit import kernel
 
 MIN_CUTOFF_HZ = 0.05

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.anchor import Anchor
@@ -21,7 +22,7 @@ from facewire.models.face.landmarks import LANDMARK_COUNT
 from facewire.models.face.meshes import AttentionMesh, Mesh, MeshName, create_mesh
 from facewire.models.face.network import Device
 from facewire.models.face.pose import HeadPose
-from facewire.models.face.region import Float32Array, Float64Array, Image, region_from_landmarks
+from facewire.models.face.region import region_from_landmarks
 from facewire.models.face.smoothing import LandmarkSmoother
 
 FIND_PROBABILITY = 0.5
@@ -51,7 +52,7 @@ class FaceObservation:
     landmarks: Float32Array
     """[478, 3]: x, y in pixels of the image, and depth relative to the face's middle on the same scale."""
     blendshapes: Float32Array
-    """[52], 0..1, in the order of ``ARKIT_NAMES``; unfiltered."""
+    """[52], 0..1, in the order of ``BLENDSHAPES``; unfiltered."""
     head: Float32Array
     """[7]: unit quaternion x, y, z, w, then metres; +x right in the image, +y up, +z towards the camera."""
     gaze: Float32Array
@@ -89,7 +90,7 @@ class FaceTracker:
         self._observation = FaceObservation(
             confidence=0.0,
             landmarks=np.zeros((LANDMARK_COUNT, 3), np.float32),
-            blendshapes=np.zeros(len(ARKIT_NAMES), np.float32),
+            blendshapes=np.zeros(len(BLENDSHAPES), np.float32),
             head=np.zeros(7, np.float32),
             gaze=np.zeros(4, np.float32),
         )

@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from facewire.bridge.shared.arrays import Float64Array
 from facewire.models.face.landmarks import LIPS
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.openings import Front
 from facewire.models.flame.surface import (
     UNSEEN,
     BoolArray,
-    Float64Array,
     IndexArray,
     Int32Array,
     corners_of,

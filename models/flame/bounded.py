@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float64Array
 from facewire.models.jit import kernel
 
-Float64Array = npt.NDArray[np.float64]
 Int8Array = npt.NDArray[np.int8]
 
 MOST_STEPS = 1000

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.flame.build_expression import make_expressions
 from facewire.models.flame.build_identity import make_identities
 from facewire.models.flame.build_rig import make_rig
@@ -40,7 +40,7 @@ def build(wheel: Path) -> dict[str, npt.NDArray[np.generic]]:
     """Return the arrays of the asset."""
     head = load_head()
     rig = make_rig(head)
-    expressions = make_expressions(head, rig, list(ARKIT_NAMES))
+    expressions = make_expressions(head, rig, list(BLENDSHAPES))
     identities = make_identities(wheel, head)
     count = len(head.vertices)
     return {
@@ -54,7 +54,7 @@ def build(wheel: Path) -> dict[str, npt.NDArray[np.generic]]:
         "J_regressor": rig.regressor.astype(np.float32),
         "kintree_table": np.array([PARENTS, range(len(PARENTS))], np.int64).astype(np.uint32),
         "weights": rig.weights.astype(np.float32),
-        "arkit_names": np.array(ARKIT_NAMES),
+        "arkit_names": np.array(BLENDSHAPES),
         "arkit_expression": expressions.coefficients.astype(np.float32),
         "arkit_pose": expressions.poses.astype(np.float32),
     }

@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
@@ -34,7 +35,7 @@ from facewire.models.flame.points import RIM, RING, mirrored_landmarks
 from facewire.models.flame.registration import register
 from facewire.models.flame.shift import SHIFT_PATH, carriers
 from facewire.models.flame.skinning import Skinner, rotation
-from facewire.models.flame.surface import Float32Array, Float64Array, vertex_normals_of
+from facewire.models.flame.surface import vertex_normals_of
 
 LEFT_OUT = "franck"
 SEVERAL = "multi"

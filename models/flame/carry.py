@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from facewire.bridge.shared.arrays import Float64Array
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.flame.correspondence import Correspondence
 from facewire.models.flame.model import FlameModel
@@ -18,7 +19,6 @@ from facewire.models.flame.openings import JAW, Front, look
 from facewire.models.flame.surface import (
     UNSEEN,
     BoolArray,
-    Float64Array,
     IndexArray,
     corners_of,
     nearest,

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.flame.fit_state import EXPRESSION, JAW, SHIFT, TURN, Setup, State, Work
-from facewire.models.flame.linear_kernels import add, copy_rows, dot, summing
+from facewire.models.flame.linear_kernels import add, copy_rows, dot
 from facewire.models.flame.points import Bases
-from facewire.models.jit import kernel
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
+from facewire.models.jit import kernel, summing_kernel
 
 TILE = 4
 """Entries of the normal matrix that are summed at a time."""
 
 
-@summing
+@summing_kernel
 def assemble(turn: Float64Array, a: Float32Array, b: Float32Array, out: Float32Array) -> None:
     """A + R(jaw) B."""
     copy_rows(a, out)
@@ -29,7 +26,7 @@ def assemble(turn: Float64Array, a: Float32Array, b: Float32Array, out: Float32A
             one[j] += cx * x[j] + cy * y[j] + cz * z[j]
 
 
-@summing
+@summing_kernel
 def see_motion(
     turn: Float64Array,
     field: Float32Array,
@@ -121,7 +118,7 @@ def turn_jaw(k: int, bases: Bases, work: Work) -> None:
         work.field_a[two, j] += u
 
 
-@summing
+@summing_kernel
 def weigh(first: int, count: int, work: Work) -> None:
     """Write rows ``first`` to ``count`` of the normal matrix from the columns, without priors."""
     columns, normal = work.columns, work.normal

@@ -17,12 +17,12 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.assets import asset_path, cache_folder
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import LANDMARK_COUNT
 from facewire.models.flame.model import FlameModel
 
-Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.errors import ModelError
 from facewire.models.face.gaze import Gaze
 from facewire.models.face.landmarks import (
@@ -35,9 +36,6 @@ from facewire.models.flame.identity import Identity, forget, learn, nobody
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.points import see, with_asymmetries
 from facewire.models.flame.rotations import axis_angle, eyes_of
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 
 WARM_STEPS, COLD_STEPS = 4, 30
 """At most; most frames need two or three."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame.column_kernels import assemble, linearise, weigh
@@ -19,9 +19,6 @@ from facewire.models.flame.linear_kernels import add, cholesky, copy_row, copy_r
 from facewire.models.flame.points import Bases
 from facewire.models.flame.skinning import rotation
 from facewire.models.jit import kernel
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 
 MOST_EXPRESSION = 6.0
 """Standard deviations; no face that was scanned is farther out."""

@@ -10,12 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.flame.points import FlamePoints
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 
 TURN, SHIFT, JAW, EXPRESSION = 0, 3, 6, 9
 """Where the unknowns begin."""

@@ -22,8 +22,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.face.landmarks import MESH_COUNT
 from facewire.models.flame.column_kernels import linearise, weigh
 from facewire.models.flame.fit_kernels import damp, distance_of, evaluate, take_identity
@@ -31,9 +31,6 @@ from facewire.models.flame.fit_state import LANDMARK_STD_M, Setup, State, Work
 from facewire.models.flame.linear_kernels import cholesky, copy_row, solve_lower, solve_upper
 from facewire.models.flame.points import Bases, FlamePoints
 from facewire.models.jit import kernel
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 
 FRAME_WEIGHT = 0.5
 """Of one frame's evidence: errors of neighbouring frames are alike, and so prove less than independent ones."""

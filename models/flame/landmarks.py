@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
 from facewire.models.flame.files import LARGEST_BYTES, named_arrays
-from facewire.models.flame.model import FlameModel, Float32Array, Int32Array
+from facewire.models.flame.model import FlameModel, Int32Array
 
 NAMES = (
     ("lmk_face_idx", "lmk_b_coords"),  # flame_static_embedding.pkl (51), mediapipe_landmark_embedding.npz (105)

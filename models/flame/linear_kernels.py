@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.jit import kernel
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
-Function = TypeVar("Function", bound=Callable[..., Any])
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
+from facewire.models.jit import kernel, summing_kernel
 
 
-def summing(function: Function) -> Function:
-    """As ``kernel``, for loops that sum: in any order, so that several terms are added at a time."""
-    options: Any = {"reassoc", "contract", "nsz"}
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=options)(function))
-
-
-@summing
+@summing_kernel
 def add(factor: float, source: Float32Array, target: Float32Array) -> None:
     """target += factor · source, both [3, n]."""
     c = np.float32(factor)
@@ -33,7 +22,7 @@ def add(factor: float, source: Float32Array, target: Float32Array) -> None:
             other[j] += c * one[j]
 
 
-@summing
+@summing_kernel
 def dot(a: Float32Array, b: Float32Array) -> float:
     """a · b."""
     total = np.float32(0.0)
@@ -57,7 +46,7 @@ def copy_row(source: Float64Array, target: Float64Array) -> None:
         target[i] = source[i]
 
 
-@summing
+@summing_kernel
 def cholesky(matrix: Float64Array, count: int) -> bool:
     """Replace the lower half of matrix [count, count] by its factor L; False where it is not positive definite."""
     for i in range(count):
@@ -75,7 +64,7 @@ def cholesky(matrix: Float64Array, count: int) -> bool:
     return True
 
 
-@summing
+@summing_kernel
 def solve_lower(factor: Float64Array, x: Float64Array, count: int) -> None:
     """L⁻¹ x, in place."""
     for i in range(count):

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.flame.correspondence import correspondence_of, keep, kept_path, read_kept
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.model import JOINTS, FlameModel
@@ -34,15 +35,12 @@ from facewire.models.flame.vertices import (
 )
 from facewire.models.head import load_head
 
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
-
 VERSION = 2
 """Raise this whenever maps come out otherwise: every kept one is then made again."""
 NOISE_M = 5e-4
 """How far a shape on a vertex may be from what FLAME can do."""
 JAW_SHAPES = ("jawForward", "jawRight", "jawLeft", "jawOpen")
-SHAPES = len(ARKIT_NAMES)
+SHAPES = len(BLENDSHAPES)
 STILL_M = 1e-4
 """A vertex that a shape moves less than this counts for no residual."""
 
@@ -71,7 +69,7 @@ class Maps:
         worst = int(self.residual_m.argmax())
         mean_mm, worst_mm = 1e3 * float(self.residual_m.mean()), 1e3 * float(self.residual_m[worst])
         return (
-            f"mean {mean_mm:.2f} mm (root mean square of each shape), most of {ARKIT_NAMES[worst]}, {worst_mm:.2f} mm"
+            f"mean {mean_mm:.2f} mm (root mean square of each shape), most of {BLENDSHAPES[worst]}, {worst_mm:.2f} mm"
         )
 
 
@@ -113,7 +111,7 @@ def _open_maps() -> Maps:
 def arkit_motions() -> Float64Array:
     """[52, v, 3]: how each shape at 1 moves the vertices of the open head, in metres."""
     shapes = load_head().shapes
-    return np.stack([shapes[name] for name in ARKIT_NAMES]).astype(np.float64)
+    return np.stack([shapes[name] for name in BLENDSHAPES]).astype(np.float64)
 
 
 def _from_arrays(stored: dict[str, npt.NDArray[np.generic]], model: FlameModel) -> Maps | None:
@@ -143,9 +141,9 @@ def fit_maps(model: FlameModel, motions: Float64Array, weights: Float64Array) ->
     wanted = motions[:, counted]
     jaw = np.zeros((SHAPES, 3), np.float32)
     expression, residual = np.zeros((SHAPES, count)), np.zeros_like(wanted)
-    still = [number for number, name in enumerate(ARKIT_NAMES) if name not in JAW_SHAPES]
+    still = [number for number, name in enumerate(BLENDSHAPES) if name not in JAW_SHAPES]
     expression[still], residual[still] = _fit_expression(model, counted, root, jaw[still[0]], wanted[still])
-    for number in map(ARKIT_NAMES.index, JAW_SHAPES):
+    for number in map(BLENDSHAPES.index, JAW_SHAPES):
         jaw[number] = _turn((wanted[number] * root / NOISE_M).ravel(), design, normal)
         fitted = _fit_expression(model, counted, root, jaw[number], wanted[number : number + 1])
         expression[number], residual[number] = fitted[0][0], fitted[1][0]

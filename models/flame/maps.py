@@ -15,9 +15,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.errors import ModelError
 from facewire.models.flame.bounded import BoundedLeastSquares
 from facewire.models.flame.map_fit import SHAPES, Maps, maps_of
@@ -25,9 +25,6 @@ from facewire.models.flame.model import FlameModel
 from facewire.models.flame.rotations import eyes_of
 from facewire.models.flame.skin_kernels import rotation
 from facewire.models.jit import kernel
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 
 LOOK_DOWN_RAD, LOOK_IN_RAD, LOOK_OUT_RAD, LOOK_UP_RAD = 0.289, 0.365, 0.369, 0.187
 """How far the shapes eyeLook… at 1 turn the open head's eyes."""
@@ -44,10 +41,10 @@ def _gaze_of_shapes() -> Float64Array:
     """[52, 4]: left yaw, left pitch, right yaw, right pitch in radians of each shape at 1."""
     turns = np.zeros((SHAPES, 4))
     for side, (yaw, pitch, inwards) in {"Left": (0, 1, -1.0), "Right": (2, 3, 1.0)}.items():
-        turns[ARKIT_NAMES.index(f"eyeLookIn{side}"), yaw] = inwards * LOOK_IN_RAD
-        turns[ARKIT_NAMES.index(f"eyeLookOut{side}"), yaw] = -inwards * LOOK_OUT_RAD
-        turns[ARKIT_NAMES.index(f"eyeLookUp{side}"), pitch] = LOOK_UP_RAD
-        turns[ARKIT_NAMES.index(f"eyeLookDown{side}"), pitch] = -LOOK_DOWN_RAD
+        turns[BLENDSHAPES.index(f"eyeLookIn{side}"), yaw] = inwards * LOOK_IN_RAD
+        turns[BLENDSHAPES.index(f"eyeLookOut{side}"), yaw] = -inwards * LOOK_OUT_RAD
+        turns[BLENDSHAPES.index(f"eyeLookUp{side}"), pitch] = LOOK_UP_RAD
+        turns[BLENDSHAPES.index(f"eyeLookDown{side}"), pitch] = -LOOK_DOWN_RAD
     return turns
 
 
@@ -68,7 +65,7 @@ class ArkitToFlame:
     def step(self, blendshapes: Float32Array, gaze: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array]:
         """Return expression [e] in standard deviations, jaw [3] and eyes [6] (left, right) as axis-angles in radians.
 
-        blendshapes [52] in ARKIT_NAMES' order; gaze [4]: left yaw, left pitch, right yaw, right pitch in radians, +yaw
+        blendshapes [52] in BLENDSHAPES' order; gaze [4]: left yaw, left pitch, right yaw, right pitch in radians, +yaw
         to the subject's left, +pitch up. The results are views that are valid until the next call.
         """
         _combine(blendshapes, self._matrix, self._parameters)

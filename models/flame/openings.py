@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facewire.bridge.shared.arrays import Float64Array
 from facewire.models.errors import ModelError
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.surface import (
     UNSEEN,
     BoolArray,
-    Float64Array,
     IndexArray,
     Int32Array,
     View,

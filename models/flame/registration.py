@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import LANDMARK_COUNT, LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
@@ -24,8 +25,6 @@ from facewire.models.flame.openings import Front, Opening, along, look
 from facewire.models.flame.shift import carriers, known_shift
 from facewire.models.flame.surface import (
     UNSEEN,
-    Float32Array,
-    Float64Array,
     IndexArray,
     Int32Array,
     corners_of,

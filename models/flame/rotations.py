@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.jit import kernel
-
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 
 
 @kernel

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.flame.surface import Float64Array, Int32Array, edges_of, vertex_normals_of
+from facewire.bridge.shared.arrays import Float64Array
+from facewire.models.flame.surface import Int32Array, edges_of, vertex_normals_of
 
 SHIFT_PATH = Path(__file__).with_name("landmark_shift.npz")
 Canonical = npt.NDArray[np.floating]

@@ -9,14 +9,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.errors import ModelError
 from facewire.models.flame.model import JOINTS, POSE_FEATURES, FlameModel
 from facewire.models.flame.skin_kernels import BLOCK, identify, rotation, same, skin_frame
 
 __all__ = ["Skinner", "rotation"]
 
-Float32Array = npt.NDArray[np.float32]
-Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 
 POSE_SIZE = 3 * len(JOINTS)

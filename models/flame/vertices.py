@@ -19,15 +19,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.errors import ModelError
 
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
 
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
 
 VOCASET_VERTICES = 5023
 NOISE_M = 5e-4

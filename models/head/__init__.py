@@ -15,7 +15,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Float32Array: TypeAlias = npt.NDArray[np.float32]
+from facewire.bridge.shared.arrays import Float32Array
+
 Int32Array: TypeAlias = npt.NDArray[np.int32]
 
 HEAD_PATH = Path(__file__).with_name("open_head.npz")

@@ -16,11 +16,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
 from facewire.models.speech import features
 from facewire.models.speech.kernels import Weights, tick
-
-Float32Array = NDArray[np.float32]
 
 LOOK_AHEADS_MS = (0, 20, 40, 80)
 SHIPPED = "causal.npz"

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.models.arkit import ARKIT_NAMES
-
-Float32Array = NDArray[np.float32]
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 
 MOVEMENTS = (
     "jaw",
@@ -238,12 +237,12 @@ def shapes(moved: Float32Array, emphasis: Float32Array, style: int = 0) -> Float
         "jawForward": 0.25 * value["shrug"], "tongueOut": 0.45 * value["tongue"],
         "cheekPuff": 0.12 * value["press"], "browInnerUp": 0.3 * emphasis,
     }  # fmt: skip
-    out = np.zeros((len(moved), len(ARKIT_NAMES)), np.float32)
+    out = np.zeros((len(moved), len(BLENDSHAPES)), np.float32)
     for name, curve in single.items():
-        out[:, ARKIT_NAMES.index(name)] = curve
+        out[:, BLENDSHAPES.index(name)] = curve
     for name, curve in both.items():
-        out[:, ARKIT_NAMES.index(name + "Left")] = curve
-        out[:, ARKIT_NAMES.index(name + "Right")] = curve
+        out[:, BLENDSHAPES.index(name + "Left")] = curve
+        out[:, BLENDSHAPES.index(name + "Right")] = curve
     return np.clip(out, 0.0, 1.0)
 
 

@@ -17,21 +17,17 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
-
-Float32Array = NDArray[np.float32]
+from facewire.models.jit import summing_kernel
 
 HEADS = 4
 WINDOW = 600
 """As many frames as the published decoder can take: 20 s at 30 a second."""
 FORMAT = 1
-
-# Sums may be taken in any order, which is what lets the products use the processor's vectors; NaN stays NaN.
-_kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +158,7 @@ class StepState:
     values: Float32Array
     hidden: Float32Array
     """[d]: what the last motion was decoded from."""
-    frame: NDArray[np.int64]
+    frame: npt.NDArray[np.int64]
     """[1]: how many frames there were."""
     feature: Float32Array
     """[features_per_frame, a]: the last audio that was all numbers."""
@@ -244,8 +240,8 @@ def missing_style(style: object, count: int) -> str:
     return f"there is no style {style}: this checkpoint has {count}, 0 to {count - 1}"
 
 
-@_kernel
-def hear(feature, kept):  # type: ignore[no-untyped-def]
+@summing_kernel
+def hear(feature: Float32Array, kept: Float32Array) -> None:
     """Copies a frame's audio, unless some of it is not a number."""
     for i in range(feature.shape[0]):
         for j in range(feature.shape[1]):
@@ -256,8 +252,8 @@ def hear(feature, kept):  # type: ignore[no-untyped-def]
             kept[i, j] = feature[i, j]
 
 
-@_kernel
-def affine(matrix, bias, x, out):  # type: ignore[no-untyped-def]
+@summing_kernel
+def affine(matrix: Float32Array, bias: Float32Array, x: Float32Array, out: Float32Array) -> None:
     """``out = matrix x + bias``; four rows at once, which halves the time at these sizes."""
     rows, columns = matrix.shape
     whole = rows - rows % 4
@@ -276,8 +272,8 @@ def affine(matrix, bias, x, out):  # type: ignore[no-untyped-def]
         out[i] = a
 
 
-@_kernel
-def add_and_normalise(x, y, norm):  # type: ignore[no-untyped-def]
+@summing_kernel
+def add_and_normalise(x: Float32Array, y: Float32Array, norm: Any) -> None:
     """``x`` becomes the layer norm of ``x + y``."""
     d = x.shape[0]
     mean = np.float32(0.0)
@@ -293,8 +289,18 @@ def add_and_normalise(x, y, norm):  # type: ignore[no-untyped-def]
         x[i] = (x[i] - mean) * scale * norm[0, i] + norm[1, i]
 
 
-@_kernel
-def attend(query, keys, values, count, newest, period, slopes, scores, out):  # type: ignore[no-untyped-def]
+@summing_kernel
+def attend(
+    query: Float32Array,
+    keys: Float32Array,
+    values: Float32Array,
+    count: int,
+    newest: int,
+    period: int,
+    slopes: Float32Array,
+    scores: Float32Array,
+    out: Float32Array,
+) -> None:
     """Attention of one query [d] to the first ``count`` columns of keys and values [d, window].
 
     They are a ring in time, its newest column ``newest``. Head h's bias falls by ``slopes[h]`` for each whole
@@ -326,8 +332,21 @@ def attend(query, keys, values, count, newest, period, slopes, scores, out):  # 
             out[i] = mean / total
 
 
-@_kernel
-def _step(keys, values, hidden, frame, feature, style, weights, slopes, scratch, scores, heard_keys, heard_values):  # type: ignore[no-untyped-def]
+@summing_kernel
+def _step(
+    keys: Float32Array,
+    values: Float32Array,
+    hidden: Float32Array,
+    frame: npt.NDArray[np.int64],
+    feature: Float32Array,
+    style: int,
+    weights: Any,
+    slopes: Float32Array,
+    scratch: Float32Array,
+    scores: Float32Array,
+    heard_keys: Float32Array,
+    heard_values: Float32Array,
+) -> None:
     """One frame; ``hidden`` becomes what its motion is decoded from. The order is that of a post-norm decoder layer."""
     (audio, audio_bias, styles, position, feedback, feedback_bias, self_in, self_in_bias, self_out, self_out_bias) = (
         weights[:10]

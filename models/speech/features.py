@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.jit import kernel
-
-Float32Array = NDArray[np.float32]
 
 SAMPLE_RATE = 16000
 TICK_HZ = 60

@@ -6,15 +6,13 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.jit import kernel
 from facewire.models.speech.features import level_step, normalise
 
 if TYPE_CHECKING:
     from facewire.models.speech.causal import State
-
-Float32Array = NDArray[np.float32]
 
 
 class Weights(NamedTuple):

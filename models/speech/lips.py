@@ -8,12 +8,10 @@ far the point moves when the shape is at 1 on an ordinary face, so that the whol
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
-
-Float32Array = NDArray[np.float32]
 
 FLAME_OUTPUTS = 3 * 5023
 CHIN = 3414
@@ -59,7 +57,7 @@ SHAPES: dict[str, list[tuple[int, int, float]]] = {
         [(LOWER_INNER, Y, -1 / 0.008), (CHIN, Y, 1 / 0.008)],
     ),
 }  # fmt: skip
-JAW_OPEN, MOUTH_CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
+JAW_OPEN, MOUTH_CLOSE = BLENDSHAPES.index("jawOpen"), BLENDSHAPES.index("mouthClose")
 
 
 def fold_lips(motion: Float32Array, bias: Float32Array) -> tuple[Float32Array, Float32Array]:
@@ -72,10 +70,10 @@ def fold_lips(motion: Float32Array, bias: Float32Array) -> tuple[Float32Array, F
             f"this checkpoint moves {len(motion) // 3} vertices; only FLAME's 5023 (VOCASET) can drive a live face: "
             "decode it with faceformer.load(...).decode(...)"
         )
-    shapes = np.zeros((len(ARKIT_NAMES), motion.shape[1]), np.float64)
-    offset = np.zeros(len(ARKIT_NAMES), np.float64)
+    shapes = np.zeros((len(BLENDSHAPES), motion.shape[1]), np.float64)
+    offset = np.zeros(len(BLENDSHAPES), np.float64)
     for name, terms in SHAPES.items():
-        row = ARKIT_NAMES.index(name)
+        row = BLENDSHAPES.index(name)
         for vertex, axis, weight in terms:
             shapes[row] += weight * motion[3 * vertex + axis]
             offset[row] += weight * bias[3 * vertex + axis]

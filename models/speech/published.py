@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.assets import cache_folder
 from facewire.models.errors import ModelError
 from facewire.models.fetch import sha256_of
@@ -32,14 +32,13 @@ if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
     from facewire.models.speech.faceformer import FaceFormer
 
-Float32Array = NDArray[np.float32]
 
 TICK_HZ = 60
 LEFT_CONTEXT_S = 2.0
 MOST_LOOK_AHEAD_MS = 2000
 KEPT = 256
 """Motions that wait to be shown, a ring; a hop gives three."""
-SHAPES = len(ARKIT_NAMES)
+SHAPES = len(BLENDSHAPES)
 OTHER_ENCODER = (
     "give the wav2vec 2.0 it was trained with by --speech-encoder (a folder, a hub name such as "
     "facebook/wav2vec2-base-960h, or an .onnx of `facewire models encoder`)"

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.assets import asset_path
 from facewire.models.sessions import create_session
-
-Float32Array = NDArray[np.float32]
 
 CHUNK, CONTEXT = 512, 64
 """Samples at 16 kHz that it judges at once (32 ms), and that it sees again of those before."""

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
 from facewire.models.sessions import Device, create_session
-
-Float32Array = NDArray[np.float32]
 
 SAMPLE_RATE = 16000
 STRIDE, RECEPTIVE = 320, 400

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import cv2
 
+from facewire.bridge.shared.arrays import Image
+from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.runtime.capture.demo_face import PHOTO_SHAPE, DemoFace, demo_pose
-from facewire.runtime.capture.source import CapturedImage, CaptureError, Image, Source
-from facewire.runtime.clock import Clock, now_ns
+from facewire.runtime.capture.source import CapturedImage, CaptureError, Source
 
 
 class DemoSource(Source):

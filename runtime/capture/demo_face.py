@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from facewire.runtime.capture.source import Image
-
-Float32Array: TypeAlias = npt.NDArray[np.float32]
+from facewire.bridge.shared.arrays import Float32Array, Image
 
 WIDTH, HEIGHT = 640, 480
 _CROP_X, _CROP_Y, _ENLARGED = 64, 12, 2

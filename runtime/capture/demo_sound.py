@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from facewire.runtime.capture.sound import BLOCK_S, Float32Array, PacedSound, SoundRing
-from facewire.runtime.clock import Clock, now_ns
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.runtime.capture.sound import BLOCK_S, PacedSound, SoundRing
 
 PAUSE_S = 1.5
 """Long enough to see the mouth come to rest."""

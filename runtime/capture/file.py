@@ -6,9 +6,10 @@ from pathlib import Path
 
 import cv2
 
+from facewire.bridge.shared.arrays import Image
+from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.runtime.capture.opencv import Opener, VideoCapture, open_stream, retrieve
-from facewire.runtime.capture.source import CapturedImage, CaptureError, Image, Source
-from facewire.runtime.clock import Clock, now_ns
+from facewire.runtime.capture.source import CapturedImage, CaptureError, Source
 
 DEFAULT_RATE = 30.0
 

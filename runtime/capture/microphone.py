@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from facewire.runtime.capture.sound import BLOCK_S, LARGEST_BLOCK, NS_PER_S, SoundRing, SoundSource
+from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.runtime.capture.sound import BLOCK_S, LARGEST_BLOCK, SoundRing, SoundSource
 from facewire.runtime.capture.source import CaptureError
-from facewire.runtime.clock import Clock, now_ns
 
 SILENT_S = 1.0
 """A device that gives no block for so long is lost: PortAudio does not say when one is unplugged."""

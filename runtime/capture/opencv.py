@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import cv2
 
-from facewire.runtime.capture.source import Image
+from facewire.bridge.shared.arrays import Image
 
 # One thread: the machine's others belong to the game, and small pictures gain nothing from more.
 cv2.setNumThreads(1)

@@ -12,9 +12,9 @@ import numpy as np
 
 from facewire.bridge.formats.ifacialmocap_text import encode_handshake
 from facewire.bridge.formats.received import DatagramError, FaceReader, OlderDatagramError, ReceivedFace
-from facewire.bridge.frame import Float32Array
-from facewire.runtime.capture.source import CapturedFace, CaptureError, Face, Image, Source, SourceSilent
-from facewire.runtime.clock import Clock, now_ns
+from facewire.bridge.shared.arrays import Float32Array, Image
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.runtime.capture.source import CapturedFace, CaptureError, Face, Source, SourceSilent
 from facewire.runtime.network import own_address, way_to
 from facewire.runtime.presence import REST_DISTANCE_M
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from facewire.runtime.clock import Clock, now_ns
-
-Float32Array: TypeAlias = npt.NDArray[np.float32]
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
 
 BLOCK_S = 0.01
 RING_BLOCKS = 200
 """Two seconds of blocks of 10 ms."""
 LARGEST_BLOCK = 4096
 """Samples that one block of the ring holds; longer runs are cut."""
-NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from facewire.runtime.capture.sound import BLOCK_S, Float32Array, PacedSound, SoundRing
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.runtime.capture.sound import BLOCK_S, PacedSound, SoundRing
 from facewire.runtime.capture.source import CaptureError
-from facewire.runtime.clock import Clock, now_ns
 from facewire.runtime.resampler import HIGHEST_RATE, LOWEST_RATE
 
 NO_PYAV = "sound files need PyAV: pip install 'facewire[media]'"

@@ -7,15 +7,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from facewire.bridge.errors import FacewireError
-from facewire.bridge.frame import Float32Array
-from facewire.runtime.clock import Clock
-
-Image: TypeAlias = npt.NDArray[np.uint8]
-"""[height, width, 3], BGR."""
+from facewire.bridge.shared.arrays import Float32Array, Image
+from facewire.bridge.shared.clock import Clock
+from facewire.bridge.shared.errors import FacewireError
 
 
 class CaptureError(FacewireError):

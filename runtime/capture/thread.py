@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from facewire.bridge.shared.arrays import Image
 from facewire.runtime.capture.device_thread import DeviceThread
-from facewire.runtime.capture.source import Captured, CapturedImage, Image, Source, SourceSilent
+from facewire.runtime.capture.source import Captured, CapturedImage, Source, SourceSilent
 from facewire.runtime.slots import NewestSlot
 from facewire.runtime.stats import Window
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import NoReturn
 
-from facewire.bridge.errors import FacewireError
-from facewire.models.errors import ModelError
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.cli import (
     bake,
     bench,
@@ -29,7 +28,7 @@ from facewire.runtime.cli import (
     tail,
     train,
 )
-from facewire.runtime.cli.usage import UsageError, for_terminal
+from facewire.runtime.cli.usage import for_terminal
 
 COMMANDS = (
     serve,
@@ -78,10 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     try:
         return int(args.run(args))
-    except UsageError as error:
-        return _fail(error, 2)
-    except (FacewireError, ModelError) as error:
-        return _fail(error, getattr(error, "exit_code", 1))
+    except FacewireError as error:
+        return _fail(error, error.exit_code)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.bridge.errors import FacewireError
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.cli.files import Progress, duration_text, progress_bar, require_file
 from facewire.runtime.cli.speech import add_speech_options, check_speech
 from facewire.runtime.cli.usage import (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from facewire.runtime.cli.usage import Subparsers, command_parser, positive
 
 if TYPE_CHECKING:
-    from facewire.runtime.capture.source import Image
+    from facewire.bridge.shared.arrays import Image
     from facewire.runtime.pipeline import FacePipeline
 
 MESHES = ("v2", "attention")

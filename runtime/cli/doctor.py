@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 
 from facewire.runtime.cli.usage import Subparsers, command_parser
 
@@ -215,7 +215,8 @@ def _kernel_cache() -> Iterator[Finding]:
     """Numba keeps compiled kernels beside the sources, or in the user's cache where it may not write there."""
     from facewire.runtime import filters
 
-    path = filters.smooth_face.stats.cache_path
+    kernel: Any = filters.smooth_face
+    path = kernel.stats.cache_path
     if path and os.access(path, os.W_OK):
         yield Finding("ok", "compiled kernels", f"kept in {path}")
     else:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the table. Raises UsageError and ModelError."""
     import math
 
-    from facewire.models.arkit import ARKIT_NAMES
+    from facewire.bridge.shared.arkit import BLENDSHAPES
     from facewire.models.flame import load_flame, open_flame
     from facewire.models.flame.map_fit import maps_of
     from facewire.models.flame.maps import there_and_back
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     maps = maps_of(model)
     off = there_and_back(model, maps)
     print(f"{'shape':22}{'moves mm':>9}{'rms mm':>8}{'most mm':>9}{'jaw deg':>9}{'back':>8}")
-    for number, name in enumerate(ARKIT_NAMES):
+    for number, name in enumerate(BLENDSHAPES):
         moves, rms, most = (1e3 * float(of[number]) for of in (maps.motion_m, maps.residual_m, maps.worst_m))
         if moves == 0:
             print(f"{name:22}  nothing: the model has no such part")

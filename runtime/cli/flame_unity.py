@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.bridge.errors import FacewireError
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.cli.files import add_output_options, require_file, require_suffix, size_text
 from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser
 

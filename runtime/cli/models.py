@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from facewire.bridge.errors import FacewireError
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.cli.usage import Subparsers, UsageError, command_parser, positive
 
 

@@ -121,7 +121,7 @@ def _lost(recorder: Recorder) -> str:
 def _make_recorder(args: argparse.Namespace, live: Live, flame: LiveFlame | None) -> Recorder:
     from facewire.bridge.protocol import Greeting
     from facewire.bridge.recording.layout import SessionMetadata
-    from facewire.runtime.clock import now_ns
+    from facewire.bridge.shared.clock import now_ns
     from facewire.runtime.recorder import Recorder
     from facewire.runtime.takes import recorded_profile, recorded_status, versions
 

@@ -109,10 +109,10 @@ def run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> int:
     from facewire.bridge.protocol import Greeting
     from facewire.bridge.server import LiveServer
+    from facewire.bridge.shared.clock import now_ns
     from facewire.runtime.calibrate import Calibrator
     from facewire.runtime.capture.choose_phone import check_no_circle
     from facewire.runtime.cli.networks import make_flame, make_pipeline
-    from facewire.runtime.clock import now_ns
     from facewire.runtime.fuse import Fusion
     from facewire.runtime.live import Live
     from facewire.runtime.outlet import Outlet

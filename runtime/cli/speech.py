@@ -203,7 +203,7 @@ class Listener:
 
     def listen_to(self, what: str) -> None:
         """Listens to the microphone with this number from now on. Raises CaptureError, ModelError and CommandError."""
-        from facewire.bridge.errors import CommandError
+        from facewire.bridge.shared.errors import CommandError
         from facewire.runtime.capture.microphone import Microphone, find_microphone, list_microphones
 
         if not what.isdigit():

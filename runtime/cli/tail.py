@@ -133,8 +133,8 @@ def _facts(client: BlockingClient, screen: Screen) -> list[str]:
 
 def plain_line(frame: FaceFrame, latency_ms: float | None) -> str:
     """One frame in one line, for pipes: key=value, then the strongest shapes."""
-    from facewire.bridge.frame import BLENDSHAPES
     from facewire.bridge.livelink_csv import head_angles
+    from facewire.bridge.shared.arkit import BLENDSHAPES
 
     yaw, pitch, roll = (math.degrees(angle) for angle in head_angles(frame.head))
     strongest = sorted(range(len(BLENDSHAPES)), key=lambda i: -frame.blendshapes[i])[:STRONGEST]
@@ -209,7 +209,7 @@ def _pose(frame: FaceFrame) -> list[str]:
 
 def _bar(index: int, value: float, width: int) -> str:
     """``jawOpen ████▌ 0.45`` in ``width`` characters, with eighths of a block."""
-    from facewire.bridge.frame import BLENDSHAPES
+    from facewire.bridge.shared.arkit import BLENDSHAPES
 
     room = max(width - NAME_WIDTH - 6, 4)
     eighths = round(min(max(value, 0.0), 1.0) * room * 8)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from facewire.bridge.errors import FacewireError
+from facewire.bridge.shared.errors import FacewireError
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[Any]
@@ -19,7 +19,9 @@ OPEN_FLAME = "open"
 
 
 class UsageError(FacewireError):
-    """The command was asked for something that it does not do, or of a file that is not there; exit status 2."""
+    """The command was asked for something that it does not do, or of a file that is not there."""
+
+    exit_code = 2
 
 
 def command_parser(

@@ -20,8 +20,8 @@ from facewire.bridge import client as client_module
 from facewire.bridge.client import Client, connect
 from facewire.bridge.client_blocking import connect_blocking
 from facewire.bridge.codec import Encoder
-from facewire.bridge.errors import CommandError, ConnectError
 from facewire.bridge.server import LiveServer
+from facewire.bridge.shared.errors import CommandError, ConnectError
 
 Serve = Callable[..., LiveServer]
 

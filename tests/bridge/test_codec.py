@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from facewire.bridge.codec import STREAMS, Encoder, decode_frame, decode_message
-from facewire.bridge.errors import WireError
 from facewire.bridge.frame import FaceFrame, FlameParameters
+from facewire.bridge.shared.errors import WireError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MAKE = runpy.run_path(str(GOLDEN / "make.py"))

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from facewire.bridge.export.anim import RigPaths, write_anim
 from facewire.bridge.export.clip import Clip, ClipOptions, make_clip
 from facewire.bridge.export.keys import needed_keys
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.track import load_track
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 MakeTake = Callable[..., Path]
 

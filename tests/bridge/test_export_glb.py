@@ -25,9 +25,9 @@ import pytest
 
 from facewire.bridge.export.clip import Clip, ClipOptions, make_clip
 from facewire.bridge.export.gltf import HeadMesh, vertex_normals, write_glb
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.track import load_track
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.runtime.head_mesh import load_head
 
 HERE = Path(__file__).parent

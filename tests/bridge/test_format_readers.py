@@ -15,10 +15,11 @@ from facewire.bridge.formats.ifacialmocap_text import IFacialMocapReader, encode
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder, LiveLinkReader
 from facewire.bridge.formats.received import DatagramError, OlderDatagramError
 from facewire.bridge.formats.vmc_messages import LOOK_RAD, VmcReader
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.osc import encode_bundle, encode_message
 from facewire.bridge.outputs.vmc import VmcOutput
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 S = 10**9
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from facewire.bridge.formats import ifacialmocap_text, livelink_packet
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder
 from facewire.bridge.formats.received import DatagramError
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 LIVE_LINK = bytes.fromhex(
     "060000002430313233343536372d383941422d434445462d303132332d3435363738394142434445460000000969"

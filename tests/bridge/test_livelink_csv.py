@@ -9,8 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.livelink_csv import LiveLinkCsvWriter, eye_angles, head_angles, timecode
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 
 # As the app writes it.
 APP_HEADER = (

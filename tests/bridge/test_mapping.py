@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from facewire.bridge import mapping
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.mapping import MappingError, Row, Section, export_docs, export_unity
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 ROOT = Path(__file__).parents[2]
 VRM1 = "happy angry sad relaxed surprised neutral "

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from facewire.bridge import mapping
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 SIDES = ("Left", "Right")
 BASE_EXPRESSIONS = {

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from facewire.bridge.formats import ifacialmocap_text, livelink_packet
-from facewire.bridge.frame import BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import check_remote, make_output
+from facewire.bridge.shared.arkit import BLENDSHAPES
 
 
 @pytest.fixture

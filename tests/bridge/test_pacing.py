@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from facewire.bridge.pacing import NS_PER_S, Backoff, ClockEstimate, MessageBudget, SourceInterval, Thinner
+from facewire.bridge.pacing import Backoff, ClockEstimate, MessageBudget, SourceInterval, Thinner
+from facewire.bridge.shared.clock import NS_PER_S
 
 
 def thin(rate: float, times_ns: list[int]) -> list[int]:

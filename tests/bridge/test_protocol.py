@@ -8,7 +8,6 @@ import pytest
 
 from facewire.bridge.client_protocol import ClientProtocol, ping_message, subscribe_message
 from facewire.bridge.codec import decode_message
-from facewire.bridge.errors import ConnectError, WireError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.protocol import (
     Close,
@@ -20,6 +19,7 @@ from facewire.bridge.protocol import (
     Subscription,
     result_message,
 )
+from facewire.bridge.shared.errors import ConnectError, WireError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

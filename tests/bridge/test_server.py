@@ -15,9 +15,9 @@ import pytest
 from busy import assert_within
 
 from facewire.bridge.codec import decode_frame, decode_message
-from facewire.bridge.errors import CommandError, ServeError
 from facewire.bridge.protocol import Greeting
 from facewire.bridge.server import LiveServer
+from facewire.bridge.shared.errors import CommandError, ServeError
 
 Serve = Callable[..., LiveServer]
 

@@ -20,8 +20,8 @@ from busy import slowness
 
 from facewire.bridge import endpoint
 from facewire.bridge.codec import decode_message
-from facewire.bridge.errors import ServeError
 from facewire.bridge.server import LiveServer, allow_open_files
+from facewire.bridge.shared.errors import ServeError
 
 Serve = Callable[..., LiveServer]
 

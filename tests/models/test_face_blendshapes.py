@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from facewire.bridge.frame import BLENDSHAPES
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.face.blendshapes import FROM_NETWORK, NETWORK_NAMES, gather, scatter
 from facewire.models.face.landmarks import BLENDSHAPE_INPUT, LEFT_EYE, LIPS, RIGHT_EYE
 
 
 def test_the_order_is_the_frames() -> None:
-    assert ARKIT_NAMES == BLENDSHAPES
+    assert BLENDSHAPES == BLENDSHAPES
 
 
 def test_the_network_knows_all_but_the_tongue() -> None:
     assert len(NETWORK_NAMES) == 52
-    assert set(ARKIT_NAMES) - set(NETWORK_NAMES) == {"tongueOut"}
-    assert set(NETWORK_NAMES) - set(ARKIT_NAMES) == {"_neutral"}
+    assert set(BLENDSHAPES) - set(NETWORK_NAMES) == {"tongueOut"}
+    assert set(NETWORK_NAMES) - set(BLENDSHAPES) == {"_neutral"}
 
 
 def test_scores_land_under_their_names_within_bounds() -> None:
     scores, shapes = np.linspace(-0.2, 1.2, 52, dtype=np.float32), np.full(52, 7, np.float32)
     scatter(scores, shapes)
-    for name, value in zip(ARKIT_NAMES, shapes, strict=True):
+    for name, value in zip(BLENDSHAPES, shapes, strict=True):
         expected = 0.0 if name == "tongueOut" else np.clip(scores[NETWORK_NAMES.index(name)], 0, 1)
         assert value == expected
     assert sorted(FROM_NETWORK) == [-1, *range(1, 52)]

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
-from facewire.models.face import ARKIT_NAMES, FaceTracker
+from facewire.models.face import FaceTracker
 from facewire.models.face import tracker as tracker_module
 from facewire.models.face.blendshapes import NETWORK_NAMES
 from facewire.models.face.region import _crop
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.models
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "mediapipe" / "talking_face.npz"
 FRAME_NS = 33_333_333
-FROM_NETWORK = [NETWORK_NAMES.index(name) for name in ARKIT_NAMES[:-1]]
+FROM_NETWORK = [NETWORK_NAMES.index(name) for name in BLENDSHAPES[:-1]]
 
 
 def clip() -> Iterator[np.ndarray]:
@@ -142,7 +143,7 @@ def test_image_mode_is_a_reset_before_each_image(golden: dict[str, np.ndarray]) 
 def test_gaze_follows_what_the_blendshapes_say(mesh: str, least: float, request: pytest.FixtureRequest) -> None:
     """While the lids are open: the eyes turn up and down with the eyeLook shapes, about the camera on average."""
     seen = request.getfixturevalue(mesh)
-    shape = {name: seen["blendshapes"][:, index] for index, name in enumerate(ARKIT_NAMES)}
+    shape = {name: seen["blendshapes"][:, index] for index, name in enumerate(BLENDSHAPES)}
     open_eyes = np.maximum(shape["eyeBlinkLeft"], shape["eyeBlinkRight"]) < 0.4
     for side, offset in (("Left", 0), ("Right", 2)):
         pitch = seen["gaze"][open_eyes, offset + 1]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from flame_heads import without_inner_parts
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.flame import FlameModel, open_flame
@@ -26,7 +26,7 @@ from facewire.models.flame.maps import GAZE_OF_SHAPES, ArkitToFlame, FlameToArki
 from facewire.models.flame.skinning import Skinner
 from facewire.models.head import load_head
 
-INDEX = {name: number for number, name in enumerate(ARKIT_NAMES)}
+INDEX = {name: number for number, name in enumerate(BLENDSHAPES)}
 AGAINST = [
     ("jawLeft", "jawRight"),
     ("mouthLeft", "mouthRight"),
@@ -71,7 +71,7 @@ def test_each_shape_on_the_skinned_head_is_the_shape(there: ArkitToFlame) -> Non
     eyeballs = open_flame().weights[:, 3:].sum(1) > 0.5
     start, count = head.materials["pupil"]
     pupils = np.unique(head.triangles[start : start + count])
-    for name, face in zip(ARKIT_NAMES, np.eye(52, dtype=np.float32), strict=True):
+    for name, face in zip(BLENDSHAPES, np.eye(52, dtype=np.float32), strict=True):
         vertices = skinned(skinner, *there.step(face, gaze_of(face)))
         apart_mm = 1e3 * np.linalg.norm(vertices - head.posed({name: 1.0}), axis=1)
         assert apart_mm[~eyeballs].max() < 0.6, name
@@ -99,7 +99,7 @@ def test_eyes_look_where_the_gaze_says(there: ArkitToFlame) -> None:
 def test_a_shapes_gaze_is_the_turn_that_the_open_head_has_for_it() -> None:
     with np.load(OPEN_FLAME_PATH) as file:
         turns = dict(zip(map(str, file["arkit_names"]), file["arkit_pose"][:, 9:], strict=True))
-    for name in ARKIT_NAMES:
+    for name in BLENDSHAPES:
         for side in range(2):
             sight = cv2.Rodrigues(turns[name][3 * side : 3 * side + 3].astype(np.float64))[0] @ [0, 0, 1]
             yaw, pitch = math.atan2(sight[0], sight[2]), math.asin(sight[1])
@@ -108,10 +108,10 @@ def test_a_shapes_gaze_is_the_turn_that_the_open_head_has_for_it() -> None:
 
 def test_shapes_come_back(there: ArkitToFlame, back: FlameToArkit) -> None:
     off = there_and_back(open_flame(), maps_of(open_flame()))
-    assert off.max() < 0.01, ARKIT_NAMES[int(off.argmax())]
+    assert off.max() < 0.01, BLENDSHAPES[int(off.argmax())]
     together = off_after(there, back, combinations(300))
     assert together.mean() < 0.001
-    assert together.max() < 0.02, ARKIT_NAMES[int(together.max(0).argmax())]
+    assert together.max() < 0.02, BLENDSHAPES[int(together.max(0).argmax())]
 
 
 @pytest.mark.models
@@ -130,7 +130,7 @@ def test_the_shapes_of_a_tracked_face_come_back(there: ArkitToFlame, back: Flame
     video.release()
     off = off_after(there, back, np.array(faces))
     assert off.mean() < 0.02
-    assert off.max() < 0.1, ARKIT_NAMES[int(off.max(0).argmax())]
+    assert off.max() < 0.1, BLENDSHAPES[int(off.max(0).argmax())]
 
 
 def test_the_way_back_depends_on_nothing_but_its_input_and_stays_within_bounds() -> None:
@@ -257,7 +257,7 @@ def test_another_heads_maps_fit_and_come_back(
     faces[:, INDEX["tongueOut"]] = 0
     off = off_after(ArkitToFlame(model, maps), FlameToArkit(model, maps), faces)
     assert off.mean() < 0.02
-    assert off.max() < 0.1, ARKIT_NAMES[int(off.max(0).argmax())]
+    assert off.max() < 0.1, BLENDSHAPES[int(off.max(0).argmax())]
 
 
 def test_maps_are_kept_and_never_used_for_another_model(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.flame import FlameModel, open_flame, open_flame_arkit
 from facewire.models.flame.build_expression import make_expressions
 from facewire.models.flame.build_rig import (
@@ -100,7 +100,7 @@ def test_every_arkit_shape_is_made_to_a_tenth_of_a_millimetre(
     head: HeadMesh, posed: Posed, parts: dict[str, Indices]
 ) -> None:
     known = open_flame_arkit()
-    assert known.names == ARKIT_NAMES
+    assert known.names == BLENDSHAPES
     assert known.expression.shape == (52, 50)
     assert known.pose.shape == (52, 15)
     eyes = np.concatenate([parts["left_eye"], parts["right_eye"]])
@@ -117,10 +117,10 @@ def test_every_arkit_shape_is_made_to_a_tenth_of_a_millimetre(
 def test_only_jaw_and_looks_turn_joints() -> None:
     known = open_flame_arkit()
     turned = {name for name, pose in zip(known.names, known.pose, strict=True) if np.abs(pose).max() > 0}
-    looks = {name for name in ARKIT_NAMES if name.startswith("eyeLook")}
+    looks = {name for name in BLENDSHAPES if name.startswith("eyeLook")}
     assert looks | {"jawOpen"} <= turned <= looks | {"jawOpen", "jawLeft", "jawRight", "jawForward"}
-    assert known.pose[ARKIT_NAMES.index("jawOpen")].reshape(5, 3)[JAW, 0] == pytest.approx(0.36, abs=0.02)
-    out_left = known.pose[ARKIT_NAMES.index("eyeLookOutLeft")].reshape(5, 3)
+    assert known.pose[BLENDSHAPES.index("jawOpen")].reshape(5, 3)[JAW, 0] == pytest.approx(0.36, abs=0.02)
+    out_left = known.pose[BLENDSHAPES.index("eyeLookOutLeft")].reshape(5, 3)
     assert out_left[LEFT_EYE, 1] > 0.3
     assert (out_left[[ROOT, NECK, JAW, RIGHT_EYE]] == 0).all()
 
@@ -206,7 +206,7 @@ def test_the_script_makes_what_is_committed(model: FlameModel, head: HeadMesh) -
     rig = make_rig(head)
     np.testing.assert_allclose(model.weights, rig.weights, atol=1e-6)
     np.testing.assert_allclose(model.joint_regressor, rig.regressor, atol=1e-6)
-    expressions, known = make_expressions(head, rig, list(ARKIT_NAMES)), open_flame_arkit()
+    expressions, known = make_expressions(head, rig, list(BLENDSHAPES)), open_flame_arkit()
     np.testing.assert_allclose(known.pose, expressions.poses, atol=1e-5)
     made = np.einsum("vdk,nk->nvd", expressions.basis, expressions.coefficients)
     kept = np.einsum("vdk,nk->nvd", model.expression_basis, known.expression)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPES
-from facewire.models.head import Float32Array, HeadMesh, load_head
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.models.head import HeadMesh, load_head
 from facewire.models.head.export_unity import TARGET, export
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
 from facewire.models.speech.decode import fold
 from facewire.models.speech.faceformer import FaceFormer, FaceFormerConfig
@@ -89,7 +89,7 @@ def test_a_dropped_chin_opens_the_jaw_and_lips_apart_are_not_closed():
     def shapes():
         raw = matrix @ mesh + bias
         limit(raw)
-        return dict(zip(ARKIT_NAMES, raw.tolist(), strict=True))
+        return dict(zip(BLENDSHAPES, raw.tolist(), strict=True))
 
     assert not any(shapes().values())
     mesh[3 * CHIN + 1] = -0.015

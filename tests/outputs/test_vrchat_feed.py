@@ -12,9 +12,9 @@ from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_packet import OscPacket
 
 from facewire.bridge import mapping
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.outputs.avatar import AvatarError, Kind, find_file, from_file, from_tree
 from facewire.bridge.outputs.unified import RESOLUTION, Feed, bundles
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 HERE = Path(__file__).parent / "vrchat"
 AVATAR = "avtr_00000000-0000-4000-8000-00000000face"

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from facewire.bridge import mapping
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.runner import IDLE_S
@@ -38,6 +38,7 @@ from facewire.bridge.outputs.vts_api import (
 )
 from facewire.bridge.outputs.vts_link import KEEP_NS
 from facewire.bridge.outputs.vts_tokens import Tokens
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 
 DEFAULTS = {row.target for row in mapping.section("vts").rows if not row.target.startswith("Facewire")}
 S = 1_000_000_000

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from browser import PATIENCE_S
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.choose import make_output
-from facewire.runtime.clock import now_ns
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.shared.clock import now_ns
 
 Tab = Any
 """``tests/browser.py`` has it."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.runtime.calibrate import (
     POSES,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.runtime import filters
 from facewire.runtime.filter_config import PASS_THROUGH, SMOOTHING_LEVELS, FilterConfig, OneEuro
 from facewire.runtime.filters import MIN_STEP_S, FaceFilter

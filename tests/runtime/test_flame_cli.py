@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flame_heads import without_inner_parts
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.correspondence import correspondence_of
 from facewire.runtime.cli import main
@@ -53,7 +53,7 @@ def test_a_users_file_is_registered_kept_and_drawn(
     monkeypatch.setattr("facewire.models.flame.carry.carry", None)
     assert main(["flame", "maps", str(file)]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert [row.split()[0] for row in rows[1:53]] == list(ARKIT_NAMES)
+    assert [row.split()[0] for row in rows[1:53]] == list(BLENDSHAPES)
     assert "nothing" in rows[52]
     assert main(["flame", "register", str(file), "-o", str(picture)]) == 2
     assert "--force" in capsys.readouterr().err
@@ -64,7 +64,7 @@ def test_the_open_head_is_ready(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "mean 0.0" in capsys.readouterr().out
     assert main(["flame", "maps"]) == 0
     rows = capsys.readouterr().out.splitlines()
-    jaw = rows[1 + ARKIT_NAMES.index("jawOpen")].split()
+    jaw = rows[1 + BLENDSHAPES.index("jawOpen")].split()
     assert 15 < float(jaw[4]) < 25
     assert float(jaw[5]) < 0.02
 

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from facewire.bridge.client_blocking import connect_blocking
-from facewire.bridge.errors import CommandError
-from facewire.bridge.frame import BLENDSHAPES, FaceFrame, FlameParameters
+from facewire.bridge.frame import FaceFrame, FlameParameters
 from facewire.bridge.recording.layout import SessionMetadata
 from facewire.bridge.recording.reader import open_session
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.errors import CommandError
 from facewire.models.assets import asset_path
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame import open_flame

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
 from facewire.models.speech.causal import SpeechDriver

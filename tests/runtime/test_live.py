@@ -13,10 +13,10 @@ import pytest
 from busy import assert_within
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail as OnnxFail
 
-from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FaceFrame
+from facewire.bridge.shared.clock import now_ns
+from facewire.bridge.shared.errors import CommandError
 from facewire.runtime.capture.source import CapturedImage, CaptureError, Source
-from facewire.runtime.clock import now_ns
 from facewire.runtime.live import MAX_REQUESTS, Live
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.presence import PresenceConfig

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.capture import choose_sound as choose_sound_module
 from facewire.runtime.capture import microphone as module
 from facewire.runtime.capture.choose_sound import choose_sound
@@ -19,7 +20,6 @@ from facewire.runtime.capture.sound import SoundRing
 from facewire.runtime.capture.sound_file import SoundFile
 from facewire.runtime.capture.sound_thread import SoundThread
 from facewire.runtime.capture.source import CaptureError
-from facewire.runtime.clock import now_ns
 
 MICROPHONES = [
     MicrophoneInfo(0, "Built-in Microphone", 44_100, 2, False),

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from facewire.bridge.client_blocking import connect_blocking
-from facewire.bridge.errors import CommandError, FacewireError
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import OUTPUTS
 from facewire.bridge.outputs.osc import decode
+from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.runtime.cli import main
 from facewire.runtime.outputs import OutputSwitches
 from facewire.runtime.profiles import Profile, ProfileError, ProfileStore

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.bridge.errors import CommandError, FacewireError
-from facewire.runtime.clock import now_ns
+from facewire.bridge.shared.clock import now_ns
+from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.level import SoundLevel
 from facewire.runtime.outlet import Outlet

@@ -20,10 +20,12 @@ import pytest
 
 from facewire.bridge.formats.ifacialmocap_text import HANDSHAKE, IFacialMocapReader, encode
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder
-from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.track import load_track
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.calibrate import Calibrator, calibrate_neutral, calibrate_pose
 from facewire.runtime.capture import choose_phone
 from facewire.runtime.capture import phone as phone_module
@@ -32,7 +34,6 @@ from facewire.runtime.capture.choose_phone import APPS, check_no_circle, is_phon
 from facewire.runtime.capture.phone import PhoneSource, describe_opening
 from facewire.runtime.capture.source import CapturedFace, CapturedImage, CaptureError, Face, Source, SourceSilent
 from facewire.runtime.cli.doctor import _phones
-from facewire.runtime.clock import now_ns
 from facewire.runtime.filter_config import FilterConfig
 from facewire.runtime.live import Live
 from facewire.runtime.outputs import OutputSwitches

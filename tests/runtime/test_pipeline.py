@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facewire.bridge.codec import Encoder
-from facewire.bridge.frame import BLENDSHAPE_INDEX
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
 from facewire.runtime.capture.demo_face import DemoFace, DemoPose, demo_pose

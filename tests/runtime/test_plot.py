@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import Session, open_session
 from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.runtime import plot_data
 from facewire.runtime.cli.info import source_line, sparkline
 from facewire.runtime.plot_data import PlotData, collect, picture_sound

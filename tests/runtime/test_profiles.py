@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.runtime.profiles import Profile, ProfileError, ProfileStore, config_folder
 from facewire.runtime.silent import SilentLearner
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from facewire.bridge.codec import Encoder
-from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.errors import RecordingError, SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.sound import load_sound
+from facewire.bridge.shared.errors import CommandError
 from facewire.runtime import recorder as recorder_module
 from facewire.runtime.recorder import Recorder
 from facewire.runtime.takes import Takes, finish, without_names

@@ -14,12 +14,12 @@ import pytest
 from facewire.bridge.client_blocking import connect_blocking
 from facewire.bridge.codec import Encoder
 from facewire.bridge.config import ServerConfig
-from facewire.bridge.errors import CommandError
 from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.cut import TimeRange, cut
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.server import LiveServer
+from facewire.bridge.shared.errors import CommandError
 from facewire.runtime.replay import LEAD_NS, Playhead, Replay, ReplayClock, moved
 
 MakeTake = Callable[..., Path]

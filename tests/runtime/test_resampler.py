@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from facewire.bridge.errors import FacewireError
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.resampler import MAX_BLOCK, Resampler
 
 RATES = (8_000, 11_025, 16_000, 22_050, 44_100, 44_056, 48_000, 96_000, 192_000)

@@ -17,9 +17,9 @@ import pytest
 
 from facewire.bridge.client_blocking import connect_blocking
 from facewire.bridge.codec import Encoder
-from facewire.bridge.errors import CommandError
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import open_session
+from facewire.bridge.shared.errors import CommandError
 from facewire.runtime.cli import main
 from facewire.runtime.cli.bake import Job, plan
 from facewire.runtime.cli.files import duration_text, seconds

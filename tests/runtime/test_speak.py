@@ -9,12 +9,12 @@ import wave
 import numpy as np
 import pytest
 
-from facewire.bridge.frame import BLENDSHAPE_INDEX
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.shared.clock import now_ns
 from facewire.runtime import speak_live
 from facewire.runtime.capture.sound import SoundBlock, SoundRing, SoundSource
 from facewire.runtime.capture.sound_file import SoundFile, SoundReader, in_blocks
 from facewire.runtime.capture.source import CaptureError
-from facewire.runtime.clock import now_ns
 from facewire.runtime.fuse import Fusion
 from facewire.runtime.gain import LEAST_GAIN, MOST_GAIN, TARGET, Gain
 from facewire.runtime.live import Live

@@ -14,9 +14,11 @@ from collections.abc import Callable
 import numpy as np
 
 from facewire.bridge.config import ServerConfig
-from facewire.bridge.frame import BLENDSHAPE_INDEX, FaceFrame, Float32Array
+from facewire.bridge.frame import FaceFrame
 from facewire.bridge.protocol import Greeting
 from facewire.bridge.server import LiveServer
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.shared.arrays import Float32Array
 
 
 def synthetic_blendshapes(seconds: float) -> Float32Array:

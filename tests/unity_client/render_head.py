@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.head import Float32Array, HeadMesh, load_head
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.models.head import HeadMesh, load_head
 
 COLOURS_BGR = {
     "skin": (150, 175, 225),

@@ -26,8 +26,8 @@ from websockets.typing import Subprotocol
 
 from facewire.bridge.client_blocking import connect_blocking
 from facewire.bridge.config import ServerConfig
-from facewire.bridge.frame import BLENDSHAPES
 from facewire.bridge.server import LiveServer
+from facewire.bridge.shared.arkit import BLENDSHAPES
 
 RATE_HZ = 60
 QUEUE_MS = 16 * 1000 / RATE_HZ

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from facewire.bridge.shared.arrays import Image
 from facewire.models.face.landmarks import LANDMARK_COUNT
-from facewire.models.face.region import Image
 from facewire.models.face.training.media import Clip, clips, stills
 from facewire.models.face.training.motions import Motions, Points
 from facewire.models.face.training.samples import Samples

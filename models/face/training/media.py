@@ -18,8 +18,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facewire.bridge.shared.arrays import Image
 from facewire.models.errors import ModelError
-from facewire.models.face.region import Image
 from facewire.models.fetch import sha256_of
 
 MANIFEST = Path(__file__).with_name("media.json")

@@ -20,7 +20,7 @@ class Samples:
     codes: Array
     """[n, 928]: what Attention Mesh saw, see ``AttentionMesh.codes``."""
     plain: Array
-    """[n, 51], 0..1: what the blendshape network makes of Attention Mesh's landmarks, in ARKIT_NAMES' order."""
+    """[n, 51], 0..1: what the blendshape network makes of Attention Mesh's landmarks, in ``BLENDSHAPES``' order."""
     target: Array
     """[n, 51], 0..1: what it makes of FaceMesh V2's landmarks of the same picture."""
     person: Names

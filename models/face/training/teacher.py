@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
 from facewire.models.face.blendshapes import BlendshapeNetwork
 from facewire.models.face.detector import CLOSER, WHOLE, FaceDetector
 from facewire.models.face.landmarks import LANDMARK_COUNT
 from facewire.models.face.meshes import AttentionMesh, FaceMeshV2, Mesh
-from facewire.models.face.region import Float32Array, Float64Array, Image, region_from_landmarks
+from facewire.models.face.region import region_from_landmarks
 from facewire.models.face.training.media import Clip
 
 LEAST_PROBABILITY = 0.5

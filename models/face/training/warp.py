@@ -11,7 +11,7 @@ import numpy as np
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import Delaunay
 
-from facewire.models.face.region import Image
+from facewire.bridge.shared.arrays import Image
 from facewire.models.face.training.motions import Motions, Points, Pose
 
 SIDE = 320

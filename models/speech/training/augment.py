@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32Array = NDArray[np.float32]
+from facewire.bridge.shared.arrays import Float32Array
+
 RATE = 16000
 
 

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.speech import features
 from facewire.models.speech.coarticulation import STYLES, shapes
 from facewire.models.speech.training import augment
 from facewire.models.speech.training.corpus import SAMPLE_RATE, TARGET_HZ, Corpus
 
-Float32Array = NDArray[np.float32]
 LOOK_AHEADS_MS = (0, 20, 40, 80)
 LEAD_MS = 3
 """How much sooner than its look-ahead allows a head must say a shape: what a network says late is late on screen."""

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
 from facewire.models.speech.coarticulation import PHONES, STYLES
 from facewire.models.speech.training.dataset import LOOK_AHEADS_MS
@@ -38,7 +38,7 @@ def export(network: SpeechNetwork, path: Path, about: dict[str, Any]) -> None:
     ``closing`` in ``about`` is added to what P, B and M do to the shapes (see CLOSING), and kept there for ``restore``.
     """
     arrays = {name: array.astype(np.float16) for name, array in arrays_of(network, about.get("closing")).items()}
-    text = json.dumps({**about, "styles": STYLES, "look_aheads_ms": LOOK_AHEADS_MS, "shapes": ARKIT_NAMES})
+    text = json.dumps({**about, "styles": STYLES, "look_aheads_ms": LOOK_AHEADS_MS, "shapes": BLENDSHAPES})
     np.savez_compressed(path, about=np.array(text), **arrays)
 
 
@@ -78,7 +78,7 @@ def arrays_of(network: SpeechNetwork, closing: dict[str, float] | None = None) -
         "out_bias": decoder.out.bias * decoder.gate,
         "slopes": decoder.slopes(),
         "history": torch.tensor([float(decoder.history)]),
-        "scaled": torch.tensor([0.0 if name.startswith(KEEP_SIZE) else 1.0 for name in ARKIT_NAMES]),
+        "scaled": torch.tensor([0.0 if name.startswith(KEEP_SIZE) else 1.0 for name in BLENDSHAPES]),
     }
     return {name: tensor.detach().contiguous().numpy().astype(np.float32) for name, tensor in tensors.items()}
 
@@ -128,9 +128,9 @@ def restore(path: Path) -> tuple[SpeechNetwork, dict[str, Any]]:
 
 def _closing(closing: dict[str, float]) -> Tensor:
     """What is added to ``from_phones`` [phones, shapes]."""
-    added = torch.zeros(len(PHONES), len(ARKIT_NAMES))
+    added = torch.zeros(len(PHONES), len(BLENDSHAPES))
     for name, value in closing.items():
-        added[[PHONES.index(phone) for phone in BILABIAL], ARKIT_NAMES.index(name)] = value
+        added[[PHONES.index(phone) for phone in BILABIAL], BLENDSHAPES.index(name)] = value
     return added
 
 

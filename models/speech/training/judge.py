@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.speech.coarticulation import Phone
 
-Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
 RATE_HZ = 60
@@ -50,7 +50,7 @@ class Track:
     @classmethod
     def of_shapes(cls, shapes: Float32Array, phones: list[Phone]) -> Track:
         """From ARKit's shapes [frames, 52]."""
-        value = {name: shapes[:, index] for index, name in enumerate(ARKIT_NAMES)}
+        value = {name: shapes[:, index] for index, name in enumerate(BLENDSHAPES)}
         lips = (
             value["mouthLowerDownLeft"]
             + value["mouthLowerDownRight"]

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facewire.models.arkit import ARKIT_NAMES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.speech.training.network import Head, SpeechNetwork
 
 FIRST_TICK = 12
 """Ticks (0.2 s) at a clip's start that do not count: the network has heard nothing yet, as it rarely has live."""
 KNEE = 0.08
 WEIGHTS = {"jawOpen": 3.0, "mouthClose": 10.0, "mouthPucker": 6.0, "mouthFunnel": 5.0, "mouthRollLower": 8.0}
-CLOSED, TUCKED = ARKIT_NAMES.index("mouthRollUpper"), ARKIT_NAMES.index("mouthRollLower")
+CLOSED, TUCKED = BLENDSHAPES.index("mouthRollUpper"), BLENDSHAPES.index("mouthRollLower")
 CLOSED_WEIGHT, TUCKED_WEIGHT = 20.0, 8.0
 """How much more ticks count in which lips are shut (the targets' mouthRollUpper is then 0.22) or tucked: they are few
 and short."""
-JAW, CLOSE = ARKIT_NAMES.index("jawOpen"), ARKIT_NAMES.index("mouthClose")
+JAW, CLOSE = BLENDSHAPES.index("jawOpen"), BLENDSHAPES.index("mouthClose")
 
 
 class Batch(NamedTuple):
@@ -40,7 +40,7 @@ class Objective(nn.Module):
     def __init__(self, network: SpeechNetwork) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("weight", torch.tensor([WEIGHTS.get(name, 1.0) for name in ARKIT_NAMES]), persistent=False)
+        self.register_buffer("weight", torch.tensor([WEIGHTS.get(name, 1.0) for name in BLENDSHAPES]), persistent=False)
 
     def forward(self, batch: Batch, number: int = -1, warm: bool = True) -> tuple[Tensor, dict[str, float]]:
         """The loss and its parts as numbers: of the audio path and all heads, or of the decoder on head ``number``."""

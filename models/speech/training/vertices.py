@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
-
-Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

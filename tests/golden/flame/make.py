@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.flame.model import PARENTS, FlameModel
 from facewire.models.flame.packed import pack
 from facewire.models.flame.skinning import Skinner
 
 HERE = Path(__file__).parent
 VERTICES, EXPRESSIONS = 120, 10
-Float32Array = npt.NDArray[np.float32]
 
 
 def scattered(seed: int, *shape: int) -> npt.NDArray[np.float64]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class FacewireError(Exception):
-    """Base of all errors that a user may see; the command line prints its message and exits 1."""
+    """Base of all errors that a user may see, of models, bridge and runtime alike."""
+
+    exit_code: ClassVar[int] = 1
+    """The command line's exit status after it: 1 where something could not be done, 2 where it was asked wrongly."""
+    code: ClassVar[str | None] = None
+    """A word for programs that have to tell it from others, where there are any; it goes into a command's result."""
 
 
 class WireError(FacewireError):
@@ -22,3 +29,9 @@ class ConnectError(FacewireError):
 
 class CommandError(FacewireError):
     """A command that the server could not carry out; handlers raise it, and the client raises it again."""
+
+
+class NotReadyError(CommandError):
+    """The command can be carried out in a moment: the server has not finished starting."""
+
+    code = "not_ready"
