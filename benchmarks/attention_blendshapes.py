@@ -34,7 +34,7 @@ from facewire.models.face.meshes import AttentionMesh, FaceMeshV2
 from facewire.models.face.training.fit import FitConfig, fit, save
 from facewire.models.face.training.judge import FOLDS, read
 from facewire.models.face.training.media import Clip, clips
-from facewire.runtime.filters import FaceFilter
+from facewire.runtime.face.filters import FaceFilter
 
 THRESHOLDS = (0.02, 0.03, 0.05)
 ASIDE = 0.02

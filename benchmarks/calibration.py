@@ -27,11 +27,11 @@ import numpy as np
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
-from facewire.runtime.calibrate import LEAST_VISIBLE, REACH, CalibrationError, Calibrator, calibrate_neutral
-from facewire.runtime.calibration import BLINK, Calibration
-from facewire.runtime.filters import FaceFilter
+from facewire.runtime.face.calibrate import LEAST_VISIBLE, REACH, CalibrationError, Calibrator, calibrate_neutral
+from facewire.runtime.face.calibration import BLINK, Calibration
+from facewire.runtime.face.filters import FaceFilter
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.speak import SpeechTick
+from facewire.runtime.speech.pipeline import SpeechTick
 
 Array = np.ndarray[Any, Any]
 

@@ -32,10 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from facewire.bridge.codec import Encoder
-from facewire.bridge.config import ServerConfig
-from facewire.bridge.frame import FaceFrame
-from facewire.bridge.server import LiveServer, allow_open_files
+from facewire.bridge.server.config import ServerConfig
+from facewire.bridge.server.server import LiveServer, allow_open_files
+from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.wire.frame import FaceFrame
 
 FIRST_SEQ = 1 << 16  # Wide enough that every frame has the same length.
 LEAD_FRAMES = 120

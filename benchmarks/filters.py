@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from facewire.bridge.codec import Encoder
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
-from facewire.runtime.filter_config import SMOOTHING_LEVELS, FilterConfig
-from facewire.runtime.filters import FaceFilter
+from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.wire.frame import FaceFrame
+from facewire.runtime.face.filter_config import SMOOTHING_LEVELS, FilterConfig
+from facewire.runtime.face.filters import FaceFilter
 
 FRAME_NS = 16_666_667
 FRAMES = 20_000

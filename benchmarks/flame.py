@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from facewire.models.flame import FlameModel, open_flame
-from facewire.models.flame.skinning import Skinner
+from facewire.models.flame.skin.skinning import Skinner
 
 FRAMES = 3_000
 OFFICIAL = {"vertices": 5023, "triangles": 9976, "shapes": 300, "expressions": 100}

@@ -28,13 +28,13 @@ from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame import FlameModel, open_flame
-from facewire.models.flame.correspondence import Correspondence, correspondence_of
-from facewire.models.flame.fit import LEARN_CONFIDENCE, FlameFit, FlameFitter, eye_distance
-from facewire.models.flame.fit_kernels import minimise, observe
-from facewire.models.flame.fit_state import EXPRESSION
-from facewire.models.flame.skinning import Skinner
-from facewire.runtime.filter_config import FilterConfig
-from facewire.runtime.flame import FlameFilter
+from facewire.models.flame.fit.fit_kernels import minimise, observe
+from facewire.models.flame.fit.fitter import LEARN_CONFIDENCE, FlameFit, FlameFitter, eye_distance
+from facewire.models.flame.fit.state import EXPRESSION
+from facewire.models.flame.registration.correspondence import Correspondence, correspondence_of
+from facewire.models.flame.skin.skinning import Skinner
+from facewire.runtime.face.filter_config import FilterConfig
+from facewire.runtime.flame.blend import FlameFilter
 
 Array = np.ndarray[Any, Any]
 

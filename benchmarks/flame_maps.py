@@ -20,12 +20,12 @@ from facewire.models.assets import asset_path
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.tracker import FaceTracker
 from facewire.models.flame import FlameModel, open_flame
-from facewire.models.flame.carry import carry
-from facewire.models.flame.correspondence import correspondence_of
-from facewire.models.flame.map_fit import arkit_motions, maps_of
-from facewire.models.flame.maps import ArkitToFlame, FlameToArkit, gaze_of
-from facewire.models.flame.registration import register
-from facewire.models.flame.skinning import Skinner
+from facewire.models.flame.maps.arkit_map import ArkitToFlame, FlameToArkit, gaze_of
+from facewire.models.flame.maps.map_fit import arkit_motions, maps_of
+from facewire.models.flame.registration.carry import carry
+from facewire.models.flame.registration.correspondence import correspondence_of
+from facewire.models.flame.registration.registration import register
+from facewire.models.flame.skin.skinning import Skinner
 
 PERSONS, COMBINATIONS = 6, 1000
 AGAINST = (

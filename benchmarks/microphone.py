@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from pulse import Player, VirtualMicrophone
+from support.pulse import Player, VirtualMicrophone
 
 RATE = 48_000
 BLOCK_MS = 5
@@ -46,12 +46,12 @@ def play(clicks_ns: list[int], stopping: threading.Event) -> None:
 def measure(seconds: float, look_ahead_ms: int, driver_name: str) -> dict[str, object]:
     """Listens, and times each frame and each click."""
     from facewire.models.speech.voice import VoiceDetector
-    from facewire.runtime.capture.microphone import Microphone
-    from facewire.runtime.fuse import Fusion
+    from facewire.runtime.capture.sound.microphone import Microphone
+    from facewire.runtime.fusion.fuse import Fusion
     from facewire.runtime.live import Live
     from facewire.runtime.pipeline import FacePipeline
-    from facewire.runtime.speak import SpeechPipeline
-    from facewire.runtime.speak_live import Speak
+    from facewire.runtime.speech.pipeline import SpeechPipeline
+    from facewire.runtime.speech.thread import Speak
 
     if driver_name == "causal":
         from facewire.models.speech.causal import SpeechDriver

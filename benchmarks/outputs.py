@@ -37,16 +37,16 @@ import cv2
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.server import ServerConnection, serve
 
-from facewire.bridge.client_blocking import connect_blocking
-from facewire.bridge.frame import FaceFrame
+from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import OUTPUTS
 from facewire.bridge.outputs.lane import Lane
 from facewire.bridge.outputs.runner import Outputs, Runner
+from facewire.bridge.wire.frame import FaceFrame
 from facewire.models.assets import asset_path
-from facewire.runtime.capture.demo_face import DemoFace, demo_pose
-from facewire.runtime.filter_config import FilterConfig
-from facewire.runtime.filters import FaceFilter
+from facewire.runtime.capture.video.demo_face import DemoFace, demo_pose
+from facewire.runtime.face.filter_config import FilterConfig
+from facewire.runtime.face.filters import FaceFilter
 
 ROOT = Path(__file__).parents[1]
 RATE = 60

@@ -27,7 +27,7 @@ from websockets.sync.client import connect
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from browser import CHROMIUM, Tab
+from support.browser import CHROMIUM, Tab
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -41,11 +41,11 @@ def cpu_s(pid: int) -> float:
 PUMP = """
 import threading, time
 import numpy as np
-from facewire.bridge.config import ServerConfig
-from facewire.bridge.frame import FaceFrame
-from facewire.bridge.protocol import Greeting
-from facewire.bridge.server import LiveServer
-from facewire.runtime.preview import Preview
+from facewire.bridge.server.config import ServerConfig
+from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.messages import Greeting
+from facewire.bridge.server.server import LiveServer
+from facewire.runtime.panel.preview import Preview
 
 rng = np.random.default_rng(1)
 image = rng.integers(0, 255, (480, 640, 3), np.uint8)

@@ -23,7 +23,7 @@ from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets import asset_path, cache_folder
 from facewire.models.face import FaceTracker
 from facewire.models.face.blendshapes import NETWORK_NAMES
-from facewire.runtime.filters import FaceFilter
+from facewire.runtime.face.filters import FaceFilter
 
 RECORD = Path(__file__).parents[1] / "tests" / "golden" / "mediapipe" / "record.py"
 ORDER = [NETWORK_NAMES.index(name) for name in BLENDSHAPES[:-1]]

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from facewire.bridge.formats.received import FaceReader, ReceivedFace
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.shared.clock import now_ns
-from facewire.runtime.capture.choose_phone import APPS, phone_source
-from facewire.runtime.filter_config import FilterConfig
+from facewire.bridge.wire.frame import FaceFrame
+from facewire.runtime.capture.remote.choose_phone import APPS, phone_source
+from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.live import Live
 from facewire.runtime.pipeline import FacePipeline
 

@@ -25,21 +25,21 @@ from typing import Any
 
 import numpy as np
 
-from facewire.bridge.codec import Encoder
-from facewire.bridge.config import ServerConfig
 from facewire.bridge.export.formats import export
 from facewire.bridge.export.livelink_import import import_take
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import Session
 from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.track import load_track
 from facewire.bridge.recording.writer import SessionWriter
-from facewire.bridge.server import LiveServer
+from facewire.bridge.server.config import ServerConfig
+from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.clock import now_ns
-from facewire.runtime.recorder import COMMIT_NS, Recorder
-from facewire.runtime.replay import Replay
+from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.steps import in_steps
+from facewire.runtime.takes.recorder import COMMIT_NS, Recorder
+from facewire.runtime.takes.replay import Replay
 
 RATE = 60
 START_NS = 5_000_000_000
@@ -251,9 +251,9 @@ RECORD_UNTIL_KILLED = """
 import os, sys, time
 from pathlib import Path
 import numpy as np
-from facewire.bridge.frame import FaceFrame
+from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.recording.layout import SessionMetadata
-from facewire.runtime.recorder import Recorder
+from facewire.runtime.takes.recorder import Recorder
 recorder = Recorder(Path(sys.argv[1]), SessionMetadata(1, 0))
 recorder.start()
 rest = np.zeros(52, np.float32), np.array([0, 0, 0, 1, 0, 0, 0], np.float32), np.zeros(4, np.float32)

@@ -24,7 +24,7 @@ import soundfile
 
 from facewire.models.errors import ModelError
 from facewire.models.speech.coarticulation import Phone
-from facewire.models.speech.training.align import Aligner
+from facewire.models.speech.training.voices.align import Aligner
 
 RATE = 16000
 LIST = Path(__file__).with_suffix(".json")

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from facewire.bridge.client_blocking import connect_blocking
+from facewire.bridge.client.blocking import connect_blocking
 
 MESHES = ("v2", "attention")
 COMMAND = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "demo", "--listen", "127.0.0.1:0"]

@@ -24,13 +24,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facewire.bridge.codec import Encoder
-from facewire.bridge.frame import FaceFrame
+from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.wire.frame import FaceFrame
 from facewire.models.assets import asset_path, cache_folder
 from facewire.models.face import FaceTracker
 from facewire.models.face.region import crop
 from facewire.models.face.tracker import THREADS, FaceObservation
-from facewire.runtime.filters import FaceFilter
+from facewire.runtime.face.filters import FaceFilter
 
 Block = tuple[list[float], float]
 """Milliseconds of each frame, and the mean processor time of a frame over all threads."""

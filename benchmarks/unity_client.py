@@ -26,9 +26,9 @@ from frame_server import publish_evenly  # noqa: E402
 from probe import FrameServer, Harness  # noqa: E402
 from toolchain import ensure  # noqa: E402
 
-from facewire.bridge.codec import decode_frame, decode_message  # noqa: E402
-from facewire.bridge.config import ServerConfig  # noqa: E402
-from facewire.bridge.server import LiveServer  # noqa: E402
+from facewire.bridge.server.config import ServerConfig  # noqa: E402
+from facewire.bridge.server.server import LiveServer  # noqa: E402
+from facewire.bridge.wire.codec import decode_frame, decode_message  # noqa: E402
 
 FRAME = ROOT / "tests" / "golden" / "frame.msgpack"
 ROUNDS = 30

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, ServeError, WireError
 
 if TYPE_CHECKING:
-    from facewire.bridge.client import Client, connect
-    from facewire.bridge.client_blocking import BlockingClient, connect_blocking
-    from facewire.bridge.codec import Encoder, decode_frame, decode_message
-    from facewire.bridge.config import ServerConfig
-    from facewire.bridge.frame import FaceFrame, FlameParameters
-    from facewire.bridge.protocol import Greeting
-    from facewire.bridge.server import LiveServer
+    from facewire.bridge.client.blocking import BlockingClient, connect_blocking
+    from facewire.bridge.client.client import Client, connect
+    from facewire.bridge.server.config import ServerConfig
+    from facewire.bridge.server.server import LiveServer
     from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+    from facewire.bridge.wire.codec import Encoder, decode_frame, decode_message
+    from facewire.bridge.wire.frame import FaceFrame, FlameParameters
+    from facewire.bridge.wire.messages import Greeting
 
 __all__ = [
     "BLENDSHAPES",
@@ -40,20 +40,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BLENDSHAPES": "frame",
-    "BLENDSHAPE_INDEX": "frame",
-    "BlockingClient": "client_blocking",
-    "Client": "client",
-    "Encoder": "codec",
-    "FaceFrame": "frame",
-    "FlameParameters": "frame",
-    "Greeting": "protocol",
-    "LiveServer": "server",
-    "ServerConfig": "config",
-    "connect": "client",
-    "connect_blocking": "client_blocking",
-    "decode_frame": "codec",
-    "decode_message": "codec",
+    "BLENDSHAPES": "shared.arkit",
+    "BLENDSHAPE_INDEX": "shared.arkit",
+    "BlockingClient": "client.blocking",
+    "Client": "client.client",
+    "Encoder": "wire.codec",
+    "FaceFrame": "wire.frame",
+    "FlameParameters": "wire.frame",
+    "Greeting": "wire.messages",
+    "LiveServer": "server.server",
+    "ServerConfig": "server.config",
+    "connect": "client.client",
+    "connect_blocking": "client.blocking",
+    "decode_frame": "wire.codec",
+    "decode_message": "wire.codec",
 }
 
 

@@ -11,17 +11,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from facewire.bridge.frame import FaceFrame, Sources
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, NotReadyError
-from facewire.runtime.capture.source import Captured, CapturedImage, Source
-from facewire.runtime.capture.thread import CaptureThread
+from facewire.bridge.wire.frame import FaceFrame, Sources
+from facewire.runtime.capture.video.source import Captured, CapturedImage, Source
+from facewire.runtime.capture.video.thread import CaptureThread
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.slots import NewestSlot
 from facewire.runtime.stats import Window
 
 if TYPE_CHECKING:
-    from facewire.runtime.speak import SpeechTick
+    from facewire.runtime.speech.pipeline import SpeechTick
 
 logger = logging.getLogger("facewire.runtime")
 

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
-from facewire.bridge.frame import FaceFrame, Sources
 from facewire.bridge.shared.arrays import Float32Array, Image
 from facewire.bridge.shared.clock import Clock
-from facewire.bridge.sides import mirrored
-from facewire.runtime.calibrate import Calibrator
-from facewire.runtime.capture.source import Face
-from facewire.runtime.filter_config import FilterConfig
-from facewire.runtime.filters import FaceFilter
-from facewire.runtime.fuse import Fusion
-from facewire.runtime.presence import Observed, Presence, PresenceConfig
-from facewire.runtime.sampling import DARK, Sampling
+from facewire.bridge.wire.frame import FaceFrame, Sources
+from facewire.bridge.wire.sides import mirrored
+from facewire.runtime.capture.video.source import Face
+from facewire.runtime.face.calibrate import Calibrator
+from facewire.runtime.face.filter_config import FilterConfig
+from facewire.runtime.face.filters import FaceFilter
+from facewire.runtime.face.presence import Observed, Presence, PresenceConfig
+from facewire.runtime.face.sampling import DARK, Sampling
+from facewire.runtime.face.trust import MouthTrust
+from facewire.runtime.fusion.fuse import Fusion
 from facewire.runtime.steps import in_steps
-from facewire.runtime.trust import MouthTrust
 
 if TYPE_CHECKING:
-    from facewire.runtime.flame import LiveFlame
-    from facewire.runtime.speak import SpeechTick
+    from facewire.runtime.flame.blend import LiveFlame
+    from facewire.runtime.speech.pipeline import SpeechTick
 
 
 class TrackedFace(Observed, Protocol):

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from facewire.bridge.codec import Encoder
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.wire.frame import FaceFrame
 
-pytest_plugins = ["browser"]
-"""``tests/browser.py``."""
+pytest_plugins = ["support.browser"]
+"""``tests/support/browser.py``."""
 
 
 # By default an example that takes 0.2 s fails: a loaded machine may stop for as long in any of them.

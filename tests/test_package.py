@@ -55,7 +55,7 @@ def test_import_rule(package: str) -> None:
 
 def test_bridge_stays_light() -> None:
     code = (
-        "import sys, facewire.bridge, facewire.bridge.client\n"
+        "import sys, facewire.bridge, facewire.bridge.client.client\n"
         "print([m for m in ('numba', 'cv2', 'onnxruntime', 'torch') if m in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -9,13 +9,14 @@ from fnmatch import fnmatchcase
 import numpy as np
 import numpy.typing as npt
 
-from facewire.bridge import mapping, sides
+from facewire.bridge import mapping
 from facewire.bridge.export.resample import resample, resample_rotations, uniform_times
-from facewire.bridge.frame import SOURCES, FlameParameters
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.track import Track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
+from facewire.bridge.wire import sides
+from facewire.bridge.wire.frame import SOURCES, FlameParameters
 
 MIN_RATE, MAX_RATE = 1.0, 1000.0
 FULL_SHAPES = tuple(BLENDSHAPES)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from facewire.bridge.export.anim import gaze_rotations
 from facewire.bridge.export.clip import Clip, rising
-from facewire.bridge.protocol import version
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.wire.messages import version
 
 UINT8, UINT16, UINT32, FLOAT = 5121, 5123, 5125, 5126
 VERTICES, INDICES = 34962, 34963

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facewire.bridge.codec import Encoder
-from facewire.bridge.frame import FaceFrame
-from facewire.bridge.livelink_csv import gaze_of, head_rotation
+from facewire.bridge.formats.livelink_csv import gaze_of, head_rotation
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.partfile import reason
@@ -22,6 +20,8 @@ from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.wire.frame import FaceFrame
 
 START_NS = 1_000_000_000
 """Where an imported session's clock begins; a frame's time is this plus its distance from the first row."""

@@ -11,10 +11,10 @@ import numpy as np
 
 from facewire.bridge.export.clip import Clip, at_rate
 from facewire.bridge.export.flame import flame_arrays
-from facewire.bridge.frame import SOURCES, FaceFrame
-from facewire.bridge.livelink_csv import LiveLinkCsvWriter
+from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter
 from facewire.bridge.recording.reader import Progress, counted
 from facewire.bridge.recording.sound import Int16Array
+from facewire.bridge.wire.frame import SOURCES, FaceFrame
 
 JSON_DECIMALS = 6
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facewire.bridge.formats.livelink_csv import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.formats.received import DatagramError, ReceivedFace
-from facewire.bridge.frame import FaceFrame
-from facewire.bridge.livelink_csv import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.wire.frame import FaceFrame
 
 PORT = 49983
 """Both the phone's, for hand-shakes, and the listener's, for frames."""

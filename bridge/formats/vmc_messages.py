@@ -15,8 +15,8 @@ from functools import cache
 import numpy as np
 
 from facewire.bridge import mapping
+from facewire.bridge.formats.osc import Message, OscError, decode
 from facewire.bridge.formats.received import DatagramError, ReceivedFace
-from facewire.bridge.outputs.osc import Message, OscError, decode
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.wire.frame import FaceFrame
 
 
 class OutputError(FacewireError):

@@ -71,10 +71,13 @@ OUTPUTS: dict[str, OutputKind] = {
         options={"version": ("v1", "v2"), "phone": ()},
     ),
     "vts": OutputKind(
-        "facewire.bridge.outputs.vts:VtsOutput", "VTube Studio: its public API for plug-ins", "address", port=8001
+        "facewire.bridge.outputs.vts.output:VtsOutput",
+        "VTube Studio: its public API for plug-ins",
+        "address",
+        port=8001,
     ),
     "vrchat": OutputKind(
-        "facewire.bridge.outputs.vrchat:VrchatOutput",
+        "facewire.bridge.outputs.vrchat.output:VrchatOutput",
         "VRChat: Unified Expressions and eye tracking by OSC",
         "address",
         port=9000,

@@ -12,11 +12,11 @@ import sys
 from abc import abstractmethod
 from pathlib import Path
 
-from facewire.bridge.frame import FaceFrame
-from facewire.bridge.livelink_csv import LiveLinkCsvWriter
+from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter
 from facewire.bridge.outputs.base import Output, OutputEndedError, OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.wire.frame import FaceFrame
 
 DECIMALS = 6
 """Of times; digits of values."""

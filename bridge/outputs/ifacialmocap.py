@@ -11,10 +11,10 @@ import socket
 from collections.abc import Callable
 
 from facewire.bridge.formats.ifacialmocap_text import encode, read_handshake
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target, is_near
 from facewire.bridge.outputs.udp import UdpSender
+from facewire.bridge.wire.frame import FaceFrame
 
 MAX_ASKERS = 4
 """Programs that are answered at once; one more takes the place of the first."""

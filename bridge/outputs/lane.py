@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output, OutputEndedError
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.wire.frame import FaceFrame
 
 MAX_WAITING = 600
 """Frames that wait for an output that wants every one: ten seconds of them."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.udp import UdpSender
+from facewire.bridge.wire.frame import FaceFrame
 
 
 class LiveLinkOutput(Output):

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output, parse_spec
 from facewire.bridge.outputs.lane import Lane
+from facewire.bridge.wire.frame import FaceFrame
 
 IDLE_S = 0.2
 """How long a thread waits for a frame before it lets its outputs send keep-alives."""

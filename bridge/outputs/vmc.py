@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 
 from facewire.bridge import mapping
-from facewire.bridge.frame import FaceFrame
+from facewire.bridge.formats.osc import Message, OscTemplate
 from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import Target
-from facewire.bridge.outputs.osc import Message, OscTemplate
 from facewire.bridge.outputs.udp import UdpSender
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.wire.frame import FaceFrame
 
 NECK_SHARE = 0.4
 """How much of the head's rotation the neck takes; the Unity client's default."""

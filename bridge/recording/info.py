@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from facewire.bridge.frame import SOURCES
 from facewire.bridge.recording.layout import AUDIO_TOPIC, STATUS_TOPIC
 from facewire.bridge.recording.reader import Progress, Session
 from facewire.bridge.recording.track import Track, load_track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.wire.frame import SOURCES
 
 MAIN_SHAPES: dict[str, tuple[str, ...]] = {
     "jaw open": ("jawOpen",),

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgpack
 
-from facewire.bridge.codec import Message
-from facewire.bridge.protocol import SUBPROTOCOL, version
 from facewire.bridge.recording.errors import NewerSessionError, SessionError
+from facewire.bridge.wire.codec import Message
+from facewire.bridge.wire.messages import SUBPROTOCOL, version
 
 PROFILE = "facewire"
 FORMAT = 1

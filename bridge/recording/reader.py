@@ -10,8 +10,6 @@ from typing import TypeVar
 import numpy as np
 from mcap.records import Channel
 
-from facewire.bridge.codec import decode_frame, decode_message
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.recording.chunks import Stored, chunk_messages, read_chunk
 from facewire.bridge.recording.errors import CutSessionError, SessionError
 from facewire.bridge.recording.index import ChunkTable, read_index, read_metadata
@@ -27,6 +25,8 @@ from facewire.bridge.recording.layout import (
 )
 from facewire.bridge.recording.partfile import reason
 from facewire.bridge.shared.errors import WireError
+from facewire.bridge.wire.codec import decode_frame, decode_message
+from facewire.bridge.wire.frame import FaceFrame
 
 FOREVER_NS = 2**63 - 1
 

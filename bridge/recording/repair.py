@@ -14,7 +14,6 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Metadata
 from mcap.writer import MCAP0_MAGIC
 
-from facewire.bridge.codec import decode_message
 from facewire.bridge.recording.chunks import MAX_CHUNK_BYTES, Stored, chunk_channels, chunk_messages, unpack_chunk
 from facewire.bridge.recording.errors import NO_RECORD, NewerSessionError, SessionError
 from facewire.bridge.recording.index import RECORD_HEAD, read_index
@@ -31,6 +30,7 @@ from facewire.bridge.recording.partfile import reason
 from facewire.bridge.recording.reader import Progress, Session, counted
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.errors import WireError
+from facewire.bridge.wire.codec import decode_message
 
 DATA_END_BYTES = 4
 IN_CHUNK_HEAD, CHUNK_HEAD_BYTES = b"\4\0\0\0zstd", RECORD_HEAD.size + 28

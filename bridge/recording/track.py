@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from facewire.bridge.frame import SOURCES, FlameParameters
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.reader import FOREVER_NS, PROGRESS_EVERY, Progress, Session
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.wire.frame import SOURCES, FlameParameters
 
 Int64Array = npt.NDArray[np.int64]
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from facewire.runtime.capture.camera import (
+from facewire.runtime.capture.remote.choose_phone import is_phone, phone_source
+from facewire.runtime.capture.video.camera import (
     camera_source,
     first_camera,
     is_called,
@@ -16,10 +17,9 @@ from facewire.runtime.capture.camera import (
     opens,
     stream_source,
 )
-from facewire.runtime.capture.choose_phone import is_phone, phone_source
-from facewire.runtime.capture.demo import DemoSource
-from facewire.runtime.capture.file import FileSource
-from facewire.runtime.capture.source import Source
+from facewire.runtime.capture.video.demo import DemoSource
+from facewire.runtime.capture.video.file import FileSource
+from facewire.runtime.capture.video.source import Source
 
 
 def choose_source(

@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from facewire.bridge.shared.errors import FacewireError
-from facewire.runtime.cli import (
+from facewire.runtime.cli.commands import (
     bake,
     bench,
     cut,
@@ -28,7 +28,7 @@ from facewire.runtime.cli import (
     tail,
     train,
 )
-from facewire.runtime.cli.usage import for_terminal
+from facewire.runtime.cli.options.usage import for_terminal
 
 COMMANDS = (
     serve,

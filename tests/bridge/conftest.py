@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facewire.bridge.config import ServerConfig
-from facewire.bridge.frame import LANDMARK_COUNT, FaceFrame
-from facewire.bridge.server import LiveServer
+from facewire.bridge.server.config import ServerConfig
+from facewire.bridge.server.server import LiveServer
+from facewire.bridge.wire.frame import LANDMARK_COUNT, FaceFrame
 
 SHAPES = np.linspace(0, 1, 52, dtype=np.float32)
 HEAD = np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32)

@@ -7,9 +7,9 @@ import sys
 import threading
 
 import pytest
-from interrupts import Interrupts
+from support.interrupts import Interrupts
 
-from facewire.runtime.cli.listening import wait_until
+from facewire.runtime.cli.options.listening import wait_until
 
 TIMES = 12000
 

@@ -10,17 +10,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from busy import assert_within
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail as OnnxFail
+from support.busy import assert_within
 
-from facewire.bridge.frame import FaceFrame
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.shared.errors import CommandError
-from facewire.runtime.capture.source import CapturedImage, CaptureError, Source
+from facewire.bridge.wire.frame import FaceFrame
+from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source
+from facewire.runtime.face.presence import PresenceConfig
 from facewire.runtime.live import MAX_REQUESTS, Live
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.presence import PresenceConfig
-from facewire.runtime.speak import SpeechTick
+from facewire.runtime.speech.pipeline import SpeechTick
 
 
 class Pictures(Source):

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.bridge.codec import Encoder
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.wire.codec import Encoder
 from facewire.models.assets import asset_path
 from facewire.models.face import FaceTracker
-from facewire.runtime.capture.demo_face import DemoFace, DemoPose, demo_pose
+from facewire.runtime.capture.video.demo_face import DemoFace, DemoPose, demo_pose
 from facewire.runtime.pipeline import FacePipeline
 
 pytestmark = pytest.mark.models

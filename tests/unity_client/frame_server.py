@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from facewire.bridge.config import ServerConfig
-from facewire.bridge.frame import FaceFrame
-from facewire.bridge.protocol import Greeting
-from facewire.bridge.server import LiveServer
+from facewire.bridge.server.config import ServerConfig
+from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.messages import Greeting
 
 
 def synthetic_blendshapes(seconds: float) -> Float32Array:

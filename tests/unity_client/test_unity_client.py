@@ -24,9 +24,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from facewire.bridge.client_blocking import connect_blocking
-from facewire.bridge.config import ServerConfig
-from facewire.bridge.server import LiveServer
+from facewire.bridge.client.blocking import connect_blocking
+from facewire.bridge.server.config import ServerConfig
+from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.arkit import BLENDSHAPES
 
 RATE_HZ = 60

@@ -11,7 +11,7 @@ from probe import Harness
 
 from facewire.models.flame import open_flame
 from facewire.models.flame.packed import pack
-from facewire.models.flame.skinning import Skinner
+from facewire.models.flame.skin.skinning import Skinner
 
 
 def test_the_open_head_is_skinned_as_in_python(each_harness: Harness, tmp_path: Path) -> None:

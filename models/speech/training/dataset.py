@@ -13,7 +13,7 @@ from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.speech import features
 from facewire.models.speech.coarticulation import STYLES, shapes
 from facewire.models.speech.training import augment
-from facewire.models.speech.training.corpus import SAMPLE_RATE, TARGET_HZ, Corpus
+from facewire.models.speech.training.voices.corpus import SAMPLE_RATE, TARGET_HZ, Corpus
 
 LOOK_AHEADS_MS = (0, 20, 40, 80)
 LEAD_MS = 3

@@ -17,10 +17,10 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from facewire.models.errors import ModelError
-from facewire.models.speech.training.corpus import Corpus
 from facewire.models.speech.training.dataset import CLEAN, HARDER, LOOK_AHEADS_MS, Augmentation, Clip, Clips
 from facewire.models.speech.training.network import NetworkConfig, SpeechNetwork
 from facewire.models.speech.training.objective import Batch, Objective
+from facewire.models.speech.training.voices.corpus import Corpus
 
 STAGES = ("audio", "tune", "decoder")
 """The audio path; the same again at lower rates on harder sound; the decoder on top of what came of it."""

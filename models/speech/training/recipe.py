@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from facewire.models.errors import ModelError
-from facewire.models.speech.training.corpus import Corpus, Speech, from_flite, from_folder, pack
 from facewire.models.speech.training.curve import draw
 from facewire.models.speech.training.export import CLOSING, export, restore_mean
-from facewire.models.speech.training.kokoro import speak_corpus
 from facewire.models.speech.training.loop import Report, TrainConfig, train
-from facewire.models.speech.training.synthesis import sentences
+from facewire.models.speech.training.voices.corpus import Corpus, Speech, from_flite, from_folder, pack
+from facewire.models.speech.training.voices.kokoro import speak_corpus
+from facewire.models.speech.training.voices.synthesis import sentences
 
 Said = Callable[[str, int, int], None]
 """Told while the corpus is built: what is being done, how much is done, of how much."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.flame.model import PARENTS, FlameModel
 from facewire.models.flame.packed import pack
-from facewire.models.flame.skinning import Skinner
+from facewire.models.flame.skin.skinning import Skinner
 
 HERE = Path(__file__).parent
 VERTICES, EXPRESSIONS = 120, 10

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from mcap.writer import CompressionType, Writer
 
-from facewire.bridge.codec import STREAMS, Encoder
-from facewire.bridge.frame import FaceFrame, FlameParameters
 from facewire.bridge.recording.cut import TimeRange, cut
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.wire.codec import STREAMS, Encoder
+from facewire.bridge.wire.frame import FaceFrame, FlameParameters
 
 HERE = Path(__file__).parent
 START_NS = 12_000_000_000

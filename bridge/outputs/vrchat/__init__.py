@@ -1,0 +1,1 @@
+"""The output to VRChat: OSC, and OSCQuery to know the avatar's parameters."""

@@ -1,0 +1,173 @@
+"""What VRChat tells of its avatar, to whoever sends it a face: by OSC, by OSCQuery, and in the files that it writes."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from facewire.bridge.formats.osc import OscError, decode
+from facewire.bridge.outputs.base import OutputError
+from facewire.bridge.outputs.vrchat import avatar, oscquery
+from facewire.bridge.outputs.vrchat.avatar import AvatarError
+from facewire.bridge.wire.pacing import Backoff, MessageBudget
+
+CHANGE = "/avatar/change"
+POLL_S = 0.2
+MOST_RETRY_S = 10.0
+LOADING_S = 10.0
+"""How long VRChat's tree may still be the avatar's before."""
+LOOK_AGAIN_S = 30.0
+"""VRChat tells of a new avatar; this is for the message that was lost."""
+MAX_DATAGRAMS_A_SECOND = 200
+"""That we look at; the system drops what does not fit its buffer meanwhile."""
+
+
+class Listener:
+    """What VRChat tells us: its avatar. Has a thread, which also asks VRChat's OSCQuery service and reads files.
+
+    ``parameters`` is the avatar's list, or None while nobody knows it; ``news`` counts up with each change.
+    """
+
+    def __init__(
+        self, port: int, folders: list[Path], report: Callable[[str], None], interfaces: list[str] | None = None
+    ) -> None:
+        """``port`` 0 is any; ``folders`` are VRChat's; ``interfaces`` are for mDNS, None for all."""
+        self.parameters: avatar.Parameters | None = None
+        self.news = 0
+        self.advert: oscquery.Advert | None = None
+        """Whether OSCQuery tells of us; None where it does not."""
+        self._port, self._folders, self._report, self._interfaces = port, folders, report, interfaces
+        self._socket: socket.socket | None = None
+        self._service: tuple[str, int] | None = None
+        self._identity: str | None = None
+        self._changed_s = -LOADING_S
+        self._ask_s: float | None = None
+        self._retries = Backoff(random.random, most_s=MOST_RETRY_S)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="facewire-vrchat", daemon=True)
+
+    def open(self) -> None:
+        """Listens on loopback. Raises OutputError where the port is taken."""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self._socket.bind(("127.0.0.1", self._port))
+        except OSError as error:
+            raise OutputError(
+                f"cannot listen to VRChat on 127.0.0.1:{self._port}: {error.strerror or error}; another OSC program "
+                "may listen there: leave listen out, or choose another port"
+            ) from None
+        self._socket.settimeout(POLL_S)
+        self._port = self._socket.getsockname()[1]
+        atexit.register(self._leave)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
+    def close(self) -> None:
+        """Has the thread end, which says good-bye and closes the socket; waits for nothing. Safe to call twice, and
+        before ``open``."""
+        self._stop.set()
+        if self._socket is None:
+            return
+        if not self._thread.is_alive():
+            self._socket.close()
+        with contextlib.suppress(OSError):
+            self._socket.sendto(b"", ("127.0.0.1", self._port))  # wakes the thread
+
+    def found(self, host: str, port: int) -> None:
+        """Takes note of VRChat's OSCQuery service."""
+        self._retries.reset()
+        self._service, self._ask_s = (host, port), 0.0
+
+    def _leave(self) -> None:
+        """At the program's end: the good-bye must be out before threads are cut off."""
+        self.close()
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        assert self._socket is not None
+        with self._socket, contextlib.closing(oscquery.QueryServer("Facewire", self._port)) as server:
+            self._serve(server.port)
+        atexit.unregister(self._leave)
+
+    def _serve(self, http_port: int) -> None:
+        try:
+            self._advertise(http_port)
+            budget = MessageBudget(MAX_DATAGRAMS_A_SECOND, MAX_DATAGRAMS_A_SECOND)
+            while not self._stop.is_set():
+                self._receive()
+                if not budget.spend(time.monotonic_ns()):
+                    self._stop.wait(POLL_S)
+                if self._ask_s is not None and time.monotonic() >= self._ask_s:
+                    self._ask()
+        finally:
+            if self.advert is not None:
+                self.advert.close()
+
+    def _advertise(self, http_port: int) -> None:
+        try:
+            self.advert = oscquery.Advert(http_port, self._port, self.found, self._interfaces)
+        except ImportError:
+            why = "zeroconf is missing: pip install 'facewire[vrchat]'"
+        except Exception as error:  # zeroconf's own, or no network: the face goes out all the same
+            why = str(error) or type(error).__name__
+        else:
+            return
+        self._report(f"OSCQuery is not advertised ({why}); every parameter is sent as a float")
+
+    def _receive(self) -> None:
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(4096)
+        except OSError:  # nothing came; ICMP for what nobody sent; or it is closed
+            return
+        try:
+            messages = decode(data)
+        except OscError:
+            return
+        for address, arguments in messages:
+            if address == CHANGE and arguments and isinstance(arguments[0], str):
+                self._change(arguments[0])
+
+    def _change(self, identity: str) -> None:
+        """A new avatar: its list from the file at once, and from VRChat as soon as it has one."""
+        self._identity, self._changed_s = identity, time.monotonic()
+        file = avatar.find_file(identity, self._folders)
+        parameters = None
+        if file is not None:
+            try:
+                if file.stat().st_size <= avatar.MAX_BYTES:
+                    parameters = avatar.from_file(file.read_bytes())[1]
+            except (OSError, AvatarError):
+                parameters = None
+        self._publish(parameters)
+        if self._service is not None:
+            self._retries.reset()
+            self._ask_s = 0.0
+
+    def _ask(self) -> None:
+        assert self._service is not None
+        try:
+            identity, parameters = oscquery.fetch_avatar(*self._service)
+            if identity != self._identity and time.monotonic() < self._changed_s + LOADING_S:
+                raise AvatarError("it still tells of the avatar before")
+        except (OSError, AvatarError):
+            self._ask_s = time.monotonic() + self._retries.next_s()
+            return
+        self._retries.reset()
+        self._ask_s = time.monotonic() + LOOK_AGAIN_S
+        if parameters != self.parameters:
+            self._publish(parameters)
+
+    def _publish(self, parameters: avatar.Parameters | None) -> None:
+        self.parameters = parameters
+        self.news += 1

@@ -1,0 +1,1 @@
+"""The output to VTube Studio, by its public API for plug-ins."""

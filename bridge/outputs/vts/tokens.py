@@ -1,0 +1,56 @@
+"""Where VTube Studio's tokens are kept between runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from facewire.bridge.outputs.vts.api import VtsError, check_token
+
+TOKEN_FILE = "vts.json"
+MAX_TOKEN_BYTES = 20_000
+
+
+class Tokens:
+    """Tokens by address in one file that only its owner can read."""
+
+    def __init__(self, folder: Path | None, where: str) -> None:
+        self._path = None if folder is None else folder / TOKEN_FILE
+        self._where = where
+        self._known: str | None = None
+
+    def load(self) -> str | None:
+        """Returns the token for this address, if one is kept."""
+        with suppress(OSError, VtsError):
+            self._known = check_token(self._read().get(self._where))
+        return self._known
+
+    def save(self, token: str | None) -> None:
+        """Keeps ``token``, or forgets the one that counts no longer. Raises OSError."""
+        if token == self._known:
+            return
+        self._known = token
+        if self._path is None:
+            return
+        content = self._read()
+        content.pop(self._where, None)
+        self._write(content if token is None else {**content, self._where: token})
+
+    def _read(self) -> dict[str, object]:
+        if self._path is None or not self._path.is_file() or self._path.stat().st_size > MAX_TOKEN_BYTES:
+            return {}
+        with suppress(ValueError, RecursionError):  # a broken file is written anew
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            return content if isinstance(content, dict) else {}
+        return {}
+
+    def _write(self, content: dict[str, object]) -> None:
+        assert self._path is not None
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        part = self._path.with_name(f".{self._path.name}.part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(content, file)
+        part.replace(self._path)

@@ -1,0 +1,1 @@
+"""The frame and its wire format (docs/wire.md): what server, client and recordings share."""

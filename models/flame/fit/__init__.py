@@ -1,0 +1,1 @@
+"""FLAME fitted to the landmarks of a picture, live."""

@@ -1,0 +1,1 @@
+"""ARKit's shapes to FLAME's parameters and back."""

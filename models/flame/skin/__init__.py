@@ -1,0 +1,1 @@
+"""FLAME's vertices from its parameters: for live use, and for training in torch."""

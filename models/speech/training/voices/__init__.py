@@ -1,0 +1,1 @@
+"""Voices to learn from: sentences, synthesisers, and the times of their phones."""

@@ -1,0 +1,1 @@
+"""The live stages over files, as fast as they go."""

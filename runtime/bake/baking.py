@@ -1,0 +1,147 @@
+"""Turns a video or a recording into a take: the live pipeline, frame after frame, into a session or a CSV file."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facewire.bridge.export.formats import ExportOptions, export
+from facewire.bridge.export.livelink_import import sound_blocks
+from facewire.bridge.export.output import replacing
+from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter
+from facewire.bridge.recording.errors import SessionError
+from facewire.bridge.recording.layout import AudioFormat, SessionMetadata
+from facewire.bridge.recording.reader import open_session
+from facewire.bridge.recording.sound import Int16Array
+from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.messages import Greeting
+from facewire.runtime.bake.speak_bake import watched_frames
+from facewire.runtime.sound.media_sound import read_sound
+from facewire.runtime.takes.recorder import STREAMS
+
+if TYPE_CHECKING:
+    from facewire.runtime.capture.video.file import FileSource
+    from facewire.runtime.flame.blend import LiveFlame
+    from facewire.runtime.pipeline import FacePipeline
+
+START_NS = 1_000_000_000
+"""Where a baked session's clock begins; a frame's place is this plus its time in the video."""
+
+
+@dataclass(slots=True)
+class BakeResult:
+    """What was baked."""
+
+    frames: int = 0
+    seen: int = 0
+    """Frames in which a face was seen, or heard."""
+    length_s: float = 0.0
+    sound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What a take is made of."""
+
+    path: Path
+    rate: float
+    """Frames a second."""
+    frames: Iterator[tuple[FaceFrame, int]]
+    """Each with its time in the file in nanoseconds; the session's clock begins at ``START_NS``."""
+    flame: LiveFlame | None = None
+    """What makes the frames' FLAME, where they have any."""
+
+
+def watched(source: FileSource, pipeline: FacePipeline) -> Footage:
+    """An open video, picture after picture."""
+    frames = watched_frames(source, iter(()), pipeline, start_ns=START_NS)
+    return Footage(Path(source.name), source.rate, frames, pipeline.flame)
+
+
+def write_take(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
+    """Make every frame and write the take that ``output``'s suffix asks for, whole or not at all.
+
+    Raises:
+        FacewireError: no face was seen, nothing was heard, or ``output`` cannot be written.
+    """
+    suffix = output.suffix.lower()
+    if suffix == ".csv":
+        return _write_csv(footage, output, force=force, progress=progress)
+    if suffix == ".mcap":
+        return _write_session(footage, output, force=force, progress=progress)
+    from facewire.runtime.bake.head_mesh import load_head
+
+    with tempfile.TemporaryDirectory(prefix="facewire-") as folder:
+        session_path = Path(folder) / f"{output.stem}.mcap"
+        result = _write_session(footage, session_path, force=False, progress=progress)
+        with open_session(session_path) as session:
+            export(session, output, ExportOptions(load_head=load_head), force=force)
+    return result
+
+
+def counted(footage: Footage, result: BakeResult) -> Iterator[tuple[FaceFrame, int]]:
+    """Yield each frame with its time in the file in nanoseconds; count in ``result``.
+
+    Raises:
+        FacewireError: no face was seen in any, or there is none.
+    """
+    time_ns = 0
+    for frame, time_ns in footage.frames:
+        result.frames += 1
+        result.seen += frame.sources != "held"
+        yield frame, time_ns
+    result.length_s = time_ns * 1e-9 + 1 / footage.rate
+    if result.frames == 0:
+        raise FacewireError(f"{footage.path} is too short for a single frame, so no take of it was written")
+    if result.seen == 0:
+        raise FacewireError(f"no face was seen in {footage.path}, so no take of it was written")
+
+
+def _write_csv(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
+    result = BakeResult()
+    with replacing(output, force=force) as file, io.TextIOWrapper(file, encoding="ascii", newline="") as text:
+        writer = LiveLinkCsvWriter(text)
+        for frame, time_ns in counted(footage, result):
+            writer.write(frame, time_ns)
+            progress(result.frames)
+    return result
+
+
+def _write_session(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
+    result, encoder, flame = BakeResult(), Encoder(), footage.flame
+    hello = Greeting(rate=footage.rate, flame=None if flame is None else flame.greeting).message(START_NS)
+    sound = _sound_of(footage.path)
+    metadata = SessionMetadata(time.time_ns(), START_NS, hello, origin="bake")
+    writer = SessionWriter(output, metadata, audio=None if sound is None else sound[0], force=force)
+    blocks = iter(()) if sound is None else sound_blocks(*sound, START_NS)
+    block = next(blocks, None)
+    try:
+        for frame, _ in counted(footage, result):
+            while sound is not None and block is not None and block.log_ns <= frame.publish_ns:
+                writer.add_audio(block, sound[0])
+                block = next(blocks, None)
+            writer.add_frame(encoder.frame(frame, STREAMS), frame.seq, frame.publish_ns)
+            progress(result.frames)
+        writer.finish(None if flame is None else {"flame": json.dumps(flame.person())})
+    except BaseException:
+        writer.discard()
+        raise
+    result.sound = sound is not None
+    return result
+
+
+def _sound_of(video: Path) -> tuple[AudioFormat, Int16Array] | None:
+    """The video's sound; None where it has none, or PyAV is not installed."""
+    try:
+        return read_sound(video)
+    except SessionError:
+        return None

@@ -1,0 +1,1 @@
+"""Phones and other programs that track a face already."""

@@ -1,0 +1,1 @@
+"""Microphones and files: sound, and what every source of it offers."""

@@ -1,0 +1,42 @@
+"""From what a user writes after ``--audio`` to a source of sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from facewire.runtime.capture.sound.demo_sound import DemoSound
+from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones
+from facewire.runtime.capture.sound.sound_file import SoundFile, SoundReader
+from facewire.runtime.capture.video.source import CaptureError
+from facewire.runtime.sound.blocks import SoundSource
+
+
+def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> SoundSource | None:
+    """The live source that ``what`` names; None for ``none``, and for ``auto`` where there is no microphone.
+
+    ``demo_speech`` may fetch the demo's recording. Raises CaptureError when no microphone or file has that name, the
+    file is no sound, or a library is not installed, and what ``demo_speech`` raises.
+    """
+    if what == "none":
+        return None
+    if what == "demo":
+        return DemoSound(demo_speech())
+    path = Path(what)
+    named = not what.isdigit() and what != "auto"
+    if named and path.is_file():
+        return _sound_file(path, loop=loop)
+    try:
+        find_microphone(what, list_microphones())
+    except CaptureError as error:
+        if what == "auto":
+            return None
+        if named and len(path.parts) > 1:
+            return _sound_file(path, loop=loop)
+        raise CaptureError(f"{what!r} is no file here, and {error}" if named else str(error)) from None
+    return Microphone(what)
+
+
+def _sound_file(path: Path, *, loop: bool) -> SoundFile:
+    SoundReader(path).close()  # What is no sound is said now, and not when the networks have been loaded.
+    return SoundFile(path, loop=loop)

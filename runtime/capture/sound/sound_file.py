@@ -1,0 +1,127 @@
+"""Sound from files, and from videos: at its own pace as if it were live, or as fast as it can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.runtime.capture.video.source import CaptureError
+from facewire.runtime.sound.blocks import BLOCK_S, PacedSound, SoundRing
+from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
+
+NO_PYAV = "sound files need PyAV: pip install 'facewire[media]'"
+
+
+class SoundReader:
+    """The first sound track of a file, one channel, in runs of any length. Reads as it goes: an hour takes no room."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises CaptureError where it cannot be read, has no sound, or needs PyAV, which is not installed."""
+        if not path.is_file():
+            raise CaptureError(f"{path} is not there: check the name")
+        try:
+            import av
+        except ImportError:
+            raise CaptureError(NO_PYAV) from None
+        self._av, self._path = av, path
+        try:
+            self._container: Any = av.open(str(path))
+        except (av.error.FFmpegError, ValueError, MemoryError):
+            raise CaptureError(f"{path} is no sound or video that can be read") from None
+        try:
+            if not self._container.streams.audio:
+                raise CaptureError(f"{path} has no sound")
+            self._track = self._container.streams.audio[0]
+            self.rate = int(self._track.rate or 0)
+            if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
+                raise CaptureError(f"{path} has {self.rate} samples a second: 4,000 to 384,000 can be used")
+            # Where in the file's time the sound begins: a video's may be a little after its pictures.
+            self.start_s = float((self._track.start_time or 0) * (self._track.time_base or 0))
+            length = self._container.duration
+            self.length_s = length / 1e6 if length else 0.0
+        except BaseException:
+            self.close()
+            raise
+
+    def blocks(self) -> Iterator[Float32Array]:
+        """Samples [n] one run after the other. Raises CaptureError where the file holds none that can be read."""
+        # Packed, not planar: PyAV 18 reads one plane too many where there are eight and more, and crashes.
+        any_read, resampler = False, self._av.AudioResampler(format="flt", rate=self.rate)
+        frames = self._container.decode(self._track)
+        while True:
+            try:
+                frame = next(frames, None)
+                converted = resampler.resample(frame) if frame is not None else []
+            except self._av.error.InvalidDataError:
+                continue  # A damaged packet; the next may be whole.
+            except (self._av.error.FFmpegError, ValueError, MemoryError):
+                break
+            if frame is None:
+                break
+            for piece in converted:
+                any_read = True
+                yield np.mean(piece.to_ndarray().reshape(piece.samples, -1), axis=1, dtype=np.float32)
+        if not any_read:
+            raise CaptureError(f"{self._path} has no sound that can be read")
+
+    def close(self) -> None:
+        """Closes the file; safe to call twice."""
+        self._container.close()
+
+
+def in_blocks(runs: Iterator[Float32Array], size: int) -> Iterator[Float32Array]:
+    """Cuts runs into blocks of ``size``, the last one shorter. A block is valid until the next."""
+    block, filled = np.zeros(size, np.float32), 0
+    for run in runs:
+        start = 0
+        while start < len(run):
+            count = min(size - filled, len(run) - start)
+            block[filled : filled + count] = run[start : start + count]
+            start, filled = start + count, filled + count
+            if filled == size:
+                yield block
+                filled = 0
+    if filled:
+        yield block[:filled]
+
+
+class SoundFile(PacedSound):
+    """A file at its own pace, in blocks of 10 ms."""
+
+    kind = "file"
+
+    def __init__(self, path: Path, *, loop: bool = False, clock: Clock = now_ns) -> None:
+        super().__init__(clock)
+        self.name, self._path, self._loop = path.name, path, loop
+        self._reader: SoundReader | None = None
+
+    def open(self, ring: SoundRing) -> None:
+        """Raises CaptureError where the file is not there or is no sound."""
+        self._reader = SoundReader(self._path)
+        self.rate = self._reader.rate
+        self._begin(ring)
+        self._blocks = in_blocks(self._reader.blocks(), max(1, round(BLOCK_S * self.rate)))
+
+    def pump(self) -> bool:
+        """Writes the next block when it is due."""
+        block = next(self._blocks, None)
+        return self._again() if block is None else self._write_when_due(block)
+
+    def _again(self) -> bool:
+        if not self._loop or self._interrupted.is_set():
+            return False
+        self.close()
+        self._reader = SoundReader(self._path)
+        self._blocks = in_blocks(self._reader.blocks(), max(1, round(BLOCK_S * self.rate)))
+        return True
+
+    def close(self) -> None:
+        """Closes the file; safe to call twice."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None

@@ -1,0 +1,29 @@
+"""The thread of one source of sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from facewire.runtime.capture.video.device_thread import DeviceThread
+from facewire.runtime.sound.blocks import SoundRing, SoundSource
+
+
+class SoundThread(DeviceThread):
+    """Has ``source`` write to ``ring``; see ``DeviceThread``."""
+
+    def __init__(self, source: SoundSource, ring: SoundRing, report: Callable[[str], None]) -> None:
+        super().__init__(source, report, "facewire-sound-capture")
+        self.source, self._ring = source, ring
+
+    def _open(self) -> None:
+        self._ring.begin()
+        self.source.open(self._ring)
+
+    def _pass_on(self) -> bool:
+        if not self.source.pump():
+            return False
+        self._note_running()
+        return True
+
+    def _end(self) -> None:
+        self._ring.close()

@@ -1,0 +1,1 @@
+"""Cameras and files: pictures, and what every source of them offers."""

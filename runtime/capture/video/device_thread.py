@@ -1,0 +1,97 @@
+"""What the threads of cameras and microphones share: open a source, keep it going, get it back when it is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
+
+from facewire.runtime.capture.video.source import CaptureError, SourceSilent
+
+State: TypeAlias = Literal["opening", "running", "lost", "ended"]
+
+FIRST_RETRY_S = 0.25
+LONGEST_RETRY_S = 5.0
+
+
+class Device(Protocol):
+    """What such a thread asks of its source, whatever it gives."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def returns(self) -> bool: ...
+    def close(self) -> None: ...
+    def interrupt(self) -> None: ...
+
+
+class DeviceThread:
+    """Keeps one source going. A source that returns is tried again for ever, at least every five seconds.
+
+    ``report`` gets one line when the source is lost and one when it is back, from this thread.
+    """
+
+    def __init__(self, device: Device, report: Callable[[str], None], thread_name: str) -> None:
+        self._device, self._report = device, report
+        self.state: State = "opening"
+        self.error: CaptureError | None = None
+        """Why it is lost, or why a source that does not return has ended early."""
+        self.losses = 0
+        """How often a source that ran was lost."""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 0.5) -> None:
+        """Asks the thread to end and waits; a driver that hangs is left behind (the thread is a daemon)."""
+        self._stopping.set()
+        self._device.interrupt()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _open(self) -> None:
+        """Opens the source. Raises what it raises."""
+        raise NotImplementedError
+
+    def _pass_on(self) -> bool:
+        """Passes on what comes next and notes that the source runs; False at its end. Raises what the source raises."""
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """Tells who listens that nothing more comes."""
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        retry_s = FIRST_RETRY_S
+        while not self._stopping.is_set():
+            try:
+                self._open()
+                while self._pass_on():
+                    retry_s = FIRST_RETRY_S
+                break
+            except Exception as error:  # a driver may raise anything, and this thread must outlive it
+                self._lose(error if isinstance(error, CaptureError) else CaptureError(f"{self._device.name}: {error}"))
+                if not self._device.returns:
+                    break
+            finally:
+                self._device.close()
+            self._stopping.wait(retry_s)
+            retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+        self.state = "ended"
+        self._end()
+
+    def _note_running(self) -> None:
+        if self.state == "lost":
+            self._report(f"{self._device.name} is back")
+        self.state, self.error = "running", None
+
+    def _lose(self, error: CaptureError) -> None:
+        """Reports a loss once: the retries that fail after it say nothing new."""
+        if self.state == "running":
+            self.losses += 1
+        if self.state != "lost" and self._device.returns:
+            silent = isinstance(error, SourceSilent)  # it is open, and nothing has to be tried
+            self._report(f"{error}" if silent else f"{error}; it is tried again until it works")
+        self.state, self.error = "lost", error

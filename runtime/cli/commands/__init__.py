@@ -1,0 +1,1 @@
+"""The commands of ``facewire``, a file each."""

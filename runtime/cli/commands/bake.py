@@ -1,0 +1,249 @@
+"""``facewire bake``: videos and recordings to takes, faster than real time."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facewire.bridge.shared.errors import FacewireError
+from facewire.runtime.cli.options.files import Progress, duration_text, progress_bar, require_file
+from facewire.runtime.cli.options.speech import add_speech_options, check_speech
+from facewire.runtime.cli.options.usage import (
+    OPEN_FLAME,
+    Subparsers,
+    UsageError,
+    add_flame_option,
+    add_tracking_options,
+    command_parser,
+    say,
+)
+
+if TYPE_CHECKING:
+    from facewire.runtime.speech.pipeline import SpeechPipeline
+
+SUFFIXES = (".csv", ".mcap", ".anim", ".glb", ".npz", ".jsonl", ".json")
+FLAME_SUFFIXES = (".npz", ".mcap", ".jsonl")
+"""What can hold FLAME parameters."""
+VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
+"""What is taken out of a folder; beside them a sound is a video's own."""
+SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma")
+"""What has no picture: speech moves the whole face. Taken out of a folder where that has no video."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video or recording and where its take goes."""
+
+    video: Path
+    output: Path
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = command_parser(
+        commands,
+        "bake",
+        "turn videos and recordings into takes",
+        "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
+        "Face would have written, .mcap is a session (with the video's sound where facewire[media] is installed),\n"
+        "and the others are what 'facewire export' makes of one. A folder stands for the videos in it, or for the\n"
+        "recordings where it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
+        "so is a video's mouth with --mouth audio.",
+        "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap\n"
+        "facewire bake speech.wav -o speech.csv\nfacewire bake interview.mp4 -o flame.npz --flame",
+    )
+    parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of them")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; of several, the folder for them"
+    )
+    parser.add_argument(
+        "--format",
+        choices=[suffix[1:] for suffix in SUFFIXES],
+        help="what to write into the folder OUT (default: mcap)",
+        type=lambda text: text.removeprefix("."),
+    )
+    parser.add_argument("--force", action="store_true", help="replace takes that exist")
+    parser.add_argument(
+        "--as-live",
+        action="store_true",
+        help="stamp what speech moves when a live listener could have had it (default: at the sound it belongs to)",
+    )
+    add_tracking_options(parser)
+    add_flame_option(parser)
+    add_speech_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Bakes each input; a take is written whole or not at all. Raises UsageError, FacewireError and ModelError."""
+    jobs = plan(args.input, args.output, args.format, force=args.force)
+    if args.flame is not None and (suffix := jobs[0].output.suffix.lower()) not in FLAME_SUFFIXES:
+        raise UsageError(f"--flame goes into {', '.join(FLAME_SUFFIXES)}, and {suffix} has no place for it")
+    if args.flame not in (None, OPEN_FLAME):
+        require_file(Path(args.flame))
+    check_speech(args)
+    if len(jobs) == 1:
+        say(bake(jobs[0], args))
+        return 0
+    try:
+        args.output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FacewireError(f"cannot make the folder {args.output}: {error.strerror or error}") from None
+    done = sum([_bake_of_many(job, args) for job in jobs])
+    say(f"{done} of {len(jobs)} takes are in {args.output}")
+    return 0 if done == len(jobs) else 1
+
+
+def _bake_of_many(job: Job, args: argparse.Namespace) -> bool:
+    """Bakes one of several: a bad video must not cost the night's batch."""
+    try:
+        say(bake(job, args))
+    except FacewireError as error:
+        say(f"error: {error}")
+        return False
+    return True
+
+
+def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool) -> list[Job]:
+    """What to bake to where. Raises UsageError where an input is not there or a take cannot be written, before any work
+    is done."""
+    given = list(inputs)
+    for path in given:
+        require_file(path)
+    videos = [video for path in given for video in (videos_in(path) if path.is_dir() else [path])]
+    into_folder = output.is_dir() or len(given) > 1 or given[0].is_dir()
+    if not into_folder or (output.suffix.lower() in SUFFIXES and len(given) == 1 and not given[0].is_dir()):
+        check_output(output, force=force)
+        if form is not None:
+            raise UsageError(f"{output} says itself what to write: --format is for a folder")
+        return [Job(videos[0], output)]
+    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+        raise UsageError(f"several takes do not fit into {output}: name a folder, and what to write with --format")
+    if not output.parent.is_dir():
+        raise UsageError(f"the folder {output.parent} is not there: make it first")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file: name a folder for the takes")
+    jobs = [Job(video, output / f"{video.stem}.{form or 'mcap'}") for video in videos]
+    for number, job in enumerate(jobs):
+        if any(job.output == other.output for other in jobs[:number]):
+            raise UsageError(f"two inputs are called {job.video.stem}: bake them into two folders")
+        if job.output.exists():
+            check_output(job.output, force=force)
+    return jobs
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """The videos in a folder, by name, or the recordings where it has no video. Raises UsageError where there is
+    neither."""
+    for suffixes in (VIDEOS, SOUNDS):
+        if found := sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes):
+            return found
+    raise UsageError(f"there is no video and no recording in {folder}: it looks for {', '.join(VIDEOS + SOUNDS)}")
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Raises UsageError where a take cannot be written there."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{path} would be a {path.suffix or 'file without a suffix'}: name it {' or '.join(SUFFIXES)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder {path.parent} is not there: make it first")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists: choose another name, or replace it with --force")
+
+
+def bake(job: Job, args: argparse.Namespace) -> str:
+    """Bakes one input and returns a line about it. Raises UsageError, FacewireError and ModelError."""
+    if job.video.suffix.lower() in SOUNDS:
+        return _bake_sound(job, args)
+    from facewire.runtime.bake.baking import START_NS, Footage, watched, write_take
+    from facewire.runtime.bake.speak_bake import speech_ticks, watched_frames
+    from facewire.runtime.capture.video.file import FileSource
+    from facewire.runtime.cli.options.networks import make_flame, make_pipeline
+    from facewire.runtime.fusion.fuse import Fusion
+
+    flame = make_flame(args)
+    source = FileSource(job.video, paced=False)
+    with _asked_for():
+        source.open()
+    try:
+        if args.mouth == "audio":
+            speech = _make_speech(args, job.video)
+            pipeline = make_pipeline(args, fusion=Fusion("mouth"), flame=flame)
+            ticks = speech_ticks(job.video, speech, as_live=args.as_live)
+            frames = watched_frames(source, ticks, pipeline, start_ns=START_NS)
+            footage = Footage(job.video, source.rate, frames, flame)
+        else:
+            footage = watched(source, make_pipeline(args, flame=flame))
+        started_s = time.perf_counter()
+        with progress_bar(job.video.name) as progress:
+            result = write_take(footage, job.output, force=args.force, progress=_counted(source.frames, progress))
+    finally:
+        source.close()
+    speed = result.length_s / max(time.perf_counter() - started_s, 1e-9)
+    seen = 100 * result.seen / result.frames
+    sound = ", with its sound" if result.sound else ""
+    length = duration_text(result.length_s)
+    return f"{job.output}: {result.frames} frames, {length}{sound}, a face in {seen:.0f} %, {speed:.1f} × real time"
+
+
+def _bake_sound(job: Job, args: argparse.Namespace) -> str:
+    """Bakes a recording."""
+    from facewire.runtime.bake.baking import START_NS, Footage, write_take
+    from facewire.runtime.bake.speak_bake import speech_frames
+    from facewire.runtime.cli.options.networks import make_flame, make_pipeline
+    from facewire.runtime.fusion.fuse import Fusion
+    from facewire.runtime.speech.pipeline import TICK_HZ
+
+    speech = _make_speech(args, job.video)
+    flame = make_flame(args)
+    pipeline = make_pipeline(args, fusion=Fusion("microphone"), camera=False, flame=flame)
+    started_s = time.perf_counter()
+    frames = speech_frames(job.video, speech, pipeline, as_live=args.as_live, start_ns=START_NS)
+    with progress_bar(job.video.name) as progress:
+        count = round(sound_length_s(job.video) * TICK_HZ)
+        footage = Footage(job.video, TICK_HZ, frames, flame)
+        result = write_take(footage, job.output, force=args.force, progress=_counted(count, progress))
+    speed = result.length_s / max(time.perf_counter() - started_s, 1e-9)
+    return f"{job.output}: {result.frames} frames, {duration_text(result.length_s)}, {speed:.1f} × real time"
+
+
+def _make_speech(args: argparse.Namespace, path: Path) -> SpeechPipeline:
+    """The pipeline for speech, once the file is known to have sound. Raises UsageError and ModelError."""
+    from facewire.runtime.cli.options.speech import make_speech
+
+    with _asked_for():
+        sound_length_s(path)
+    return make_speech(args)
+
+
+@contextmanager
+def _asked_for() -> Iterator[None]:
+    """Raises UsageError for an input that cannot be opened: like a session of that kind, it was asked for wrongly."""
+    from facewire.runtime.capture.video.source import CaptureError
+
+    try:
+        yield
+    except CaptureError as error:
+        raise UsageError(str(error)) from None
+
+
+def sound_length_s(path: Path) -> float:
+    """How long a file says that it is, 0 where it does not. Raises CaptureError where it has no sound."""
+    from facewire.runtime.capture.sound.sound_file import SoundReader
+
+    reader = SoundReader(path)
+    reader.close()
+    return reader.length_s
+
+
+def _counted(count: int, progress: Progress | None) -> Callable[[int], None]:
+    if progress is None:
+        return lambda _: None
+    return lambda done: progress(done, max(count, done))

@@ -1,0 +1,236 @@
+"""``facewire doctor``: what is here, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Literal
+
+from facewire.runtime.cli.options.usage import Subparsers, command_parser
+
+Verdict = Literal["ok", "note", "bad"]
+MARKS = {"ok": "✓", "note": "–", "bad": "✗"}
+PACKAGES = ("numpy", "numba", "opencv-python", "websockets", "msgpack")
+RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
+LEAST_CORES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``advice`` says what to do where not all is well."""
+
+    verdict: Verdict
+    topic: str
+    text: str
+    advice: str = ""
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = command_parser(
+        commands,
+        "doctor",
+        "check devices, libraries and networks",
+        "Checks what Facewire needs on this machine and says what to do where something is missing.\n"
+        "Exits 1 where a live run could not work.",
+        "facewire doctor",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints each finding as it is made."""
+    del args
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    colours = {"ok": "green", "note": "yellow", "bad": "bold red"}
+    bad = 0
+    for finding in findings():
+        bad += finding.verdict == "bad"
+        line = Text(f"{MARKS[finding.verdict]} {finding.topic}: {finding.text}")
+        line.stylize(colours[finding.verdict], 0, 1)
+        console.print(line, soft_wrap=not console.is_terminal)
+        if finding.advice and console.is_terminal:
+            console.print(Padding(Text(finding.advice), (0, 0, 0, 2), expand=False))
+        elif finding.advice:
+            print(f"  {finding.advice}")
+    return 1 if bad else 0
+
+
+def findings() -> Iterator[Finding]:
+    """Every check in turn; one that fails itself is a finding too."""
+    for check in (
+        _system,
+        _libraries,
+        _networks,
+        _processor,
+        _gpu,
+        _cameras,
+        _microphones,
+        _phones,
+        _kernel_cache,
+        _port,
+    ):
+        yield from _guarded(check)
+
+
+def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from check()
+    except Exception as error:  # a broken library must not hide what the other checks find
+        yield Finding("bad", check.__name__.strip("_").replace("_", " "), f"the check failed: {error}")
+
+
+def _system() -> Iterator[Finding]:
+    yield Finding("ok", "facewire", metadata.version("facewire"))
+    python = platform.python_version()
+    yield Finding("ok", "system", f"{platform.system()} {platform.release()} on {platform.machine()}, Python {python}")
+
+
+def _libraries() -> Iterator[Finding]:
+    found = []
+    for name in PACKAGES:
+        version = _version(name)
+        if version is None:
+            yield Finding("bad", name, "is not installed", "install it with: pip install --force-reinstall facewire")
+        else:
+            found.append(f"{name} {version}")
+    runtimes = [f"{name} {version}" for name in RUNTIMES if (version := _version(name))]
+    if not runtimes:
+        yield Finding("bad", "onnxruntime", "is not installed", "install it with: pip install onnxruntime")
+    elif len(runtimes) > 1:
+        # The two share one folder; whichever was installed last wins.
+        advice = "keep one: pip uninstall onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu"
+        yield Finding("note", "onnxruntime", "both builds are installed and overwrite each other", advice)
+    yield Finding("ok", "libraries", ", ".join(found + runtimes))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _networks() -> Iterator[Finding]:
+    from facewire.models.assets import cache_folder, list_assets
+
+    missing = [asset.name for asset in list_assets() if asset.pulled_by_default and not asset.cached]
+    if missing:
+        yield Finding("note", "networks", f"not fetched: {', '.join(missing)}", "fetch them with: facewire models pull")
+    else:
+        yield Finding("ok", "networks", f"all ready in {cache_folder()}")
+
+
+def _processor() -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores < LEAST_CORES:
+        advice = "use --mesh attention, the lighter network"
+        yield Finding("note", "processor", f"{cores} core for tracking, serving and everything else", advice)
+    else:
+        yield Finding("ok", "processor", f"{cores} cores (tracking uses one)")
+
+
+def _gpu() -> Iterator[Finding]:
+    from facewire.models.assets import asset_path
+    from facewire.models.sessions import create_session, cuda_trouble
+
+    trouble = cuda_trouble()
+    if not trouble:
+        create_session(asset_path("face_blendshapes", offline=True), device="cuda")
+        yield Finding("ok", "GPU", "CUDA works")
+    elif "no NVIDIA driver" in trouble:
+        yield Finding("ok", "GPU", "none of NVIDIA's; the processor is enough")
+    else:
+        yield Finding("note", "GPU", "not in use; the processor is enough", f"for a GPU: {trouble}")
+
+
+def _cameras() -> Iterator[Finding]:
+    from facewire.runtime.capture.video.camera import list_cameras
+
+    cameras = list_cameras()
+    for camera in cameras:
+        path = f"/dev/video{camera.index}"
+        if os.access(path, os.R_OK | os.W_OK):
+            yield Finding("ok", f"camera {camera.index}", camera.name)
+        else:
+            advice = f"allow it with: sudo usermod -aG $(stat -c %G {path}) $USER, and log in again"
+            yield Finding("note", f"camera {camera.index}", f"{camera.name}: you may not use it", advice)
+    if not cameras and sys.platform == "linux":
+        advice = "plug one in, use a file or an address, or try: facewire serve --video demo"
+        yield Finding("note", "camera", "none found", advice)
+    elif not cameras:
+        yield Finding("ok", "camera", "this system does not list them; try: facewire serve --video 0")
+
+
+def _microphones() -> Iterator[Finding]:
+    from facewire.runtime.capture.sound.microphone import list_microphones
+    from facewire.runtime.capture.video.source import CaptureError
+
+    try:
+        microphones = list_microphones()
+    except CaptureError as error:
+        yield Finding("note", "microphone", "PyAudio is not installed", str(error))
+        return
+    if not microphones:
+        advice = (
+            "plug one in, or go on with the camera; on Linux, is PulseAudio or PipeWire running? "
+            "To see speech without one: facewire serve --video demo --audio demo"
+        )
+        yield Finding("note", "microphone", "none found", advice)
+    for microphone in microphones:
+        default = ", the default" if microphone.is_default else ""
+        yield Finding("ok", "microphone", f"{microphone.index}: {microphone.name}, {microphone.rate} Hz{default}")
+
+
+def _phones() -> Iterator[Finding]:
+    """The ports where apps that track a face themselves are received: livelink, ifacialmocap and vmc."""
+    from facewire.runtime.capture.remote.choose_phone import APPS, LOOPBACK
+
+    taken, free = [], []
+    for name, app in APPS.items():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((LOOPBACK, app.port))
+                free.append(f"--video {name} on UDP {app.port}")
+            except OSError:
+                taken.append(f"UDP {app.port} ({app.title})")
+    if free:
+        yield Finding("ok", "phones", f"can be received: {', '.join(free)}")
+    if taken:
+        advice = "another program reads that app here: stop it, or name another port, as in --video livelink:11112"
+        yield Finding("note", "phones", f"taken: {', '.join(taken)}", advice)
+
+
+def _kernel_cache() -> Iterator[Finding]:
+    """Numba keeps compiled kernels beside the sources, or in the user's cache where it may not write there."""
+    from facewire.runtime.face import filters
+
+    kernel: Any = filters.smooth_face
+    path = kernel.stats.cache_path
+    if path and os.access(path, os.W_OK):
+        yield Finding("ok", "compiled kernels", f"kept in {path}")
+    else:
+        advice = "set NUMBA_CACHE_DIR to a folder that you may write; without it each start takes seconds longer"
+        yield Finding("note", "compiled kernels", f"cannot be kept in {path}", advice)
+
+
+def _port() -> Iterator[Finding]:
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # as the server does; on Windows this would share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", 8787))
+            yield Finding("ok", "port 8787", "free")
+        except OSError:
+            advice = "another facewire? See it with: facewire tail; or serve with --listen 127.0.0.1:0"
+            yield Finding("note", "port 8787", "taken", advice)

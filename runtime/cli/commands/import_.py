@@ -1,0 +1,92 @@
+"""``facewire import``: a Live Link Face take into a session."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from facewire.runtime.cli.options.files import add_output_options, duration_text, progress_bar, require_suffix
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, say
+
+MAX_NAMED = 4
+MAX_OFFSET_S = 24 * 3600.0
+MAX_TIMECODE_RATE = 1000
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = command_parser(
+        commands,
+        "import",
+        "make a session of a Live Link Face take",
+        "Reads the CSV of a Live Link Face take, with its sound where given, into a session.",
+        "facewire import MySlate_1_iPhone.csv --sound MySlate_1_iPhone.mov -o take.mcap",
+    )
+    parser.add_argument("input", metavar="CSV", type=Path, help="the take's .csv")
+    add_output_options(parser, "the session, *.mcap")
+    parser.add_argument(
+        "--sound", metavar="FILE", type=Path, help="a .wav, or a .mov or other video (needs facewire[media])"
+    )
+    parser.add_argument(
+        "--sound-offset",
+        metavar="S",
+        type=_offset_s,
+        default=0.0,
+        help="when the sound begins after the first row (default: 0)",
+    )
+    parser.add_argument(
+        "--timecode-rate",
+        metavar="N",
+        type=_timecode_rate,
+        help="frames a second that the timecode counts (default: found out)",
+    )
+    parser.set_defaults(run=run)
+
+
+def _offset_s(text: str) -> float:
+    """Seconds, before or after, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= MAX_OFFSET_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds such as 0.25 or -0.25")
+    return value
+
+
+def _timecode_rate(text: str) -> int:
+    """Frames a second, for argparse."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= MAX_TIMECODE_RATE):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of frames a second such as 60")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Imports. Raises UsageError, SessionError and RecordingError; OUT is written whole or not at all."""
+    from facewire.bridge.export.livelink_import import import_take
+    from facewire.bridge.recording.partfile import check_output
+    from facewire.runtime.sound.media_sound import read_sound
+
+    require_suffix(args.output, ".mcap")
+    check_output(args.output, force=args.force)
+    if args.sound is None and args.sound_offset:
+        raise UsageError("--sound-offset is when the sound of --sound FILE begins: name that")
+    sound = None if args.sound is None else read_sound(args.sound)
+    with progress_bar(f"reading {args.input.name}") as progress:
+        report = import_take(
+            args.input,
+            args.output,
+            sound=sound,
+            sound_offset_s=args.sound_offset,
+            timecode_rate=args.timecode_rate,
+            force=args.force,
+            progress=progress,
+        )
+    say(f"{args.output}: {report.frames} frames, {duration_text(report.duration_s)}")
+    if report.missing:
+        more = f" and {len(report.missing) - MAX_NAMED} more" if len(report.missing) > MAX_NAMED else ""
+        say(f"the take has no {', '.join(report.missing[:MAX_NAMED])}{more}: at rest")
+    if report.skipped:
+        say(f"{report.skipped} rows repeat the time of the row before and were left out")
+    return 0

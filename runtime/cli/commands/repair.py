@@ -1,0 +1,55 @@
+"""``facewire repair``: saves what is whole in a session that was cut."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from facewire.runtime.cli.options.files import duration_text, progress_bar, require_suffix
+from facewire.runtime.cli.options.usage import Subparsers, command_parser, say
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = command_parser(
+        commands,
+        "repair",
+        "mend a session that was cut",
+        "Saves all that is whole in a session whose program was killed or whose disk filled up. The cut file stays.",
+        "facewire repair take.mcap.part\nfacewire repair broken.mcap -o saved.mcap",
+    )
+    parser.add_argument("input", metavar="FILE", type=Path, help="the cut or damaged session")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="the mended session (default: beside FILE)")
+    parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Repairs. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    from facewire.bridge.recording.layout import SUFFIX
+    from facewire.bridge.recording.repair import is_whole, repair
+
+    with progress_bar(f"reading {args.input.name}") as progress:
+        whole = is_whole(args.input, progress)
+    if whole:
+        say(f"{args.input} is whole: there is nothing to mend")
+        return 0
+    output = args.output or mended_path(args.input)
+    require_suffix(output, SUFFIX)
+    with progress_bar(f"mending {args.input.name}") as progress:
+        report = repair(args.input, output, force=args.force, progress=progress)
+    lost = [f"{report.lost_bytes} bytes at the end belong to nothing whole"] if report.lost_bytes else []
+    lost += [f"{report.damaged_chunks} damaged parts were left out"] if report.damaged_chunks else []
+    saved = f"{report.frames} frames, {duration_text(report.duration_s)}"
+    sound = f", {report.audio_blocks} blocks of sound" if report.audio_blocks else ""
+    say(f"saved {output}: {saved}{sound}; {', '.join(lost) or 'nothing that was written is lost'}")
+    return 0
+
+
+def mended_path(path: Path) -> Path:
+    """``take.mcap`` for ``take.mcap.part``; ``take-repaired.mcap`` for ``take.mcap``."""
+    from facewire.bridge.recording.layout import PART_SUFFIX, SUFFIX
+
+    if path.suffix == PART_SUFFIX:
+        return path.with_suffix("")
+    return path.with_name(f"{path.stem}-repaired{SUFFIX}")

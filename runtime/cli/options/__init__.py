@@ -1,0 +1,1 @@
+"""What commands share: options, and making what these ask for."""

@@ -1,0 +1,99 @@
+"""What the commands that serve share: where to listen, whom to let in, and how to stop."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from facewire.bridge.server.config import ServerConfig
+
+DEFAULT_LISTEN = "127.0.0.1:8787"
+POLL_S = 0.05
+
+
+def add_listen_options(parser: argparse.ArgumentParser) -> None:
+    """The options of everything that serves."""
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        type=listen_address,
+        default=DEFAULT_LISTEN,
+        help=f"where to serve; port 0 takes a free one (default: {DEFAULT_LISTEN})",
+    )
+    parser.add_argument(
+        "--token", help="what clients must show; made and printed where one is needed and none is given"
+    )
+    parser.add_argument("--tls-cert", metavar="PEM", type=Path, help="certificate chain, to serve wss:// and https://")
+    parser.add_argument("--tls-key", metavar="PEM", type=Path, help="the certificate's private key")
+    parser.add_argument(
+        "--origin", metavar="URL", action="append", default=[], help="a web page's origin that may connect; repeatable"
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """``HOST:PORT``, ``HOST``, ``:PORT`` or ``[IPv6]:PORT`` as (host, port); raises ArgumentTypeError."""
+    default_host, default_port = DEFAULT_LISTEN.split(":")
+    host, port = text, default_port
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
+        host, port = text.split(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536) or " " in host:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT such as {DEFAULT_LISTEN}")
+    return host or default_host, int(port)
+
+
+def server_config(args: argparse.Namespace) -> ServerConfig:
+    """How ``add_listen_options``'s options ask to serve."""
+    from facewire.bridge.server.config import ServerConfig
+
+    host, port = args.listen
+    return ServerConfig(
+        host=host,
+        port=port,
+        token=args.token,
+        certificate=args.tls_cert,
+        key=args.tls_key,
+        origins=tuple(args.origin),
+    )
+
+
+def wait_until(done: Callable[[], bool], step_s: float = POLL_S) -> None:
+    """Waits on the main thread, which signals interrupt, and looks every ``step_s``; ``done`` takes no lock.
+
+    ``Event.wait`` will not do: an interrupt that meets it while it takes its lock leaves that taken, and whoever sets
+    the event, as the shutdown does, then waits for ever. ``time.sleep`` holds nothing.
+    """
+    while not done():
+        time.sleep(step_s)
+
+
+def until_interrupted(serve: Callable[[], int]) -> int:
+    """Returns what ``serve`` returns, or 0 when a signal ends it: that is the way to stop."""
+    interrupted = False
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        """The first signal ends the command in order; a second one at once."""
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(signum, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)
+    try:
+        return serve()
+    except BaseException:
+        # A library that is interrupted while it is imported says ImportError, or whatever else it makes of it.
+        if interrupted:
+            return 0
+        raise

@@ -1,0 +1,1 @@
+"""FLAME beside the shapes of a live face, and pictures of it."""

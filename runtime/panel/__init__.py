@@ -1,0 +1,1 @@
+"""What the control panel, Unity and scripts can ask of a live run, and what it says of itself."""

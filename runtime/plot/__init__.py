@@ -1,0 +1,1 @@
+"""Curves of a take, as a picture and as a page."""

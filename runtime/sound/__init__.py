@@ -1,0 +1,1 @@
+"""Sound as numbers: blocks, rates, levels and clocks. No thread, no device."""

@@ -1,0 +1,197 @@
+"""The live stage of speech: sound in, ticks out at 60 Hz of sound, on two threads that never wait for a neighbour.
+
+capture thread (or PortAudio's) ─ ring of 10 ms blocks ─ speak thread (pipeline) ─ tick
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from facewire.bridge.recording.layout import AudioBlock, AudioFormat
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.wire.frame import Sources
+from facewire.runtime.capture.sound.sound_thread import SoundThread
+from facewire.runtime.sound.blocks import SoundBlock, SoundRing, SoundSource
+from facewire.runtime.speech.pipeline import SpeechPipeline, SpeechTick
+from facewire.runtime.stats import Window
+
+logger = logging.getLogger("facewire.runtime")
+
+STALE_NS = 250_000_000
+"""Sound that stalls for so long counts as lost."""
+EASE_S = 0.3
+"""How fast the mouth then shuts: the time constant, after three of which it is nearly shut."""
+EASE_STEP_S = 1 / 60
+EASE_STEPS = 60
+"""So many at least: a mouth that is shut already eases no more, but eyes that looked about do."""
+REST_WAIT_S = 0.5
+
+TakeTick: TypeAlias = Callable[[SpeechTick, Sources], int]
+"""Gets each tick, and whether sound drives it ("audio") or it eases to rest ("held"); returns when it was published."""
+Tap: TypeAlias = Callable[[AudioBlock, AudioFormat], None]
+
+
+class Speak:
+    """Runs one source of sound through one pipeline into ``take_tick``, which must not block.
+
+    ``tap``, where given, gets the sound as it was captured, for a recording. ``report`` gets one line for each thing
+    that a person should know, from any thread.
+    """
+
+    def __init__(
+        self,
+        source: SoundSource,
+        take_tick: TakeTick | None,
+        *,
+        tap: Tap | None = None,
+        report: Callable[[str], None] = logger.warning,
+        clock: Clock = now_ns,
+    ) -> None:
+        """Without ``take_tick`` the sound is only tapped."""
+        self._take_tick, self._tap, self._report, self._clock = take_tick, tap, report, clock
+        self.ring = SoundRing()
+        self.capture = SoundThread(source, self.ring, report)
+        self._pipeline: SpeechPipeline | None = None
+        self._thread = threading.Thread(target=self._run, name="facewire-speak", daemon=True)
+        self._stopping = threading.Event()
+        self.ended = threading.Event()
+        """Set when the source has come to its end, or after ``stop``."""
+        self._last: SpeechTick | None = None
+        self._heard_ns = 0
+        self._eased = 0
+        self._tapped: tuple[int, int] | None = None
+        self._tapped_next = 0
+        self._bad_blocks = 0
+        self._late = Window()
+        self._work = Window()
+
+    def start(self, make_pipeline: Callable[[], SpeechPipeline] | None) -> None:
+        """Loads the networks with ``make_pipeline`` while a microphone opens, then listens.
+
+        A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
+        """
+        if self.capture.source.returns:
+            self.capture.start()
+        try:
+            self._pipeline = make_pipeline() if make_pipeline is not None else None
+        except BaseException:
+            self.stop()
+            raise
+        while self.ring.waiting > 1:  # What was said while the networks loaded is no news.
+            self.ring.take(0)
+        self.ring.overruns = 0
+        if not self.capture.source.returns:
+            self.capture.start()
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 0.5) -> None:
+        """Ends both threads; safe to call twice."""
+        self._stopping.set()
+        self.ring.close()
+        self.capture.stop(timeout_s)
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+        self.ended.set()
+
+    def status(self) -> dict[str, Any]:
+        """The device, rates, latencies and drops, to be merged into the status message."""
+        now, source, pipeline = self._clock(), self.capture.source, self._pipeline
+        latencies = {"speak": self._work.median(now), "sound": self._late.median(now)}
+        device: dict[str, Any] = {
+            "kind": source.kind,
+            "name": source.name,
+            "state": self.capture.state,
+            "error": str(self.capture.error) if self.capture.error else None,
+            "rate": source.rate,
+            "losses": self.capture.losses,
+        }
+        if pipeline is not None:
+            device |= {
+                "delay_ms": pipeline.driver.delay_ms,
+                "gain": round(pipeline.gain, 3),
+                "level_db": round(pipeline.level.level_db - 20 * math.log10(max(pipeline.gain, 1e-3)), 1),
+                "snr_db": round(pipeline.level.snr_db, 1),
+                "voice": round(pipeline.voice, 3),
+                "drift_ppm": round(pipeline.drift * 1e6, 1),
+            }
+        return {
+            "devices": {"audio": device},
+            "rates": {"speak": round(self._late.rate(now), 2)},
+            "latencies": {name: round(ms, 3) for name, ms in latencies.items() if ms is not None},
+            "drops": {"sound": self.ring.overruns + self.ring.device_overruns, "bad_blocks": self._bad_blocks},
+        }
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self._turn():
+                    break
+            except Exception as error:  # nothing that one block does may end the stream
+                self._note_bad_block(error)
+        self.ended.set()
+
+    def _turn(self) -> bool:
+        """One turn of the speak thread; False at the end of the source."""
+        resting = self._last is None or (self._eased >= EASE_STEPS and not self._last.blendshapes.any())
+        block = self.ring.take(REST_WAIT_S if resting else EASE_STEP_S)
+        if block is not None:
+            self._step(block)
+        elif self.ring.exhausted:
+            return False
+        elif not resting and self._clock() - self._heard_ns > STALE_NS:
+            self._ease()
+        return True
+
+    def _step(self, block: SoundBlock) -> None:
+        started_ns = self._clock()
+        if self._tap is not None:
+            self._tap(*self._recorded(block))
+        if self._pipeline is None or self._take_tick is None:
+            return
+        self._heard_ns, self._eased = started_ns, 0
+        self._pipeline.feed(block)
+        while (tick := self._pipeline.step()) is not None:
+            self._last = tick
+            published_ns = self._take_tick(tick, "audio")
+            self._late.add(published_ns, (published_ns - tick.capture_ns) * 1e-6)
+        ended_ns = self._clock()
+        self._work.add(ended_ns, (ended_ns - started_ns) * 1e-6)
+
+    def _ease(self) -> None:
+        """One step of the face coming to rest because no sound comes."""
+        assert self._last is not None
+        assert self._take_tick is not None
+        self._eased += 1
+        left = max(0.0, 1.0 - EASE_STEP_S / EASE_S)
+        self._last = self._last.eased(left if self._last.blendshapes.max() * left >= 0.01 else 0.0)
+        self._take_tick(self._last, "held")
+
+    def _recorded(self, block: SoundBlock) -> tuple[AudioBlock, AudioFormat]:
+        data = (np.clip(np.nan_to_num(block.samples), -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+        # A take's samples count on over streams, so that a microphone that returns is not a damaged file.
+        stream, shift = self._tapped or (block.stream, 0)
+        if stream != block.stream:
+            shift = self._tapped_next
+        self._tapped, self._tapped_next = (block.stream, shift), shift + block.first_sample + len(block.samples)
+        return AudioBlock(block.start_ns, shift + block.first_sample, data), AudioFormat(block.rate, 1)
+
+    def _note_bad_block(self, error: Exception) -> None:
+        """Counts it, and says the first one only: a fault that stays would be said a hundred times a second."""
+        self._bad_blocks += 1
+        if self._bad_blocks == 1:
+            line = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._report(f"some sound could not be used ({line}); the stream goes on")
+
+
+def merged(status: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two stages' parts of the status message as one."""
+    whole = dict(status)
+    for key, value in other.items():
+        whole[key] = {**whole.get(key, {}), **value} if isinstance(value, Mapping) else value
+    return whole

@@ -1,0 +1,1 @@
+"""Takes: recording beside a live run, and playing them again as if they were live."""

@@ -1,0 +1,238 @@
+"""Records a live session on a thread of its own: the live path appends to a queue and never waits for the disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from facewire.bridge.recording.errors import RecordingError
+from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
+from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.errors import FacewireError, WireError
+from facewire.bridge.wire.codec import DEFAULT_STREAMS, Encoder
+from facewire.bridge.wire.frame import FaceFrame
+
+logger = logging.getLogger("facewire.runtime")
+
+STREAMS = (*DEFAULT_STREAMS, "flame")
+"""What a session keeps of a frame; landmarks would make it fifteen times as large."""
+MAX_WAITING = 6000
+"""Frames, and sound blocks, that may wait while the disk stalls: a minute of either and 10 MB at the most.
+Drop policy: one more of its kind is refused and counted; what waits is written: a stall costs one gap, not the take."""
+SOUND_MESSAGE_S = 0.1
+"""Blocks that go on from each other are written together up to this length: each message costs some 60 bytes of its
+own."""
+POLL_S = 0.05
+"""The thread looks for work by itself: waking it would cost the live path more than appending does."""
+COMMIT_NS = 500_000_000
+"""A chunk is closed and handed to the system this often: what a killed process loses is less than a second."""
+SYNC_NS = 1_000_000_000
+"""The system is asked to put it on the disk this often: what a power cut loses, where the disk keeps up."""
+STATUS_NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class RecordingCounts:
+    """What happened so far. One thread writes each number; others may read."""
+
+    frames: int = 0
+    audio_blocks: int = 0
+    refused_frames: int = 0
+    """Frames that were dropped because ``MAX_WAITING`` waited already."""
+    refused_audio: int = 0
+    """Sound blocks that were dropped for that reason, or because their rate is not the take's."""
+    bad_frames: int = 0
+    """Frames that the wire cannot carry."""
+
+
+class Recorder:
+    """One take. ``offer_frame`` and ``offer_audio`` may be called from any thread; each costs a queue's append.
+
+    After a failure (disk full, disk gone) ``error`` says what happened, ``report`` got it as one line, and offers do
+    nothing.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: SessionMetadata,
+        *,
+        force: bool = False,
+        status: Callable[[], Mapping[str, Any]] | None = None,
+        profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        flame: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        report: Callable[[str], None] = logger.warning,
+        clock: Clock = now_ns,
+    ) -> None:
+        """Create the file.
+
+        Args:
+            status: returns the keys of a status message, recorded once a second.
+            profile: returns the calibration at the end, where there is one.
+            flame: returns whose FLAME it is, where there is any.
+            report: gets one line when the recording has to stop.
+
+        Raises:
+            SessionError: there is such a file already, or no such folder.
+            RecordingError: the file cannot be made.
+        """
+        self.path = path
+        self.counts = RecordingCounts()
+        self.error: FacewireError | None = None
+        self._writer = SessionWriter(path, metadata, force=force)
+        self._encoder = Encoder()
+        self._status, self._profile, self._flame, self._report, self._clock = status, profile, flame, report, clock
+        self._frames: deque[FaceFrame] = deque()
+        self._audio: deque[tuple[AudioBlock, AudioFormat]] = deque()
+        self._sound: list[AudioBlock] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="facewire-record", daemon=True)
+        self._committed_ns = self._synced_ns = self._status_ns = clock()
+        self._first_ns = self._last_ns = 0
+
+    def start(self) -> None:
+        """Begin to write what is offered."""
+        self._thread.start()
+
+    def offer_frame(self, frame: FaceFrame) -> None:
+        """Have ``frame`` recorded. Never blocks and raises nothing."""
+        if len(self._frames) >= MAX_WAITING:
+            self.counts.refused_frames += 1
+        elif self.error is None:
+            self._frames.append(frame)
+
+    def offer_audio(self, block: AudioBlock, audio: AudioFormat) -> None:
+        """Have a run of samples recorded; ``audio`` is the same for a whole take. Never blocks and raises nothing."""
+        if len(self._audio) >= MAX_WAITING:
+            self.counts.refused_audio += 1
+        elif self.error is None:
+            self._audio.append((block, audio))
+
+    def stop(self, timeout_s: float = 10.0) -> Path:
+        """Write what waits, close the take and return its path.
+
+        Raises:
+            RecordingError: the take could not be finished, or had failed before.
+        """
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            raise RecordingError(f"the disk does not take {self.path}: what it took is in {self._writer.file.part}")
+        if self.error is not None:
+            raise self.error
+        return self.path
+
+    @property
+    def length_s(self) -> float:
+        """Seconds from the first frame recorded to the last."""
+        return max(0, self._last_ns - self._first_ns) / 1e9
+
+    @property
+    def active(self) -> bool:
+        """Whether frames are still taken."""
+        return self.error is None and not self._stopping.is_set()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.wait(POLL_S):
+                self._turn(self._clock())
+            self._drain()
+            self._write_sound()
+            self._writer.commit()
+            self.path = self._writer.finish(self._end())
+        except Exception as error:  # whatever a disk does, the live path goes on
+            self.error = error if isinstance(error, FacewireError) else RecordingError(f"recording failed: {error!r}")
+            self._frames.clear()
+            self._audio.clear()
+            self._writer.close()
+            self._report(f"the recording has stopped: {self.error}")
+
+    def _turn(self, now: int) -> None:
+        self._drain()
+        if self._status is not None and now - self._status_ns >= STATUS_NS:
+            self._status_ns = now
+            self._add_status(now)
+        if now - self._committed_ns >= COMMIT_NS:
+            self._committed_ns = now
+            self._write_sound()
+            self._writer.commit()
+        if now - self._synced_ns >= SYNC_NS:
+            self._synced_ns = now
+            self._writer.sync()
+
+    def _drain(self) -> None:
+        while self._frames:
+            frame = self._frames.popleft()
+            try:
+                data = self._encoder.frame(frame, STREAMS)
+            except WireError:
+                self.counts.bad_frames += 1
+                continue
+            self._writer.add_frame(data, frame.seq, frame.publish_ns)
+            self._first_ns = self._first_ns if self.counts.frames else frame.publish_ns
+            self._last_ns = frame.publish_ns
+            self.counts.frames += 1
+        while self._audio:
+            self._add_sound(*self._audio.popleft())
+
+    def _add_sound(self, block: AudioBlock, audio: AudioFormat) -> None:
+        """Gather blocks that go on from each other; write them when they are long enough, or end."""
+        if self._writer.audio not in (None, audio):
+            if not self.counts.refused_audio:
+                self._report(
+                    "the microphone's rate has changed: the take goes on without sound; start a new one for it"
+                )
+            self.counts.refused_audio += 1
+            return
+        if self._sound:
+            first = self._sound[0].first_sample
+            held = sum(len(one.samples) for one in self._sound) // audio.block_bytes
+            if block.first_sample != first + held or held >= SOUND_MESSAGE_S * audio.rate:
+                self._write_sound()
+        self._writer.register_audio(audio)
+        self._sound.append(block)
+        self.counts.audio_blocks += 1
+
+    def _write_sound(self) -> None:
+        if self._sound and self._writer.audio is not None:
+            joined = replace(self._sound[0], samples=b"".join(block.samples for block in self._sound))
+            self._writer.add_audio(joined, self._writer.audio)
+        self._sound.clear()
+
+    def _add_status(self, now: int) -> None:
+        assert self._status is not None
+        try:
+            data = self._encoder.message({**self._status(), "type": "status"})
+        except Exception as error:  # Another thread's state, read as it changes: a status is missing, not the take.
+            logger.debug("no status was recorded: %r", error)
+            return
+        self._writer.add_status(data, now)
+
+    def _end(self) -> dict[str, str]:
+        counts = self.counts
+        end = {
+            "frames": str(counts.frames),
+            "refused_frames": str(counts.refused_frames),
+            "refused_audio": str(counts.refused_audio),
+            "bad_frames": str(counts.bad_frames),
+        }
+        about = {"profile": _text(self._profile), "flame": _text(self._flame)}
+        return end | {key: text for key, text in about.items() if text is not None}
+
+
+def _text(ask: Callable[[], Mapping[str, Any] | None]) -> str | None:
+    """What a run says of itself as JSON; None where that fails, for the take is whole without it."""
+    try:
+        value = ask()
+        return None if value is None else json.dumps(value)
+    except Exception as error:
+        logger.warning("the take does not say all of its run: %r", error)
+        return None

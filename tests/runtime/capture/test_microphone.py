@@ -1,0 +1,223 @@
+"""Microphones: a scripted PyAudio; ``test_virtual_microphone.py`` has a real one."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facewire.bridge.shared.clock import now_ns
+from facewire.runtime.capture.sound import choose_sound as choose_sound_module
+from facewire.runtime.capture.sound import microphone as module
+from facewire.runtime.capture.sound.choose_sound import choose_sound
+from facewire.runtime.capture.sound.microphone import Microphone, MicrophoneInfo, captured_ns, find_microphone
+from facewire.runtime.capture.sound.sound_file import SoundFile
+from facewire.runtime.capture.sound.sound_thread import SoundThread
+from facewire.runtime.capture.video.source import CaptureError
+from facewire.runtime.sound.blocks import SoundRing
+
+MICROPHONES = [
+    MicrophoneInfo(0, "Built-in Microphone", 44_100, 2, False),
+    MicrophoneInfo(3, "USB Audio: Yeti", 48_000, 1, True),
+]
+
+
+class FakeStream:
+    def __init__(self, callback):
+        self.callback, self.active, self.closed = callback, True, False
+
+    def is_active(self):
+        return self.active
+
+    def close(self):
+        self.closed = True
+
+
+class FakePyAudio:
+    """The module and its system in one: devices that a test plugs in and out."""
+
+    paContinue, paInputOverflow, paFloat32 = 0, 2, 1  # noqa: N815
+
+    def __init__(self, *devices, refuses=()):
+        self.devices, self.refuses = list(devices), refuses
+        self.streams, self.started, self.ended = [], 0, 0
+
+    def PyAudio(self):  # noqa: N802
+        self.started += 1
+        return self
+
+    def terminate(self):
+        self.ended += 1
+
+    def get_device_count(self):
+        return len(self.devices)
+
+    def get_device_info_by_index(self, index):
+        return self.devices[index]
+
+    def get_default_input_device_info(self):
+        for info in self.devices:
+            if info["maxInputChannels"]:
+                return info
+        raise OSError("No Default Input Device Available")
+
+    def open(self, **options):
+        if options["channels"] in self.refuses:
+            raise OSError(-9998, "Invalid number of channels")
+        self.options = options
+        self.streams.append(FakeStream(options["stream_callback"]))
+        return self.streams[-1]
+
+
+def device(index, name, rate=48_000.0, channels=1):
+    return {"index": index, "name": name, "defaultSampleRate": rate, "maxInputChannels": channels}
+
+
+def speaker(index):
+    return device(index, "Speakers", channels=0)
+
+
+def deliver(fake, samples, times=None, flags=0):
+    return fake.streams[-1].callback(samples.astype(np.float32).tobytes(), len(samples), times or {}, flags)
+
+
+def test_a_microphone_is_found_by_number_name_or_as_the_default():
+    assert find_microphone("auto", MICROPHONES).index == 3
+    assert find_microphone("0", MICROPHONES).name == "Built-in Microphone"
+    assert find_microphone("yeti", MICROPHONES).index == 3
+    for what in ("5", "elgato"):
+        with pytest.raises(
+            CaptureError, match=rf"no microphone is called '{what}'; .* 0: Built-in .*3: USB Audio: Yeti"
+        ):
+            find_microphone(what, MICROPHONES)
+    with pytest.raises(CaptureError, match="no microphone was found; microphones here: none"):
+        find_microphone("auto", [])
+
+
+def test_blocks_of_ten_milliseconds_come_as_one_channel():
+    fake, ring = FakePyAudio(speaker(0), device(1, "Mic", 44_100.0, 2)), SoundRing()
+    microphone = Microphone("auto", load=lambda: fake)
+    ring.begin()
+    microphone.open(ring)
+    assert (microphone.rate, microphone.name) == (44_100, "microphone 1 (Mic)")
+    assert (fake.options["frames_per_buffer"], fake.options["channels"]) == (441, 2)
+    before_ns = now_ns()
+    assert deliver(fake, np.stack([np.ones(441), np.zeros(441)], axis=1)) == (None, 0)
+    block = ring.take(1.0)
+    np.testing.assert_array_equal(block.samples, np.full(441, 0.5))
+    assert before_ns <= block.start_ns + 10_000_000 <= now_ns()
+    deliver(fake, np.zeros((441, 2)), flags=fake.paInputOverflow)
+    assert ring.device_overruns == 1
+    microphone.close()
+    microphone.close()
+    assert fake.streams[0].closed
+    assert fake.started == fake.ended == 1
+
+
+def test_a_number_of_channels_that_is_refused_is_not_the_end():
+    fake, ring = FakePyAudio(device(0, "Mic", channels=2), refuses=(2,)), SoundRing()
+    Microphone("0", load=lambda: fake).open(ring)
+    assert fake.options["channels"] == 1
+    fake.refuses = (1, 2)
+    with pytest.raises(CaptureError, match=r"Invalid number of channels.*is it free"):
+        Microphone("0", load=lambda: fake).open(ring)
+
+
+def test_a_server_that_offers_dozens_of_channels_gives_one():
+    fake, ring = FakePyAudio(device(0, "pulse", channels=32)), SoundRing()
+    Microphone("auto", load=lambda: fake).open(ring)
+    assert fake.options["channels"] == 1
+
+
+@pytest.mark.parametrize(
+    ("times", "age_ms"),
+    [
+        ({"current_time": 10.0, "input_buffer_adc_time": 9.975}, 25.0),
+        ({}, 10.0),
+        ({"current_time": 10.0, "input_buffer_adc_time": 0.0}, 10.0),
+        ({"current_time": 10.0, "input_buffer_adc_time": 11.0}, 10.0),
+        ({"current_time": 10.0, "input_buffer_adc_time": 5.0}, 10.0),
+        ({"current_time": math.nan, "input_buffer_adc_time": 5.0}, 10.0),
+    ],
+)
+def test_the_drivers_word_is_taken_where_it_makes_sense(times, age_ms):
+    assert captured_ns(10**12, 480, 48_000, times) == pytest.approx(10**12 - age_ms * 1e6, abs=10)
+
+
+def test_a_microphone_that_vanishes_and_returns_under_another_number(monkeypatch):
+    monkeypatch.setattr(module, "SILENT_S", 0.2)
+    fake, ring, reports = FakePyAudio(device(0, "USB Yeti")), SoundRing(), []
+    thread = SoundThread(Microphone("yeti", load=lambda: fake), ring, reports.append)
+    thread.start()
+    wait_for(lambda: fake.streams)
+    fake.devices = [speaker(0)]  # gone, before the silence is noticed
+    deliver(fake, np.zeros((480, 1)))
+    wait_for(lambda: reports)
+    assert thread.state == "lost"
+    assert "gives no sound: is it unplugged" in reports[0]
+    monkeypatch.setattr(module, "SILENT_S", 60.0)  # it stays now, however slow the machine is
+    monkeypatch.setattr(module, "FIRST_S", 60.0)
+    fake.devices = [speaker(0), device(1, "USB Yeti", 44_100.0)]
+    wait_for(lambda: len(fake.streams) > 1)
+    deliver(fake, np.zeros((441, 1)))
+    wait_for(lambda: len(reports) == 2)
+    assert reports[1] == "microphone 1 (USB Yeti) is back"
+    assert thread.losses == 1
+    blocks = [ring.take(1.0), ring.take(1.0)]
+    assert blocks[1].stream > blocks[0].stream
+    assert blocks[1].rate == 44_100
+    thread.stop(10.0)
+    assert thread.state == "ended"
+    assert fake.started == fake.ended
+
+
+def test_a_stream_that_stops_by_itself_is_lost_at_once():
+    fake, ring = FakePyAudio(device(0, "Mic")), SoundRing()
+    microphone = Microphone(load=lambda: fake)
+    microphone.open(ring)
+    fake.streams[-1].active = False
+    with pytest.raises(CaptureError, match="gives no sound"):
+        microphone.pump()
+
+
+def test_without_pyaudio_it_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyaudio", None)
+    with pytest.raises(CaptureError, match=r"pip install 'facewire\[mic\]'"):
+        Microphone().open(SoundRing())
+    assert choose_sound("auto", loop=False, demo_speech=Path) is None
+    with pytest.raises(CaptureError, match="needs PyAudio"):
+        choose_sound("3", loop=False, demo_speech=Path)
+    assert choose_sound("none", loop=False, demo_speech=Path) is None
+
+
+def test_a_name_that_looks_like_a_file_is_one(tmp_path):
+    with pytest.raises(CaptureError, match=r"no\.wav is not there"):
+        choose_sound(str(tmp_path / "no.wav"), loop=False, demo_speech=Path)
+    with wave.open(str(tmp_path / "yes.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
+        file.writeframes(bytes(3200))
+    assert isinstance(choose_sound(str(tmp_path / "yes.wav"), loop=False, demo_speech=Path), SoundFile)
+
+
+def test_a_microphone_s_name_may_look_like_a_file_s(tmp_path, monkeypatch):
+    microphones = [MicrophoneInfo(4, "USB 2.0 Camera: Audio", 48_000, 1, True)]
+    monkeypatch.setattr(choose_sound_module, "list_microphones", lambda: microphones)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "usb").mkdir()
+    for what in ("USB 2.0 Camera", "usb"):
+        assert choose_sound(what, loop=False, demo_speech=Path).name == f"microphone {what}"
+    neither = r"'2\.1' is no file here, and no microphone is called '2\.1'; microphones here: 4: USB 2\.0 Camera"
+    with pytest.raises(CaptureError, match=neither):
+        choose_sound("2.1", loop=False, demo_speech=Path)
+
+
+def wait_for(condition, timeout_s=60.0):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)

@@ -1,0 +1,89 @@
+"""The control panel while a phone takes the camera's place, in a real headless Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.browser import PATIENCE_S
+
+from facewire.bridge.outputs.choose import make_output
+from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.shared.clock import now_ns
+from facewire.bridge.wire.frame import FaceFrame
+
+Tab = Any
+"""``tests/support/browser.py`` has it."""
+
+
+def send_a_face(port: int, stop: threading.Event) -> None:
+    """A face that keeps still with its jaw half open, as a phone sends it."""
+    shapes = np.zeros(52, np.float32)
+    shapes[BLENDSHAPE_INDEX["jawOpen"]] = 0.5
+    frame = FaceFrame(
+        0, 0, 0, "video", 1.0, shapes, np.array([0, 0, 0, 1, 0, 0, 0], np.float32), np.zeros(4, np.float32)
+    )
+    output = make_output(f"livelink:127.0.0.1:{port}")
+    output.open()
+    while not stop.wait(1 / 60):
+        with contextlib.suppress(OSError):
+            output.send(frame, now_ns())
+    output.close()
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[str]:
+    """The address of the page of ``facewire serve`` with a phone."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", f"livelink:{port}", "--mouth", "video"]
+    environment, stop = {**os.environ, "FACEWIRE_CONFIG": str(tmp_path)}, threading.Event()
+    phone = threading.Thread(target=send_a_face, args=(port, stop))
+    with subprocess.Popen(
+        [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        while not (lines and "Ctrl-C" in lines[-1]):
+            lines.append(process.stdout.readline())
+            assert lines[-1] or process.poll() is None, "".join(lines)
+        text = "".join(lines)
+        assert f"UDP 127.0.0.1:{port}, to this machine only" in text
+        match = re.search(r"open +(\S+)", text)
+        assert match is not None
+        phone.start()
+        yield match[1]
+        stop.set()
+        phone.join()
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def test_a_phone_s_face_is_shown_and_calibrated_and_its_picture_is_not_promised(page: str, tab: Tab) -> None:
+    tab.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
+    tab.open(page)
+    tab.wait_for("document.querySelectorAll('#regions select').length === 7")
+    tab.wait_for("parseFloat(document.getElementById('rate').textContent) > 0")
+    tab.wait_for("document.getElementById('look').disabled")
+    assert "sends no picture" in tab.text("camera-hint")
+    # Without --record there is nothing to press, but how to come by it.
+    tab.wait_for("document.getElementById('no-folder').checkVisibility()")
+    assert not tab.run("document.getElementById('record').checkVisibility()")
+    assert tab.run("document.getElementById('video').selectedOptions[0].value").startswith("livelink:")
+    newest = "[...document.querySelectorAll('#shapes *')].some((one) => one.textContent.trim() === '0.50')"
+    tab.wait_for(newest)
+    tab.run("document.getElementById('neutral').click()")
+    tab.wait_for(f"!({newest})")
+    tab.picture("panel-phone")
+    assert tab.problems == []
