@@ -25,7 +25,7 @@ import torch
 from parity import ORDER, record
 from tracking import mediapipe_python
 
-from facewire.models.assets import asset_path, cache_folder
+from facewire.models.assets.store import asset_path, cache_folder
 from facewire.models.face import FaceTracker
 from facewire.models.face.anchor import Anchor
 from facewire.models.face.attention_shapes import AttentionBlendshapes

@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face import FaceTracker
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame import FlameModel, open_flame

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.tracker import FaceTracker
 from facewire.models.flame import FlameModel, open_flame

@@ -15,8 +15,8 @@ import numpy as np
 import onnxruntime
 
 from facewire.models import tflite
-from facewire.models.assets import asset_path, cache_folder
-from facewire.models.manifest import ASSETS
+from facewire.models.assets.manifest import ASSETS
+from facewire.models.assets.store import asset_path, cache_folder
 from facewire.models.sessions import create_session
 from facewire.models.tflite.operators import OPERATORS
 from facewire.models.tflite.reader import Operator

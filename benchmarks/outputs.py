@@ -43,7 +43,7 @@ from facewire.bridge.outputs.choose import OUTPUTS
 from facewire.bridge.outputs.lane import Lane
 from facewire.bridge.outputs.runner import Outputs, Runner
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.runtime.capture.video.demo_face import DemoFace, demo_pose
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.face.filters import FaceFilter

@@ -20,7 +20,7 @@ import numpy as np
 from tracking import mediapipe_python
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
-from facewire.models.assets import asset_path, cache_folder
+from facewire.models.assets.store import asset_path, cache_folder
 from facewire.models.face import FaceTracker
 from facewire.models.face.blendshapes import NETWORK_NAMES
 from facewire.runtime.face.filters import FaceFilter

@@ -37,9 +37,9 @@ from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.runtime.steps import in_steps
 from facewire.runtime.takes.recorder import COMMIT_NS, Recorder
 from facewire.runtime.takes.replay import Replay
+from facewire.runtime.tools.quantize import quantize
 
 RATE = 60
 START_NS = 5_000_000_000
@@ -52,9 +52,9 @@ def moving_face(count: int) -> Iterator[FaceFrame]:
     state = rng.normal(0, 1, 63)
     for seq in range(count):
         state = 0.9 * state + 0.3 * rng.normal(0, 1, 63)
-        shapes = in_steps(np.clip(0.2 + 0.15 * state[:52], 0, 1).astype(np.float32))
+        shapes = quantize(np.clip(0.2 + 0.15 * state[:52], 0, 1).astype(np.float32))
         turn = 0.1 * state[52:55]
-        head = in_steps(np.array([*turn, np.sqrt(max(0.0, 1 - turn @ turn)), *(0.01 * state[55:58])], np.float32))
+        head = quantize(np.array([*turn, np.sqrt(max(0.0, 1 - turn @ turn)), *(0.01 * state[55:58])], np.float32))
         publish_ns = START_NS + seq * 1_000_000_000 // RATE
         yield FaceFrame(
             seq,
@@ -64,7 +64,7 @@ def moving_face(count: int) -> Iterator[FaceFrame]:
             0.97,
             shapes,
             head,
-            in_steps((0.1 * state[58:62]).astype(np.float32)),
+            quantize((0.1 * state[58:62]).astype(np.float32)),
         )
 
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.models.assets import asset_path, cache_folder
+from facewire.models.assets.store import asset_path, cache_folder
 from facewire.models.face import FaceTracker
 from facewire.models.face.region import crop
 from facewire.models.face.tracker import THREADS, FaceObservation

@@ -17,8 +17,8 @@ from facewire.bridge.wire.frame import FaceFrame, Sources
 from facewire.runtime.capture.video.source import Captured, CapturedImage, Source
 from facewire.runtime.capture.video.thread import CaptureThread
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.slots import NewestSlot
-from facewire.runtime.stats import Window
+from facewire.runtime.tools.slots import NewestSlot
+from facewire.runtime.tools.stats import Window
 
 if TYPE_CHECKING:
     from facewire.runtime.speech.pipeline import SpeechTick

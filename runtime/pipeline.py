@@ -23,7 +23,7 @@ from facewire.runtime.face.presence import Observed, Presence, PresenceConfig
 from facewire.runtime.face.sampling import DARK, Sampling
 from facewire.runtime.face.trust import MouthTrust
 from facewire.runtime.fusion.fuse import Fusion
-from facewire.runtime.steps import in_steps
+from facewire.runtime.tools.quantize import quantize
 
 if TYPE_CHECKING:
     from facewire.runtime.flame.blend import LiveFlame
@@ -221,7 +221,7 @@ class FacePipeline:
             sources, aligner = fusion.sources, fusion.aligner
             return FaceFrame(
                 seq, capture_ns, clock(), sources, _unit(fusion.confidence),
-                in_steps(fusion.blendshapes), in_steps(fusion.head), in_steps(fusion.gaze), self._landmarks,
+                quantize(fusion.blendshapes), quantize(fusion.head), quantize(fusion.gaze), self._landmarks,
                 flame=None if self.flame is None else self.flame.frame(fusion, speech),
                 raw=self._raw,
                 video_ns=aligner.video_ns if speech is not None and sources in ("video", "both") else None,

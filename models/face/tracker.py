@@ -11,7 +11,7 @@ import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.anchor import Anchor
 from facewire.models.face.attention_shapes import AttentionBlendshapes

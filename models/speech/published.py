@@ -10,9 +10,9 @@ import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.models.assets import cache_folder
+from facewire.models.assets.fetch import sha256_of
+from facewire.models.assets.store import cache_folder
 from facewire.models.errors import ModelError
-from facewire.models.fetch import sha256_of
 from facewire.models.flame import vertices
 from facewire.models.sessions import Device
 from facewire.models.speech.decode import StepDecoder, StepWeights, missing_style, smallest_period

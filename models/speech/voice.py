@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.sessions import create_session
 
 CHUNK, CONTEXT = 512, 64

@@ -26,7 +26,7 @@ from facewire.models.flame.registration.correspondence import correspondence_of
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.face.filters import FIRST_NOISE, MIN_STEP_S, smooth_lines
 from facewire.runtime.flame.place import HeadInModel
-from facewire.runtime.steps import in_steps
+from facewire.runtime.tools.quantize import quantize
 
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
@@ -237,7 +237,7 @@ class LiveFlame:
         out += self._raw
         if speech is not None and speech.flame is not None and fusion.speech_weight > 0.0:
             self._add_spoken(speech, speech.flame, fusion.speech_weight)
-        values = in_steps(out)
+        values = quantize(out)
         return FlameParameters(values[:e], values[e : e + 3], np.zeros(3, np.float32), values[e + 3 :])
 
     def _add_spoken(self, speech: SpeechTick, flame: Float32Array, weight: float) -> None:

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face.pose import METRES_PER_UNIT, procrustes
 
 EVERY = 5

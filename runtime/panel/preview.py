@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from facewire.bridge.shared.arrays import Image
-from facewire.runtime.slots import NewestSlot
+from facewire.runtime.tools.slots import NewestSlot
 
 WIDTH_PX = 400
 RATE = 15.0

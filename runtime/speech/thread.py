@@ -19,7 +19,7 @@ from facewire.bridge.wire.frame import Sources
 from facewire.runtime.capture.sound.sound_thread import SoundThread
 from facewire.runtime.sound.blocks import SoundBlock, SoundRing, SoundSource
 from facewire.runtime.speech.pipeline import SpeechPipeline, SpeechTick
-from facewire.runtime.stats import Window
+from facewire.runtime.tools.stats import Window
 
 logger = logging.getLogger("facewire.runtime")
 

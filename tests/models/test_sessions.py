@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from facewire.models import sessions
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.sessions import create_session
 from facewire.models.tflite.graph import GraphBuilder

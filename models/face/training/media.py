@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from facewire.bridge.shared.arrays import Image
+from facewire.models.assets.fetch import sha256_of
 from facewire.models.errors import ModelError
-from facewire.models.fetch import sha256_of
 
 MANIFEST = Path(__file__).with_name("media.json")
 STILLS = {".jpg", ".jpeg", ".png", ".ppm"}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face.landmarks import EYE_CONTOUR_COUNT, LEFT_EYE, MESH_COUNT, RIGHT_EYE
 
 Points = npt.NDArray[np.floating[Any]]

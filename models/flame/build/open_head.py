@@ -73,4 +73,3 @@ def main() -> None:
         arrays = build(Path(sys.argv[1]) if len(sys.argv) > 1 else fetch(Path(folder)))
     np.savez_compressed(OPEN_FLAME_PATH, **arrays)  # type: ignore[arg-type]
     print(f"{OPEN_FLAME_PATH}: {OPEN_FLAME_PATH.stat().st_size} bytes")
-

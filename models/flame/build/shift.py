@@ -23,19 +23,19 @@ import cv2
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face import FaceTracker
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.face.training.media import clips, stills
-from facewire.models.flame.registration.correspondence import Correspondence, keep
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.fit.fitter import TAKE_NS, FlameFit, FlameFitter, eye_distance
 from facewire.models.flame.fit.points import RIM, RING, mirrored_landmarks
+from facewire.models.flame.registration.correspondence import Correspondence, keep
 from facewire.models.flame.registration.registration import register
 from facewire.models.flame.registration.shift import SHIFT_PATH, carriers
-from facewire.models.flame.skin.skinning import Skinner, rotation
 from facewire.models.flame.registration.surface import vertex_normals_of
+from facewire.models.flame.skin.skinning import Skinner, rotation
 
 LEFT_OUT = "franck"
 SEVERAL = "multi"

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.flame.model import JOINTS, FlameModel
 from facewire.models.flame.registration.correspondence import Correspondence

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.models.assets import asset_path, cache_folder
+from facewire.models.assets.store import asset_path, cache_folder
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import LANDMARK_COUNT
 from facewire.models.flame.model import FlameModel

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import LANDMARK_COUNT, LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.flame.files import open_flame

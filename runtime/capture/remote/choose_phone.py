@@ -13,7 +13,7 @@ from facewire.bridge.formats.vmc_messages import VmcReader
 from facewire.bridge.outputs.choose import OUTPUTS, parse_spec
 from facewire.runtime.capture.remote.phone import PhoneSource
 from facewire.runtime.capture.video.source import CaptureError, Source
-from facewire.runtime.network import way_to
+from facewire.runtime.tools.network import way_to
 
 LOOPBACK = "127.0.0.1"
 HERE = (LOOPBACK, "localhost", "::1")

@@ -16,7 +16,7 @@ from facewire.bridge.shared.arrays import Float32Array, Image
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.runtime.capture.video.source import CapturedFace, CaptureError, Face, Source, SourceSilent
 from facewire.runtime.face.presence import REST_DISTANCE_M
-from facewire.runtime.network import own_address, way_to
+from facewire.runtime.tools.network import own_address, way_to
 
 WAIT_S = 0.1
 HOLD_NS = 1_000_000_000

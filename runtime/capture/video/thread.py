@@ -8,8 +8,8 @@ from collections.abc import Callable
 from facewire.bridge.shared.arrays import Image
 from facewire.runtime.capture.video.device_thread import DeviceThread
 from facewire.runtime.capture.video.source import Captured, CapturedImage, Source, SourceSilent
-from facewire.runtime.slots import NewestSlot
-from facewire.runtime.stats import Window
+from facewire.runtime.tools.slots import NewestSlot
+from facewire.runtime.tools.stats import Window
 
 
 class CaptureThread(DeviceThread):

@@ -122,7 +122,7 @@ def _version(name: str) -> str | None:
 
 
 def _networks() -> Iterator[Finding]:
-    from facewire.models.assets import cache_folder, list_assets
+    from facewire.models.assets.store import cache_folder, list_assets
 
     missing = [asset.name for asset in list_assets() if asset.pulled_by_default and not asset.cached]
     if missing:
@@ -141,7 +141,7 @@ def _processor() -> Iterator[Finding]:
 
 
 def _gpu() -> Iterator[Finding]:
-    from facewire.models.assets import asset_path
+    from facewire.models.assets.store import asset_path
     from facewire.models.sessions import create_session, cuda_trouble
 
     trouble = cuda_trouble()

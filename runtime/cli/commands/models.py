@@ -56,7 +56,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Prints a row for each file; touches no network."""
-    from facewire.models.assets import list_assets
+    from facewire.models.assets.store import list_assets
 
     for asset in list_assets():
         state = "ready" if asset.cached else "not fetched"
@@ -68,7 +68,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_pull(args: argparse.Namespace) -> int:
     """Fetches what is missing. Raises UsageError and ModelError."""
-    from facewire.models.assets import find_asset, list_assets
+    from facewire.models.assets.store import find_asset, list_assets
     from facewire.models.errors import ModelError
     from facewire.runtime.cli.options.networks import fetch
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.models.assets import asset_path, list_assets
+from facewire.models.assets.store import asset_path, list_assets
 from facewire.runtime.cli.options.files import require_file
 from facewire.runtime.cli.options.usage import OPEN_FLAME, say
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from facewire.runtime.cli.options.networks import tracker_factory
 from facewire.runtime.cli.options.speech import chosen_mode, make_source
-from facewire.runtime.network import own_address
+from facewire.runtime.tools.network import own_address
 
 if TYPE_CHECKING:
     from facewire.bridge.server.server import LiveServer

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face import FaceTracker
 from facewire.models.face.anchor import GAIN, INTERVAL_NS, Anchor, add_offset, approach
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face.detector import SIDE, FaceDetector, View, anchors, decode, region_from_box, suppress
 from facewire.models.face.region import MARGIN
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face.gaze import CENTRE_FROM_CORNERS_CM, IRIS_RADIUS_CM, LIMIT_RAD, Gaze
 from facewire.models.face.landmarks import (
     LEFT_EYE_INNER,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD, HeadPose, procrustes
 
 pytestmark = pytest.mark.models

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face import FaceTracker
 from facewire.models.face import tracker as tracker_module

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face import FaceTracker
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD

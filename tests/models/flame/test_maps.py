@@ -14,7 +14,7 @@ import pytest
 from support.flame_heads import without_inner_parts
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.files import OPEN_FLAME_PATH

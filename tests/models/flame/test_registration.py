@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.flame_heads import without_inner_parts
 
-from facewire.models.assets import CACHE_VARIABLE, asset_path
+from facewire.models.assets.store import CACHE_VARIABLE, asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.flame import FlameModel, open_flame

@@ -13,9 +13,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from facewire.models.assets import asset_path, cache_folder
+from facewire.models.assets.manifest import ASSETS
+from facewire.models.assets.store import asset_path, cache_folder
 from facewire.models.errors import ModelError
-from facewire.models.manifest import ASSETS
 from facewire.models.sessions import create_session
 from facewire.models.tflite import NETWORKS, NetworkSpec, convert
 from facewire.models.tflite.reader import read_network

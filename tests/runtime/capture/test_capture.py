@@ -29,7 +29,7 @@ from facewire.runtime.capture.video.device_thread import LONGEST_RETRY_S
 from facewire.runtime.capture.video.file import FileSource
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.capture.video.thread import CaptureThread
-from facewire.runtime.slots import NewestSlot
+from facewire.runtime.tools.slots import NewestSlot
 
 
 class FakeCapture:

@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import pytest
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.runtime.capture.sound.choose_sound import choose_sound
 from facewire.runtime.capture.sound.demo_sound import PAUSE_S, DemoSound, first_channel
 from facewire.runtime.cli.options.speech import chosen_mode

@@ -22,7 +22,7 @@ from websockets.sync.client import connect as open_websocket
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.formats.livelink_csv import HEADER
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.runtime.capture.video.demo_face import DemoFace, demo_pose
 from facewire.runtime.cli import main
 from facewire.runtime.cli.commands.serve import filtering

@@ -187,7 +187,7 @@ def spoken_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of the demo face with a tone as its sound, as a camera writes it: H.264 or MPEG-4 and AAC in .mov."""
     import cv2
 
-    from facewire.models.assets import asset_path
+    from facewire.models.assets.store import asset_path
     from facewire.runtime.capture.video.demo_face import DemoFace, demo_pose
 
     path = tmp_path_factory.mktemp("video") / "spoken.mov"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.runtime.face.calibrate import (
     POSES,
     CalibrationError,

@@ -21,7 +21,7 @@ from facewire.bridge.recording.reader import open_session
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.errors import CommandError
 from facewire.bridge.wire.frame import FaceFrame, FlameParameters
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame import open_flame
 from facewire.models.flame.maps.arkit_map import ArkitToFlame

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 from facewire.models.face import FaceTracker
 from facewire.models.speech.causal import SpeechDriver
 from facewire.models.speech.voice import VoiceDetector

@@ -22,7 +22,7 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_websocket
 from websockets.typing import Subprotocol
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.store import asset_path
 
 pytestmark = pytest.mark.models
 LIVE = "parseFloat(document.getElementById('rate').textContent) > 0"

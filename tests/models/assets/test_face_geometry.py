@@ -7,9 +7,9 @@ import struct
 import numpy as np
 import pytest
 
-from facewire.models.assets import asset_path
+from facewire.models.assets.face_geometry import read_face_geometry
+from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
-from facewire.models.face_geometry import read_face_geometry
 
 
 def field(number: int, payload: bytes) -> bytes:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import platformdirs
 
+from facewire.models.assets.fetch import Progress, fetch_original, sha256_of
+from facewire.models.assets.manifest import ASSETS, Asset
 from facewire.models.errors import ModelError
-from facewire.models.fetch import Progress, fetch_original, sha256_of
-from facewire.models.manifest import ASSETS, Asset
 
 CACHE_VARIABLE = "FACEWIRE_CACHE"
 # Raise this whenever a conversion gives different files: every cached one is then made again from its original.
@@ -152,7 +152,7 @@ def _converted(asset: Asset, data: bytes) -> bytes:
 
         import numpy as np
 
-        from facewire.models.face_geometry import read_face_geometry
+        from facewire.models.assets.face_geometry import read_face_geometry
 
         stream = io.BytesIO()
         np.savez(stream, **read_face_geometry(data))  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from facewire.runtime.stats import CAPACITY, SPAN_NS, Window
+from facewire.runtime.tools.stats import CAPACITY, SPAN_NS, Window
 
 S = 1_000_000_000
 

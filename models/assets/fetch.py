@@ -23,8 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
+from facewire.models.assets.manifest import Original, Source
 from facewire.models.errors import ModelError
-from facewire.models.manifest import Original, Source
 
 # What is being done, bytes so far, bytes in all (0 where that is not known).
 Progress = Callable[[str, int, int], None]

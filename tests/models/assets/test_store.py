@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from facewire.models import assets, fetch
+from facewire.models.assets import fetch
+from facewire.models.assets import store as assets
+from facewire.models.assets.manifest import ASSETS, Asset, Original, Source, SourceKind
 from facewire.models.errors import ModelError
-from facewire.models.manifest import ASSETS, Asset, Original, Source, SourceKind
 
 DATA = bytes(range(256)) * 1000
 REAL_CACHE = os.environ.get(assets.CACHE_VARIABLE)
@@ -251,8 +252,8 @@ def test_a_failing_package_tool_is_a_few_words(use_sources: UseSources, monkeypa
 
 def test_processes_that_start_together_fetch_once(server: FileServer) -> None:
     program = f"""
-from facewire.models import assets
-from facewire.models.manifest import Asset, Original, Source
+from facewire.models.assets import store as assets
+from facewire.models.assets.manifest import Asset, Original, Source
 original = Original("thing.bin", {len(DATA)}, {DIGEST!r}, "none", (Source("url", {server.url!r}),))
 assets.ASSETS = {{"thing": Asset("thing", original, "copy", ".bin")}}
 print(assets.sha256_of(assets.asset_path("thing")))
