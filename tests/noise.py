@@ -18,7 +18,7 @@ Record = TypeVar("Record")
 
 
 class Noisy(np.ndarray):
-    """What is computed of it is noisy too; what needs LAPACK is refused, as nothing here would disturb it."""
+    """What is computed of it is noisy too."""
 
     random = np.random.default_rng(0)
 
@@ -33,9 +33,11 @@ class Noisy(np.ndarray):
         return noisy(result)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        """Disturb the products that are no ufuncs."""
+        """Disturb the products that are no ufuncs, and what LAPACK is given: it answers a system near it."""
         if function.__module__ == "numpy.linalg":
-            raise TypeError(f"cannot disturb {function.__name__}")
+            args = tuple(plain(one) for one in args)
+            near = (disturbed(one, np.abs(one)) if isinstance(one, np.ndarray) else one for one in args)
+            return noisy(function(*near, **options))
         if function not in PRODUCTS:
             return super().__array_function__(function, types, args, options)
         args = tuple(plain(one) for one in args)
@@ -52,7 +54,11 @@ def disturbed(result: Any, size: Any) -> Any:
 
 
 def noisy(array: Any) -> Any:
-    """An array whose products are disturbed."""
+    """An array whose products are disturbed; also of what holds arrays."""
+    if isinstance(array, dict):
+        return {key: noisy(value) for key, value in array.items()}
+    if isinstance(array, tuple):
+        return tuple(noisy(one) for one in array)
     return array.view(Noisy) if isinstance(array, np.ndarray) else array
 
 

@@ -60,6 +60,7 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.kernels
 def test_what_is_packed_is_the_model_to_micrometres():
     model = make.small_model()
     found = unpack(pack(model, None))
@@ -89,6 +90,7 @@ def test_eyes_are_a_material_of_their_own_and_the_open_head_keeps_its_own():
     assert unpack(pack(open_flame()))["materials"] == load_head().materials
 
 
+@pytest.mark.kernels
 def test_the_first_components_and_an_identity():
     model, shape = make.small_model(), make.SHAPE
     found = unpack(pack(model, 3, shape))
