@@ -35,6 +35,7 @@ def svd_procrustes(source: np.ndarray, target: np.ndarray, weights: np.ndarray) 
     return turn, scale, share @ target - scale * turn @ (share @ source)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("seed", range(20))
 def test_procrustes_is_the_textbook_one(seed: int) -> None:
     rng = np.random.default_rng(seed)

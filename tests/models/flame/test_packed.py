@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from noise import noisy, noisy_record
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import open_flame
@@ -59,6 +60,7 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.kernels
 def test_what_is_packed_is_the_model_to_micrometres():
     model = make.small_model()
     found = unpack(pack(model, None))
@@ -88,6 +90,7 @@ def test_eyes_are_a_material_of_their_own_and_the_open_head_keeps_its_own():
     assert unpack(pack(open_flame()))["materials"] == load_head().materials
 
 
+@pytest.mark.kernels
 def test_the_first_components_and_an_identity():
     model, shape = make.small_model(), make.SHAPE
     found = unpack(pack(model, 3, shape))
@@ -98,6 +101,21 @@ def test_the_first_components_and_an_identity():
         pack(model, 3, np.zeros(9))
 
 
+@pytest.mark.parametrize("shape", [None, np.linspace(-2, 2, 80, dtype=np.float32)])
+def test_another_processors_products_make_the_same_file_of_the_open_head(shape):
+    made = pack(open_flame(), 3, shape)
+    for _ in range(5):
+        assert pack(noisy_record(open_flame()), 3, shape) == made
+
+
+def test_another_processors_products_make_the_same_golden_file(monkeypatch):
+    scattered = make.scattered
+    monkeypatch.setattr(make, "scattered", lambda *given: noisy(scattered(*given)))
+    for _ in range(5):
+        assert pack(make.small_model(), None, noisy(make.SHAPE)) == (GOLDEN / "small.flame.bytes").read_bytes()
+
+
+@pytest.mark.kernels
 def test_the_golden_poses_are_what_the_skinning_gives():
     model = make.small_model()
     assert pack(model, None, make.SHAPE) == (GOLDEN / "small.flame.bytes").read_bytes()

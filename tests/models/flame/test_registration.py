@@ -54,6 +54,7 @@ def laid_onto(model: FlameModel, canonical: Geometry) -> Correspondence:
     return register(model, canonical["vertices"], canonical["triangles"])
 
 
+@pytest.mark.kernels
 def test_the_open_heads_landmarks_are_made_again_as_they_were_kept(
     canonical: Geometry, on_open_head: Correspondence
 ) -> None:

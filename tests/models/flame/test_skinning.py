@@ -47,6 +47,7 @@ def relative(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_live_path_gives_the_papers_numbers(model: FlameModel, seed: int) -> None:
     given = parameters(model, seed)
