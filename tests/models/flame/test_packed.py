@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from noise import noisy, noisy_record
+from support.noise import noisy, noisy_record
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import open_flame
