@@ -15,7 +15,7 @@ def read_graph(root: Path) -> Graph:
     """Return for each module (``runtime.face.presence``) the modules that it names in an import: at the top, in a
     function, or for type checkers only."""
     modules = {name: path for package in PACKAGES for name, path in _modules(root, package)}
-    return {name: _imported(path, name, modules) - {name} for name, path in modules.items()}
+    return {name: _imported(path, modules) - {name} for name, path in modules.items()}
 
 
 def rooms(graph: Mapping[str, set[str]], root: Path) -> Graph:
@@ -56,7 +56,7 @@ def _modules(root: Path, package: str) -> Iterator[tuple[str, Path]]:
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-def _imported(path: Path, name: str, modules: Mapping[str, Path]) -> set[str]:
+def _imported(path: Path, modules: Mapping[str, Path]) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
