@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail as OnnxFail
 from support.busy import assert_within
+from support.waiting import wait_until
 
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.shared.errors import CommandError
@@ -105,13 +106,6 @@ class Run:
         return self.frames
 
 
-def wait_for(condition, timeout_s=60.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)
-
-
 def test_each_new_picture_becomes_a_frame_with_rising_numbers_and_honest_times():
     frames = Run(Pictures(20)).wait()
     assert len(frames) == 20
@@ -133,7 +127,7 @@ def test_a_slow_tracker_gets_the_newest_picture_and_drops_are_counted():
     source, newest = Pictures(60, hurried=True), []
 
     def act(number):
-        wait_for(lambda: source.sent == 60 or source.sent > number + 5)
+        wait_until(lambda: source.sent == 60 or source.sent > number + 5)
         newest.append(source.sent - 2)  # the last but one is in the slot for certain
 
     run = Run(source, act=act)
@@ -201,7 +195,7 @@ def test_on_the_processor_a_fault_of_the_network_is_a_bad_picture():
 
 def test_when_the_camera_hangs_the_face_eases_to_rest_and_then_nothing_is_sent():
     run = Run(Pictures(5, then="silence"), presence=PresenceConfig(hold_s=0.05, ease_s=0.6))
-    wait_for(lambda: run.frames and run.frames[-1].sources == "held" and run.frames[-1].confidence == 0)
+    wait_until(lambda: run.frames and run.frames[-1].sources == "held" and run.frames[-1].confidence == 0)
     time.sleep(0.1)
     count = len(run.frames)
     held = [frame for frame in run.frames if frame.sources == "held"]
@@ -229,7 +223,7 @@ def test_a_face_that_leaves_and_comes_back():
 
 def test_status_says_what_is_going_on():
     run = Run(Pictures(1000, rate=100))
-    wait_for(lambda: len(run.frames) > 60)
+    wait_until(lambda: len(run.frames) > 60)
     stamps_ns = np.array([(frame.capture_ns, frame.publish_ns) for frame in run.frames])
     status = run.live.status()
     run.live.stop()
@@ -247,20 +241,20 @@ def test_status_says_what_is_going_on():
 
 def test_a_change_is_made_between_frames():
     run = Run(Pictures(1000, rate=200))
-    wait_for(lambda: run.frames)
+    wait_until(lambda: run.frames)
     run.live.request(lambda pipeline: setattr(pipeline, "mirror", True))
-    wait_for(lambda: run.live.pipeline.mirror)
+    wait_until(lambda: run.live.pipeline.mirror)
     run.live.stop()
 
 
 def test_another_source_takes_over_while_the_face_goes_on():
     run = Run(Pictures(1000, rate=200))
-    wait_for(lambda: len(run.frames) > 5)
+    wait_until(lambda: len(run.frames) > 5)
     second = Pictures(1000, rate=200)
     second.name = "second"
     run.live.switch(second)
     before = len(run.frames)
-    wait_for(lambda: len(run.frames) > before + 10)
+    wait_until(lambda: len(run.frames) > before + 10)
     assert run.live.status()["devices"]["video"]["name"] == "second"
     assert [frame.seq for frame in run.frames] == list(range(len(run.frames)))
     assert not run.live.ended.is_set()
@@ -335,12 +329,12 @@ def test_networks_that_cannot_be_loaded_stop_the_capture_again():
 def test_stopping_is_quick_and_may_be_done_twice():
     def stop_twice():
         run = Run(Pictures(5, then="silence"))
-        wait_for(lambda: run.frames)
+        wait_until(lambda: run.frames)
         start = time.monotonic()
         run.live.stop()
         run.live.stop()
         took_s = time.monotonic() - start
-        wait_for(lambda: not any(t.name.startswith("facewire") for t in threading.enumerate()))
+        wait_until(lambda: not any(t.name.startswith("facewire") for t in threading.enumerate()))
         return took_s
 
     assert_within(0.4, stop_twice)  # less than the wait for a thread that does not end

@@ -20,6 +20,7 @@ import msgpack
 import pytest
 from frame_server import publish_evenly
 from probe import DEADLINE_S, FrameServer, Harness, Probe
+from support.waiting import wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
@@ -62,13 +63,6 @@ def live(harness: Harness) -> Iterator[Client]:
 def live_on_each(each_harness: Harness) -> Iterator[Client]:
     with starter(each_harness) as start:
         yield start
-
-
-def wait_for(what: str, is_so: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < end_s, f"{what} not in {timeout_s} s"
-        time.sleep(0.02)
 
 
 def test_unit_tests_pass(each_harness: Harness) -> None:
@@ -254,7 +248,7 @@ def test_an_oversized_message_is_refused_with_the_right_code(live_on_each: Clien
 
     with rogue(behave) as address:
         live_on_each(address).wait_for("problem", "too large")
-        wait_for("a close code", lambda: bool(codes))
+        wait_until(lambda: codes, what="a close code")
     assert codes[0] == 1009
 
 
@@ -282,7 +276,7 @@ def test_stopping_says_goodbye(live_on_each: Client) -> None:
             probe.wait_for("state", "Live")
             codes.clear()
             summary = probe.end()
-            wait_for("a close code", lambda: bool(codes))
+            wait_until(lambda: codes, what="a close code")
             if summary["close_ms"] < CLOSE_MS:
                 break
     assert summary["state"] == "Live"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.busy import slowness
+from support.waiting import wait_until
 from websockets.asyncio.client import ClientConnection
 
 from facewire.bridge.client import client as client_module
@@ -249,9 +250,7 @@ def test_a_frame_that_meets_its_timeout_is_not_lost(serve: Serve) -> None:
 def test_a_wait_of_nothing_takes_the_frame_that_is_there(serve: Serve) -> None:
     with connect_blocking(serve().url) as client:
         assert client.next_frame(timeout_s=20) is not None
-        deadline = time.monotonic() + 20
-        while not client.client._buffer and time.monotonic() < deadline:
-            time.sleep(0.005)
+        wait_until(lambda: client.client._buffer)
         assert client.next_frame(timeout_s=0) is not None
 
 

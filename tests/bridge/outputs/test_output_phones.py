@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket
-import time
 
 import numpy as np
 import pytest
+from support.waiting import wait_until
 
 from facewire.bridge.formats import ifacialmocap_text, livelink_packet
 from facewire.bridge.outputs.base import OutputError
@@ -106,14 +106,7 @@ def free_port():
 
 
 def send_until_asked(output, frame):
-    wait_for(lambda: output.send(frame, 0) or output.waiting is None)
-
-
-def wait_for(holds):
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.001)
+    wait_until(lambda: output.send(frame, 0) or output.waiting is None)
 
 
 def has_asked(output, reader, version):
@@ -138,7 +131,7 @@ def test_as_a_phone_it_answers_the_hand_shake_in_the_version_that_was_asked_for(
     assert b"&" in line
     assert len(ifacialmocap_text.decode(line).blendshapes) == len(BLENDSHAPES)
     reader.sendto(ifacialmocap_text.encode_handshake(1), ("127.0.0.1", port))
-    wait_for(lambda: has_asked(output, reader, 1))
+    wait_until(lambda: has_asked(output, reader, 1))
     output.send(a_frame(3), 0)
     assert b"&" not in reader.recv(4096)
 
@@ -152,7 +145,7 @@ def test_as_a_phone_it_serves_few_and_the_newest(opened):
             one.bind(("127.0.0.1", 0))
             one.settimeout(30)
             one.sendto(ifacialmocap_text.HANDSHAKE, ("127.0.0.1", port))
-        wait_for(lambda: has_asked(output, readers[-1], 1))
+        wait_until(lambda: has_asked(output, readers[-1], 1))
         output.send(a_frame(), 0)
         assert all(one.recv(4096) for one in readers[1:])
         silent(readers[0])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.busy import assert_within
+from support.waiting import wait_until
 
 from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.errors import CommandError, ServeError
@@ -34,13 +35,6 @@ def next_message(client: Any, kind: str) -> dict[str, Any]:
 
 def tell(client: Any, message: dict[str, Any]) -> None:
     client.send_frame(1, json.dumps(message).encode())
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_hello_comes_first_then_frames(serve: Serve, raw: Any) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from support.busy import slowness
+from support.waiting import wait_until
 
 from facewire.bridge.server import endpoint
 from facewire.bridge.server.server import LiveServer, allow_open_files
@@ -258,10 +259,7 @@ def test_a_subscriber_that_pauses_gets_the_newest_frame_next(serve: Serve, raw: 
     slow.send_frame(TEXT, b'{"type":"subscribe","streams":["landmarks"]}')
     seqs(slow, 5)
     before = server.counts.replaced
-    deadline = time.monotonic() + 60
-    while server.counts.replaced < before + 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: server.counts.replaced >= before + 200)
     newest = server.counts.published
     received = seqs(slow, 60)
     gaps = [b - a for a, b in pairwise(received)]
@@ -279,10 +277,7 @@ def test_connections_over_the_limit_are_told_to_come_back(serve: Serve, raw: Any
     assert refused.startswith("HTTP/1.1 503")
     assert "Retry-After" in refused
     clients[0].close()
-    deadline = time.monotonic() + 60
-    while not raw(server, handshake=False).handshake().startswith("HTTP/1.1 101"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: raw(server, handshake=False).handshake().startswith("HTTP/1.1 101"), every_s=0.05)
 
 
 def test_a_thousand_connections_get_the_same_frame(serve: Serve, raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,10 +286,7 @@ def test_a_thousand_connections_get_the_same_frame(serve: Serve, raw: Any, monke
     monkeypatch.setattr(endpoint, "serve", functools.partial(endpoint.serve, ping_interval=None))
     server = serve(rate=0)
     clients = [raw(server) for _ in range(1000)]
-    deadline = time.monotonic() + 120
-    while server.subscribers < 1000:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: server.subscribers == 1000, timeout_s=120, every_s=0.02)
     from facewire.bridge.wire.codec import Encoder, decode_frame
 
     golden = Path(__file__).parents[2] / "golden" / "frame.msgpack"

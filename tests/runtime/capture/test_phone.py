@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.waiting import wait_until
 
 from facewire.bridge.formats.ifacialmocap_text import HANDSHAKE, IFacialMocapReader, encode
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder
@@ -98,13 +99,6 @@ def live_link(frame, time_ns):
     return bytes(LiveLinkEncoder("phone").encode(frame, time_ns))
 
 
-def wait_for(condition, timeout_s=30.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
-
-
 class Run:
     """A live run of a source, without networks, that keeps what it publishes."""
 
@@ -134,13 +128,13 @@ class Run:
 
     def stream(self, output, until, frame=a_frame):
         """Sends frames at about 200 a second until a condition holds."""
-        deadline, seq = time.monotonic() + 30, 0
-        while not until():
-            assert time.monotonic() < deadline, "waited in vain"
+        numbers = itertools.count()
+
+        def send():
             with contextlib.suppress(OSError):
-                output.send(frame(seq), now_ns())
-            seq += 1
-            time.sleep(0.005)
+                output.send(frame(next(numbers)), now_ns())
+
+        wait_until(until, every_s=0.005, meanwhile=send)
 
 
 @pytest.fixture
@@ -208,10 +202,10 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
     receiver = run(source, presence=QUICK)
     receiver.stream(sender, lambda: len(receiver.frames) > 5 and receiver.jaw > 0.2)
     losses = receiver.live.capture.losses
-    wait_for(lambda: receiver.last.sources == "held" and not receiver.last.blendshapes.any())
+    wait_until(lambda: receiver.last.sources == "held" and not receiver.last.blendshapes.any())
     assert receiver.live.pipeline.at_rest
     before = len(receiver.frames)
-    wait_for(lambda: receiver.live.capture.state == "lost")
+    wait_until(lambda: receiver.live.capture.state == "lost")
     assert len(receiver.frames) == before, "a face that rests sends nothing"
     assert receiver.live.capture.losses == losses + 1
     assert "nothing comes any more from 127.0.0.1" in receiver.reports[-1]
@@ -226,7 +220,7 @@ def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
     encoder, steps = LiveLinkEncoder("phone"), itertools.count()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.sendto(encoder.encode(a_frame(), 10 * S), source.address)
-        wait_for(lambda: receiver.frames)
+        wait_until(lambda: receiver.frames)
 
         def rests():
             """While the phone goes on to say that it sees nobody."""
@@ -234,7 +228,7 @@ def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
             held = receiver.last.sources == "held" and receiver.live.pipeline.at_rest
             return held and receiver.live.capture.state == "running"
 
-        wait_for(rests)
+        wait_until(rests)
 
 
 def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender, monkeypatch):
@@ -631,7 +625,7 @@ def test_a_run_may_go_from_a_phone_to_a_camera(use, run):
     assert not receiver.live.pipeline.has_tracker
     receiver.live.pipeline.use_tracker(lambda _: tracker, tracker)
     receiver.live.switch(OnePicture())
-    wait_for(lambda: receiver.jaw == 0.5)
+    wait_until(lambda: receiver.jaw == 0.5)
     assert receiver.live.status()["drops"]["bad_frames"] == 0
 
 

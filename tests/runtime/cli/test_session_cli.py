@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from support.waiting import wait_until
 
-from facewire.bridge.client.blocking import connect_blocking
+from facewire.bridge.client.blocking import BlockingClient, connect_blocking
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.shared.errors import CommandError
@@ -48,6 +48,10 @@ def started(*args: object) -> tuple[subprocess.Popen[str], str]:
         if key == "stop":
             break
     return process, url
+
+
+def take_a_frame(client: BlockingClient) -> None:
+    assert client.next_frame(timeout_s=WAIT_S) is not None
 
 
 def errors_of(*args: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -85,9 +89,11 @@ def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
                 client.command("seek", {"time_s": 0.5})
             assert client.command("resume")["paused"] is False
             assert client.next_frame(timeout_s=WAIT_S) is not None
-            deadline_s = time.monotonic() + WAIT_S
-            while (client.client.status or {}).get("replay") is None and time.monotonic() < deadline_s:
-                client.next_frame(timeout_s=WAIT_S)
+            wait_until(
+                lambda: (client.client.status or {}).get("replay"),
+                timeout_s=WAIT_S,
+                meanwhile=lambda: take_a_frame(client),
+            )
             assert (client.client.status or {})["replay"]["loop"] is True
             assert (client.client.status or {})["devices"] == {}
     finally:
@@ -111,11 +117,12 @@ def test_serve_records_and_clients_start_and_stop_it(tmp_path: Path) -> None:
             with pytest.raises(CommandError, match="no take is running"):
                 client.command("record_stop")
             assert client.command("record_start", {"name": "second"}) == {"file": "second.mcap"}
-            deadline_s, recording = time.monotonic() + WAIT_S, {}
-            while (recording.get("file"), recording.get("frames", 0) >= 15) != ("second.mcap", True):
-                assert time.monotonic() < deadline_s, recording
-                assert client.next_frame(timeout_s=WAIT_S) is not None
+
+            def second_frames() -> int:
                 recording = (client.client.status or {}).get("recording") or {}
+                return recording.get("frames", 0) if recording.get("file") == "second.mcap" else 0
+
+            wait_until(lambda: second_frames() >= 15, timeout_s=WAIT_S, meanwhile=lambda: take_a_frame(client))
     finally:
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=WAIT_S)

@@ -7,13 +7,13 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import wait_until
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.formats.osc import decode
@@ -186,10 +186,7 @@ def test_outputs_of_a_live_run_get_replayed_takes_too(make_take: MakeTake, tmp_p
             client.command("replay_start", {"file": "take.mcap", "loop": True})
             (output,) = client.command("outputs")["outputs"]
             assert (output["name"], output["target"], output["state"]) == ("jsonl", str(lines), "on")
-            deadline = time.monotonic() + 60
-            while not (got := [json.loads(line) for line in whole_lines(lines)]) or got[-1]["confidence"] != 0.97:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: [json.loads(line)["confidence"] for line in whole_lines(lines)][-1:] == [0.97])
             client.command("output_stop", {"output": f"jsonl:{lines}"})
         process.terminate()
         assert process.wait(60) == 0

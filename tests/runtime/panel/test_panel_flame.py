@@ -18,7 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from support.browser import PATIENCE_S
+from support.waiting import PATIENCE_S, wait_until
 
 from facewire.bridge.server.commands import CommandHandler
 from facewire.bridge.server.config import ServerConfig
@@ -122,12 +122,6 @@ def differs(a: np.ndarray, b: np.ndarray) -> float:
     return float((np.abs(a - b).max(axis=2) > 40).mean())
 
 
-def until(holds: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-
-
 FETCHED = "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => name.includes('flame'))"
 
 
@@ -144,13 +138,13 @@ def test_the_switch_shows_the_flame_head_and_back_and_fetches_it_only_then(serve
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")
     tab.wait_for(f"({FETCHED}).length === 2")  # flame.js and flame.bin
     tab.wait_for("document.getElementById('flame').textContent === 'Show the open head'")
-    until(lambda: differs(mouth(tab), shut) > 0.03)  # the mouth opens once frames with FLAME come
+    wait_until(lambda: differs(mouth(tab), shut) > 0.03)  # the mouth opens once frames with FLAME come
     tab.picture("panel-flame", whole=False)
     tab.reload()
     tab.wait_for("document.getElementById('flame')?.getAttribute('aria-pressed') === 'true'")
     tab.run("document.getElementById('flame').click()")
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'false'")
-    until(lambda: differs(mouth(tab), shut) < 0.005)
+    wait_until(lambda: differs(mouth(tab), shut) < 0.005)
     assert tab.problems == []
 
 

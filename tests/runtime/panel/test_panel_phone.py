@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.browser import PATIENCE_S
+from support.waiting import PATIENCE_S
 
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browser import PATIENCE_S
+from support.waiting import PATIENCE_S, wait_until
 
 from facewire.bridge.client.blocking import BlockingClient, connect_blocking
 
@@ -57,12 +56,6 @@ def panel(address: str, tab: Tab) -> Tab:
     tab.open(address)
     tab.wait_for("document.getElementById('replay').checkVisibility()")
     return tab
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline
 
 
 def press(tab: Tab, key: str, code: int, **more: str) -> None:

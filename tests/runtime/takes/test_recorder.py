@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.waiting import wait_until
 
 from facewire.bridge.recording.errors import RecordingError, SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
@@ -28,13 +29,6 @@ from facewire.runtime.takes.recorder import Recorder
 
 Frames = Callable[..., Iterator[FaceFrame]]
 METADATA = SessionMetadata(0, 0)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
 
 
 def test_everything_that_is_offered_is_recorded(tmp_path: Path, frames: Frames) -> None:
