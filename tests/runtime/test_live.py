@@ -12,75 +12,17 @@ import numpy as np
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail as OnnxFail
 from support.busy import assert_within
+from support.sources import Pictures
+from support.trackers import FakeTracker
 from support.waiting import wait_until
 
-from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.shared.errors import CommandError
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source
+from facewire.runtime.capture.video.source import CapturedImage
 from facewire.runtime.face.presence import PresenceConfig
 from facewire.runtime.live import MAX_REQUESTS, Live
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.speech.pipeline import SpeechTick
-
-
-class Pictures(Source):
-    """``count`` pictures at ``rate``, numbered by their first pixel; then the end, or silence like a hung camera.
-
-    It waits for the tracker before the next picture, so that a machine that is busy drops none; ``hurried`` does not.
-    """
-
-    name, kind = "pictures", "test"
-
-    def __init__(self, count, rate=200.0, then="end", returns=False, hurried=False):
-        super().__init__()
-        self.returns, self.hurried = returns, hurried
-        self.count, self.rate, self.then, self.sent, self.seen = count, rate, then, 0, 0
-
-    def open(self):
-        pass
-
-    def read(self, _spare=None):
-        if self.sent >= self.count:
-            if self.then == "silence":
-                self._interrupted.wait()
-            if self.then == "error":
-                raise CaptureError("the pictures are lost")
-            return None
-        if self._interrupted.wait(1 / self.rate):
-            return None
-        while not self.hurried and self.seen < self.sent:
-            if self._interrupted.wait(0.001):
-                return None
-        image = np.full((48, 64, 3), self.sent % 256, np.uint8)
-        self.sent += 1
-        return CapturedImage(image, now_ns())
-
-    def close(self):
-        pass
-
-
-class FakeTracker:
-    """Sees a face in every picture of ``source``; ``act`` may do something else with the picture's number."""
-
-    def __init__(self, act=lambda _: None, source=None):
-        self.act, self.images, self.source = act, [], source
-        self.face = SimpleNamespace(
-            confidence=0.9,
-            blendshapes=np.full(52, 0.5, np.float32),
-            head=np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32),
-            gaze=np.zeros(4, np.float32),
-            landmarks=np.ones((478, 3), np.float32),
-        )
-
-    def step(self, image_bgr, now_ns):  # noqa: ARG002
-        self.images.append(image_bgr)
-        if self.source is not None:
-            self.source.seen = self.source.sent
-        return None if self.act(int(image_bgr[0, 0, 0])) == "no face" else self.face
-
-    def reset(self):
-        pass
 
 
 class Run:

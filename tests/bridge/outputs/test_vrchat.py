@@ -22,6 +22,7 @@ import pytest
 import zeroconf  # whole, before tests hide it from what a thread may import just then
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
+from support.faces import head_of, shapes_of
 from support.waiting import wait_until
 
 from facewire.bridge.outputs.base import OutputError
@@ -30,7 +31,6 @@ from facewire.bridge.outputs.vrchat import oscquery
 from facewire.bridge.outputs.vrchat.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.output import GAZE, LIDS, MAX_RATE, REFRESH_NS, VrchatOutput
-from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
 HERE = Path(__file__).parent / "vrchat"
@@ -40,11 +40,7 @@ MS = 1_000_000
 
 
 def face(sources: Any = "video", confidence: float = 1.0, gaze: Any = (0,) * 4, **shapes: float) -> FaceFrame:
-    values = np.zeros(len(BLENDSHAPES), np.float32)
-    for name, value in shapes.items():
-        values[BLENDSHAPE_INDEX[name]] = value
-    head = np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32)
-    return FaceFrame(0, 0, 0, sources, confidence, values, head, np.array(gaze, np.float32))
+    return FaceFrame(0, 0, 0, sources, confidence, shapes_of(**shapes), head_of(), np.array(gaze, np.float32))
 
 
 class Vrchat:

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from pyvts.vts_request import VTSRequest
 from support import waiting
+from support.faces import head_of, shapes_of
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
@@ -39,7 +40,6 @@ from facewire.bridge.outputs.vts.api import (
 from facewire.bridge.outputs.vts.link import KEEP_NS
 from facewire.bridge.outputs.vts.output import VtsOutput
 from facewire.bridge.outputs.vts.tokens import Tokens
-from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
 DEFAULTS = {row.target for row in mapping.section("vts").rows if not row.target.startswith("Facewire")}
@@ -47,11 +47,7 @@ S = 1_000_000_000
 
 
 def face(sources: Any = "video", place: Any = (0, 0, -0.5), **shapes: float) -> FaceFrame:
-    values = np.zeros(len(BLENDSHAPES), np.float32)
-    for name, value in shapes.items():
-        values[BLENDSHAPE_INDEX[name]] = value
-    head = np.array([0, 0, 0, 1, *place], np.float32)
-    return FaceFrame(0, 0, 0, sources, 1.0, values, head, np.zeros(4, np.float32))
+    return FaceFrame(0, 0, 0, sources, 1.0, shapes_of(**shapes), head_of(place_m=place), np.zeros(4, np.float32))
 
 
 RUNNING: list[VtsOutput] = []

@@ -17,6 +17,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.faces import SeenFace, shapes_of
+from support.sources import Pictures
+from support.trackers import FakeTracker
 from support.waiting import wait_until
 
 from facewire.bridge.formats.ifacialmocap_text import HANDSHAKE, IFacialMocapReader, encode
@@ -32,7 +35,7 @@ from facewire.runtime.capture.remote import choose_phone
 from facewire.runtime.capture.remote import phone as phone_module
 from facewire.runtime.capture.remote.choose_phone import APPS, check_no_circle, is_phone, phone_source
 from facewire.runtime.capture.remote.phone import PhoneSource, describe_opening
-from facewire.runtime.capture.video.source import CapturedFace, CapturedImage, CaptureError, Face, Source, SourceSilent
+from facewire.runtime.capture.video.source import CapturedFace, CaptureError, SourceSilent
 from facewire.runtime.cli.commands.doctor import _phones
 from facewire.runtime.face.calibrate import Calibrator, calibrate_neutral, calibrate_pose
 from facewire.runtime.face.filter_config import FilterConfig
@@ -527,10 +530,7 @@ def test_serve_refuses_to_feed_itself():
 
 
 def a_face(**shapes):
-    face = Face(1.0, np.zeros(52, np.float32), np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32), np.zeros(4, np.float32))
-    for name, value in shapes.items():
-        face.blendshapes[BLENDSHAPE_INDEX[name]] = value
-    return face
+    return SeenFace(1.0, shapes_of(**shapes))
 
 
 def test_a_phone_s_shapes_pass_as_they_are_until_rest_is_shown():
@@ -601,30 +601,15 @@ def test_the_mouth_is_trusted_while_the_phone_sees_the_face():
     assert not pipeline.state(2 * S)["dark"]
 
 
-class OnePicture(Source):
-    name, kind, returns = "picture", "test", False
-
-    def open(self):
-        pass
-
-    def read(self, spare=None):
-        del spare
-        time.sleep(0.01)
-        return None if self._interrupted.is_set() else CapturedImage(np.zeros((48, 64, 3), np.uint8), now_ns())
-
-    def close(self):
-        pass
-
-
 def test_a_run_may_go_from_a_phone_to_a_camera(use, run):
     source = use(phone("livelink"))
     output = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
     receiver = run(source)
     receiver.stream(output, lambda: len(receiver.frames) > 3)
-    tracker = SimpleNamespace(step=lambda image, now: a_face(jawOpen=0.5), reset=lambda: None)  # noqa: ARG005
+    tracker = FakeTracker(face=a_face(jawOpen=0.5))
     assert not receiver.live.pipeline.has_tracker
     receiver.live.pipeline.use_tracker(lambda _: tracker, tracker)
-    receiver.live.switch(OnePicture())
+    receiver.live.switch(Pictures(10**6, hurried=True))
     wait_until(lambda: receiver.jaw == 0.5)
     assert receiver.live.status()["drops"]["bad_frames"] == 0
 

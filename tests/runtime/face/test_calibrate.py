@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.faces import SeenFace
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets.store import asset_path
@@ -74,9 +74,7 @@ def make(mesh):
                 if shape in (name, f"{name}Left", f"{name}Right"):
                     shapes[i] = value
         place = np.array([*head, x_m, 0, -0.5], np.float32)
-        return SimpleNamespace(
-            confidence=0.9, landmarks=landmarks, blendshapes=shapes, head=place, gaze=np.array(gaze, np.float32)
-        )
+        return SeenFace(0.9, shapes, place, np.array(gaze, np.float32), landmarks)
 
     return face
 
