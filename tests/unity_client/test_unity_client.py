@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import msgpack
 import pytest
 from frame_server import publish_evenly
 from probe import DEADLINE_S, FrameServer, Harness, Probe
+from support.program import FACEWIRE, addresses_of
 from support.waiting import wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
@@ -156,12 +156,10 @@ def test_a_wrong_token_is_told_once_and_not_tried_again(live_on_each: Client) ->
 
 @pytest.mark.models
 def test_moves_by_the_demo_input_of_the_real_program(live: Client) -> None:
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "demo", "--listen", "127.0.0.1:0"]
+    command = [*FACEWIRE, "serve", "--video", "demo", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
         try:
-            lines = iter(program.stdout.readline, "")
-            address = next(line.split()[1] for line in lines if line.split()[:1] == ["stream"])
+            address = addresses_of(program)["stream"]
             with connect_blocking(address) as ready:  # the first start compiles
                 assert ready.next_frame(timeout_s=60) is not None
             probe = live(address)

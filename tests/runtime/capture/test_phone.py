@@ -9,7 +9,6 @@ import itertools
 import math
 import socket
 import subprocess
-import sys
 import time
 import tracemalloc
 from dataclasses import replace
@@ -18,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from support.faces import SeenFace, shapes_of
+from support.program import FACEWIRE
 from support.sources import Pictures
 from support.trackers import FakeTracker
 from support.waiting import wait_until
@@ -498,9 +498,7 @@ def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
     port, take = free_port(), tmp_path / "take.mcap"
     output = use(make_output(f"livelink:127.0.0.1:{port}"))
     command = ["record", str(take), "--video", f"livelink:{port}", "--mouth", "video", "--smoothing", "off"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "facewire.runtime.cli", *command, "--duration", "2"], stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([*FACEWIRE, *command, "--duration", "2"], stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             with contextlib.suppress(OSError):
                 output.send(a_frame(), now_ns())
@@ -518,9 +516,7 @@ def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
 def test_serve_refuses_to_feed_itself():
     port = free_port()
     command = ["serve", "--video", f"vmc:{port}", "--output", f"vmc:{port}", "--mouth", "video"]
-    result = subprocess.run(
-        [sys.executable, "-m", "facewire.runtime.cli", *command], capture_output=True, text=True, timeout=100
-    )
+    result = subprocess.run([*FACEWIRE, *command], capture_output=True, text=True, timeout=100)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "would feed its own input" in result.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import pulse
+from support.program import FACEWIRE
 from support.virtual_listener import PLACES, RATE, places_of
 
 TESTS = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ def test_a_source_that_is_taken_away_and_comes_back(server, listen):
 
 def test_a_name_that_is_not_there_lists_what_is(server):
     done = subprocess.run(
-        [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "none", "--audio", "elgato", "--listen",
+        [*FACEWIRE, "serve", "--video", "none", "--audio", "elgato", "--listen",
          "127.0.0.1:0"],
         env=server.environment, capture_output=True, text=True, timeout=100,
     )  # fmt: skip

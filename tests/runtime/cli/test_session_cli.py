@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from support.program import FACEWIRE, started
 from support.waiting import wait_until
 
 from facewire.bridge.client.blocking import BlockingClient, connect_blocking
@@ -27,27 +28,8 @@ from facewire.runtime.cli.options.usage import UsageError
 from facewire.runtime.sound.media_sound import read_sound
 
 MakeTake = Callable[..., Path]
-FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 WAIT_S = 100.0
 """How long to wait for what must come: a machine may be busy."""
-
-
-def started(*args: object) -> tuple[subprocess.Popen[str], str]:
-    """A serving process and the address of its stream."""
-    process = subprocess.Popen(
-        [*FACEWIRE, *map(str, args), "--listen", "127.0.0.1:0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    url = ""
-    for line in process.stdout:
-        key, _, value = line.strip().partition(" ")
-        url = value.strip() if key == "stream" else url
-        if key == "stop":
-            break
-    return process, url
 
 
 def take_a_frame(client: BlockingClient) -> None:
@@ -69,8 +51,8 @@ def test_ci_gets_every_frame_of_a_recorded_session(make_take: MakeTake) -> None:
     path = make_take(seconds=1)
     with open_session(path) as session:
         recorded = [stored.data for stored in session.messages("frame")]
-    process, url = started("replay", path, "--once", "--wait-subscriber")
-    with connect_blocking(url, buffer=100, reconnect=False) as client:
+    process, addresses = started("replay", path, "--once", "--wait-subscriber")
+    with connect_blocking(addresses["stream"], buffer=100, reconnect=False) as client:
         frames = [client.next_frame(timeout_s=WAIT_S) for _ in recorded]
     output = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, output
@@ -79,9 +61,9 @@ def test_ci_gets_every_frame_of_a_recorded_session(make_take: MakeTake) -> None:
 
 
 def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
-    process, url = started("replay", make_take(seconds=5), "--start", "1", "--end", "4.5", "--loop")
+    process, addresses = started("replay", make_take(seconds=5), "--start", "1", "--end", "4.5", "--loop")
     try:
-        with connect_blocking(url) as client:
+        with connect_blocking(addresses["stream"]) as client:
             assert client.next_frame(timeout_s=WAIT_S) is not None
             assert client.command("pause")["paused"] is True
             assert client.command("seek", {"time_s": 3.0})["time_s"] == 3.0
@@ -107,9 +89,9 @@ def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
 
 @pytest.mark.models
 def test_serve_records_and_clients_start_and_stop_it(tmp_path: Path) -> None:
-    process, url = started("serve", "--video", "demo", "--mesh", "attention", "--record", tmp_path / "takes")
+    process, addresses = started("serve", "--video", "demo", "--mesh", "attention", "--record", tmp_path / "takes")
     try:
-        with connect_blocking(url, buffer=500) as client:
+        with connect_blocking(addresses["stream"], buffer=500) as client:
             for _ in range(5):
                 assert client.next_frame(timeout_s=WAIT_S) is not None
             first = client.command("record_stop")
@@ -139,9 +121,9 @@ def test_serve_records_and_clients_start_and_stop_it(tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_without_a_folder_nobody_records() -> None:
-    process, url = started("serve", "--video", "demo", "--mesh", "attention")
+    process, addresses = started("serve", "--video", "demo", "--mesh", "attention")
     try:
-        with connect_blocking(url) as client:
+        with connect_blocking(addresses["stream"]) as client:
             assert client.next_frame(timeout_s=WAIT_S) is not None
             with pytest.raises(CommandError, match="start it with --record and a folder"):
                 client.command("record_start")

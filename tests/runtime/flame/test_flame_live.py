@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from support.faces import SeenFace, head_of, shapes_of
+from support.program import serving
 from support.trackers import ScriptedTracker
 
 from facewire.bridge.client.blocking import connect_blocking
@@ -362,17 +361,8 @@ def test_bake_writes_the_names_that_flame_tools_use(tmp_path: Path, capsys: pyte
 
 @pytest.mark.models
 def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> None:
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--listen", "127.0.0.1:0", "--video", "demo"]
-    options = ["--audio", "none", "--mesh", "attention", "--flame"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        said: dict[str, str] = {}
-        assert process.stdout is not None
-        for line in process.stdout:  # It ends, instead of waiting for ever, where the server does.
-            key, _, value = line.strip().partition(" ")
-            said[key] = value.strip()
-            if key == "stop":
-                break
+    options = ["--video", "demo", "--audio", "none", "--mesh", "attention", "--flame"]
+    with serving(*options) as (_, said):
         assert said["flame"] == "the open head"
         with connect_blocking(said["stream"], streams=["flame"], timeout_s=120) as client:
             frame = next(frame for frame in client if frame.flame is not None)
@@ -381,9 +371,6 @@ def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> Non
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(said["open"] + "flame.bin", timeout=60) as answer:
             assert len(answer.read()) > 1_000_000
-    finally:
-        process.kill()
-        process.communicate()
     assert "flame" in hello["streams"]
     assert hello["flame"] == {"model": "open_flame", "digest": open_flame().digest, "expressions": 50, "shapes": 80}
     assert len(frame.flame.expression) == 50

@@ -6,13 +6,13 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.program import FACEWIRE, addresses_of
 from support.waiting import wait_until
 
 from facewire.bridge.client.blocking import connect_blocking
@@ -25,7 +25,6 @@ from facewire.runtime.panel.outputs import OutputSwitches
 from facewire.runtime.settings.profiles import Profile, ProfileError, ProfileStore
 
 MakeTake = Callable[..., Path]
-FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 
 
 @pytest.fixture
@@ -176,12 +175,7 @@ def test_outputs_of_a_live_run_get_replayed_takes_too(make_take: MakeTake, tmp_p
     command += ["--listen", "127.0.0.1:0", "--record", str(takes), "--output", f"jsonl:{lines}"]
     environment = {**os.environ, "FACEWIRE_CONFIG": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        block: list[list[str]] = []
-        while not block or block[-1][:1] != ["stop"]:
-            block.append(process.stdout.readline().split())
-        url = next(words[1] for words in block if words[:1] == ["stream"])
-        with connect_blocking(url) as client:
+        with connect_blocking(addresses_of(process)["stream"]) as client:
             next(iter(client))
             client.command("replay_start", {"file": "take.mcap", "loop": True})
             (output,) = client.command("outputs")["outputs"]

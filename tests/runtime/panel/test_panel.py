@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from support.program import FACEWIRE, addresses_of
 from support.waiting import PATIENCE_S, wait_until
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_websocket
@@ -47,18 +46,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """``facewire serve``, with a configuration folder and takes of its own."""
     takes, config = tmp_path_factory.mktemp("takes"), tmp_path_factory.mktemp("config")
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", str(clip), "--loop", "--device", "cpu"]
+    command = [*FACEWIRE, "serve", "--video", str(clip), "--loop", "--device", "cpu"]
     command += ["--listen", "127.0.0.1:0", "--record", str(takes)]
     environment = {**os.environ, "FACEWIRE_CONFIG": str(config)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        lines = []
-        while not (lines and "Ctrl-C" in lines[-1]):
-            lines.append(process.stdout.readline())
-            assert lines[-1] or process.poll() is None, "".join(lines)
-        text = "".join(lines)
-        found = {key: re.search(rf"{key} +(\S+)", text) for key in ("open", "stream")}
-        yield {key: match[1] for key, match in found.items() if match} | {"takes": str(takes)}
+        yield addresses_of(process) | {"takes": str(takes)}
         process.terminate()
         process.wait(PATIENCE_S)
 
