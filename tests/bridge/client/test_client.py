@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.busy import slowness
+from support.paths import GOLDEN, ROOT
 from support.waiting import wait_until
 from websockets.asyncio.client import ClientConnection
 
@@ -347,7 +347,7 @@ def test_a_server_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     async def say_hello_and_hang(connection: Any) -> None:
         nonlocal visits
         visits += 1
-        await connection.send((Path(__file__).parents[2] / "golden" / "hello.msgpack").read_bytes())
+        await connection.send((GOLDEN / "hello.msgpack").read_bytes())
         await connection.wait_closed()
 
     async def main() -> None:
@@ -383,7 +383,7 @@ def test_a_server_that_talks_nonsense_ends_in_an_error(answer: bytes | str) -> N
 
 
 def test_the_documented_example_prints_frames(serve: Serve) -> None:
-    script = Path(__file__).parents[3] / "docs" / "examples" / "receive.py"
+    script = ROOT / "docs" / "examples" / "receive.py"
     command = [sys.executable, str(script), serve().url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.faces import shapes_of
+from support.paths import ROOT
 
 from facewire.bridge import mapping
 from facewire.bridge.mapping import MappingError, Row, Section, export_docs, export_unity
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
-ROOT = Path(__file__).parents[3]
 VRM1 = "happy angry sad relaxed surprised neutral "
 VRM1 += "aa ih ou ee oh blink blinkLeft blinkRight lookUp lookDown lookLeft lookRight"
 VRM0 = "Neutral A I U E O Blink Joy Angry Sorrow Fun LookUp LookDown LookLeft LookRight Blink_L Blink_R"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.takes import Frames
 from support.waiting import wait_until
 
 from facewire.bridge.export.livelink_import import import_take
@@ -24,8 +25,6 @@ from facewire.bridge.outputs.runner import Outputs
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
-
-Frames = Callable[..., Iterator[FaceFrame]]
 
 
 def written(spec: str, frames: Iterator[FaceFrame]) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from support.takes import Frames
 from support.waiting import wait_until
 
 from facewire.bridge.outputs import runner as runner_module
@@ -21,8 +22,6 @@ from facewire.bridge.outputs.lane import MAX_WAITING, REPORT_NS, STUCK_NS, Lane
 from facewire.bridge.outputs.runner import MAX_OUTPUTS, Outputs, Runner
 from facewire.bridge.outputs.udp import UdpSender
 from facewire.bridge.wire.frame import FaceFrame
-
-Frames = Callable[..., Iterator[FaceFrame]]
 
 
 class FakeOutput(Output):

@@ -6,13 +6,13 @@ import re
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 from support.faces import shapes_of
+from support.paths import ROOT
 from vmcp.events import BlendShapeApplyEvent, BlendShapeEvent, BoneTransformEvent, RelativeTimeEvent, StateEvent
 from vmcp.typing import ModelState
 
@@ -21,7 +21,6 @@ from facewire.bridge.outputs.vmc import VmcOutput
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
-ROOT = Path(__file__).parents[3]
 Messages = list[OscMessage]
 EVENTS = {
     event.ADDRESS_PATTERN: event

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from support.busy import slowness
+from support.paths import GOLDEN
 from support.waiting import wait_until
 
 from facewire.bridge.server import endpoint
@@ -289,7 +290,7 @@ def test_a_thousand_connections_get_the_same_frame(serve: Serve, raw: Any, monke
     wait_until(lambda: server.subscribers == 1000, timeout_s=120, every_s=0.02)
     from facewire.bridge.wire.codec import Encoder, decode_frame
 
-    golden = Path(__file__).parents[2] / "golden" / "frame.msgpack"
+    golden = GOLDEN / "frame.msgpack"
     frame = decode_frame(decode_message(golden.read_bytes()))
     server.publish(frame)
     for client in clients:

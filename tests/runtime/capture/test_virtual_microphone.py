@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import pulse
+from support.paths import TESTS
 from support.program import FACEWIRE
 from support.virtual_listener import PLACES, RATE, places_of
 
-TESTS = Path(__file__).parents[2]
 MOST = 0.6
 """Not all samples come through: on a busy machine the player may be late. Of altered ones nearly none would."""
 

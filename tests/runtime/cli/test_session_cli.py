@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import wave
-from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from support.paths import GOLDEN
 from support.program import FACEWIRE, started
+from support.takes import MakeTake
 from support.waiting import wait_until
 
 from facewire.bridge.client.blocking import BlockingClient, connect_blocking
@@ -27,7 +28,6 @@ from facewire.runtime.cli.options.files import duration_text, seconds
 from facewire.runtime.cli.options.usage import UsageError
 from facewire.runtime.sound.media_sound import read_sound
 
-MakeTake = Callable[..., Path]
 WAIT_S = 100.0
 """How long to wait for what must come: a machine may be busy."""
 
@@ -342,7 +342,7 @@ def test_bad_files_are_one_line_and_status_2(
     content, says = BAD_INPUTS[kind]
     path = tmp_path / "bad.mcap"
     if content == "newer":
-        path = Path(__file__).parents[2] / "golden" / "recording" / "invalid" / "newer.mcap"
+        path = GOLDEN / "recording" / "invalid" / "newer.mcap"
     else:
         data = make_take(seconds=1).read_bytes()
         path.write_bytes(content if isinstance(content, bytes) else data[: len(data) // 2])

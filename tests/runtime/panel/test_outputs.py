@@ -6,13 +6,14 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.program import FACEWIRE, addresses_of
+from support.takes import MakeTake
 from support.waiting import wait_until
 
 from facewire.bridge.client.blocking import connect_blocking
@@ -23,8 +24,6 @@ from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.runtime.cli import main
 from facewire.runtime.panel.outputs import OutputSwitches
 from facewire.runtime.settings.profiles import Profile, ProfileError, ProfileStore
-
-MakeTake = Callable[..., Path]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from support.browser import Tab
 from support.program import FACEWIRE, addresses_of
 from support.waiting import PATIENCE_S, wait_until
 from websockets.sync.client import ClientConnection
@@ -26,8 +27,6 @@ from facewire.models.assets.store import asset_path
 pytestmark = pytest.mark.models
 LIVE = "parseFloat(document.getElementById('rate').textContent) > 0"
 """Frames come; how many a second is the machine's."""
-Tab = Any
-"""``tests/support/browser.py`` has it."""
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from support.browser import Tab
 from support.program import FACEWIRE, addresses_of
 from support.waiting import PATIENCE_S
 
@@ -20,9 +20,6 @@ from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.wire.frame import FaceFrame
-
-Tab = Any
-"""``tests/support/browser.py`` has it."""
 
 
 def send_a_face(port: int, stop: threading.Event) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.browser import Tab
 from support.program import FACEWIRE, addresses_of
 from support.waiting import PATIENCE_S, wait_until
 
@@ -18,8 +18,6 @@ PLACE = "Number(document.getElementById('replay-place').value)"
 TIME = "document.getElementById('replay-time').textContent"
 PLAYS = "document.getElementById('replay-play').textContent === 'Pause'"
 STANDS = "document.getElementById('replay-play').textContent === 'Play'"
-Tab = Any
-"""``tests/support/browser.py`` has it."""
 
 
 @pytest.fixture

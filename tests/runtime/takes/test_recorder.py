@@ -7,12 +7,12 @@ import os
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.takes import Frames
 from support.waiting import wait_until
 
 from facewire.bridge.recording.errors import RecordingError, SessionError
@@ -22,12 +22,10 @@ from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.shared.errors import CommandError
 from facewire.bridge.wire.codec import Encoder
-from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.takes import recorder as recorder_module
 from facewire.runtime.takes.manager import Takes, finish, without_names
 from facewire.runtime.takes.recorder import Recorder
 
-Frames = Callable[..., Iterator[FaceFrame]]
 METADATA = SessionMetadata(0, 0)
 
 

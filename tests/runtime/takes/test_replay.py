@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.takes import MakeTake
 from support.waiting import PATIENCE_S, wait_until
 
 from facewire.bridge.client.blocking import connect_blocking
@@ -23,7 +24,6 @@ from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.takes.replay import LEAD_NS, Playhead, Replay, ReplayClock, moved
 
-MakeTake = Callable[..., Path]
 """How long to wait for what must come: a machine may be busy."""
 
 
