@@ -8,12 +8,13 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from support.busy import slowness
 from support.paths import GOLDEN, ROOT
+from support.servers import Serve
 from support.waiting import wait_until
 from websockets.asyncio.client import ClientConnection
 
@@ -23,8 +24,6 @@ from facewire.bridge.client.client import Client, connect
 from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.errors import CommandError, ConnectError
 from facewire.bridge.wire.codec import Encoder
-
-Serve = Callable[..., LiveServer]
 
 
 async def take(client: Client, count: int) -> list[int]:

@@ -7,17 +7,13 @@ import functools
 import http.server
 import json
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from support.browser import Tab
 from support.paths import GOLDEN, ROOT
-
-from facewire.bridge.server.server import LiveServer
-
-Serve = Callable[..., LiveServer]
+from support.servers import Serve
 
 
 def test_the_page_shows_the_live_face(serve: Serve, tab: Tab) -> None:

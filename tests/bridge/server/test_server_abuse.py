@@ -10,7 +10,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,13 @@ from typing import Any
 import pytest
 from support.busy import slowness
 from support.paths import GOLDEN
+from support.servers import Serve
 from support.waiting import wait_until
 
 from facewire.bridge.server import endpoint
 from facewire.bridge.server.server import LiveServer, allow_open_files
 from facewire.bridge.shared.errors import ServeError
 from facewire.bridge.wire.codec import decode_message
-
-Serve = Callable[..., LiveServer]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
