@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.modules import load_module
-from support.paths import TESTS
+from support.paths import TESTS, load_module
 from support.takes import MakeTake
 
 from facewire.bridge.export.clip import Clip, ClipOptions, make_clip

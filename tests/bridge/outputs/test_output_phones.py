@@ -6,6 +6,7 @@ import socket
 
 import numpy as np
 import pytest
+from support.ports import free_udp_port
 from support.waiting import wait_until
 
 from facewire.bridge.formats import ifacialmocap_text, livelink_packet
@@ -99,12 +100,6 @@ def test_ifacialmocap_sends_to_a_program_at_once(opened, reader, option, separat
     assert reader.recv(4096) == line, "the app repeats its last line"
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return port_of(one)
-
-
 def send_until_asked(output, frame):
     wait_until(lambda: output.send(frame, 0) or output.waiting is None)
 
@@ -116,7 +111,7 @@ def has_asked(output, reader, version):
 
 
 def test_as_a_phone_it_answers_the_hand_shake_in_the_version_that_was_asked_for(opened, reader):
-    port = free_port()
+    port = free_udp_port()
     output = opened(f"ifacialmocap:{port}?phone=127.0.0.1")
     assert output.describe() == f"127.0.0.1:{port}"
     assert "asks" in output.waiting
@@ -137,7 +132,7 @@ def test_as_a_phone_it_answers_the_hand_shake_in_the_version_that_was_asked_for(
 
 
 def test_as_a_phone_it_serves_few_and_the_newest(opened):
-    port = free_port()
+    port = free_udp_port()
     output = opened(f"ifacialmocap:{port}?phone=127.0.0.1")
     readers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(5)]
     try:
@@ -155,7 +150,7 @@ def test_as_a_phone_it_serves_few_and_the_newest(opened):
 
 
 def test_a_flood_of_foreign_datagrams_holds_nothing_up(opened, reader):
-    port = free_port()
+    port = free_udp_port()
     output = opened(f"ifacialmocap:{port}?phone=127.0.0.1")
     reader.sendto(ifacialmocap_text.HANDSHAKE, ("127.0.0.1", port))
     send_until_asked(output, a_frame())

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.modules import load_module
-from support.paths import GOLDEN
+from support.paths import GOLDEN, load_module
 
 from facewire.bridge.recording.errors import CutSessionError, SessionError
 from facewire.bridge.recording.reader import open_session

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.modules import load_module
-from support.paths import GOLDEN
+from support.paths import GOLDEN, load_module
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import open_flame

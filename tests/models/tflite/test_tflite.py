@@ -10,8 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from support.modules import load_module
-from support.paths import GOLDEN
+from support.paths import GOLDEN, load_module
 
 from facewire.models.assets.manifest import ASSETS
 from facewire.models.assets.store import asset_path, cache_folder

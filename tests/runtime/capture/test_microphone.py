@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.sound.files import write_wav
 from support.waiting import wait_until
 
 from facewire.bridge.shared.clock import now_ns
@@ -198,10 +198,8 @@ def test_without_pyaudio_it_is_one_line(monkeypatch):
 def test_a_name_that_looks_like_a_file_is_one(tmp_path):
     with pytest.raises(CaptureError, match=r"no\.wav is not there"):
         choose_sound(str(tmp_path / "no.wav"), loop=False, demo_speech=Path)
-    with wave.open(str(tmp_path / "yes.wav"), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
-        file.writeframes(bytes(3200))
-    assert isinstance(choose_sound(str(tmp_path / "yes.wav"), loop=False, demo_speech=Path), SoundFile)
+    sound = write_wav(tmp_path / "yes.wav", np.zeros(1600))
+    assert isinstance(choose_sound(str(sound), loop=False, demo_speech=Path), SoundFile)
 
 
 def test_a_microphone_s_name_may_look_like_a_file_s(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from support.faces import SeenFace, shapes_of
+from support.ports import free_udp_port
 from support.program import FACEWIRE
 from support.sources import Pictures
 from support.trackers import FakeTracker
@@ -90,12 +91,6 @@ def phone(what, **options):
     for name, value in options.items():
         setattr(source, f"_{name}", value)
     return source
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def live_link(frame, time_ns):
@@ -189,7 +184,7 @@ def test_what_one_facewire_sends_another_one_shows(use, run, output, name, shape
 def test_the_hand_shake_wakes_a_facewire_that_takes_a_phone_s_place(use, run, monkeypatch):
     """Asked at the phone's port, answered at ours, for as long as it takes."""
     monkeypatch.setattr(phone_module, "ASK_NS", S // 10)
-    port = free_port()
+    port = free_udp_port()
     source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="127.0.0.1", phone_port=port))
     receiver = run(source)
     time.sleep(0.2)
@@ -326,7 +321,7 @@ def test_a_named_phone_is_the_only_one_that_is_heard(use, sender, monkeypatch):
 def test_a_new_address_of_the_phone_is_found_by_opening_anew(use, run, monkeypatch):
     monkeypatch.setattr(phone_module, "SILENT_NS", S // 20)
     monkeypatch.setattr(phone_module, "find_way", lambda _: ("192.0.2.7", "127.0.0.1"))
-    source = use(PhoneSource("phone", IFacialMocapReader(), "", free_port(), phone="my-phone"))
+    source = use(PhoneSource("phone", IFacialMocapReader(), "", free_udp_port(), phone="my-phone"))
     receiver = run(source)
     monkeypatch.setattr(phone_module, "find_way", lambda _: ("127.0.0.1", "127.0.0.1"))
     output = use(make_output(f"ifacialmocap:127.0.0.1:{source._port}"))
@@ -495,7 +490,7 @@ def test_what_is_opened_is_said():
 
 
 def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
-    port, take = free_port(), tmp_path / "take.mcap"
+    port, take = free_udp_port(), tmp_path / "take.mcap"
     output = use(make_output(f"livelink:127.0.0.1:{port}"))
     command = ["record", str(take), "--video", f"livelink:{port}", "--mouth", "video", "--smoothing", "off"]
     with subprocess.Popen([*FACEWIRE, *command, "--duration", "2"], stderr=subprocess.PIPE, text=True) as process:
@@ -514,7 +509,7 @@ def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
 
 
 def test_serve_refuses_to_feed_itself():
-    port = free_port()
+    port = free_udp_port()
     command = ["serve", "--video", f"vmc:{port}", "--output", f"vmc:{port}", "--mouth", "video"]
     result = subprocess.run([*FACEWIRE, *command], capture_output=True, text=True, timeout=100)
     assert result.returncode == 1

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import pulse
 from support.paths import TESTS
 from support.program import FACEWIRE
-from support.virtual_listener import PLACES, RATE, places_of
+from support.sound import pulse
+from support.sound.virtual_listener import PLACES, RATE, places_of
 
 MOST = 0.6
 """Not all samples come through: on a busy machine the player may be late. Of altered ones nearly none would."""
@@ -39,7 +39,8 @@ class Listener:
 
     def __init__(self, server, folder, streams, seconds):
         self._heard, self._errors = folder / "heard.npz", folder / "errors.txt"
-        command = [sys.executable, TESTS / "support" / "virtual_listener.py", "auto", streams, seconds, self._heard]
+        script = TESTS / "support" / "sound" / "virtual_listener.py"
+        command = [sys.executable, script, "auto", streams, seconds, self._heard]
         environment = {**server.environment, "PYTHONPATH": str(TESTS)}
         with self._errors.open("w") as errors:
             self.process = subprocess.Popen(

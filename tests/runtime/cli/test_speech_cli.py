@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from support.program import FACEWIRE, serving, without_patience
+from support.sound.files import write_wav
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.recording.reader import open_session
@@ -36,16 +37,7 @@ def speech(tmp_path_factory):
     with wave.open(str(folder / "raw.wav")) as file:
         rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
     silence = np.zeros(rate, np.int16)
-    return write(folder / "speech.wav", np.concatenate([silence, samples, silence]), rate)
-
-
-def write(path, samples, rate, channels=1):
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(np.repeat(samples[:, None], channels, axis=1).astype("<i2").tobytes())
-    return path
+    return write_wav(folder / "speech.wav", np.concatenate([silence, samples, silence]), rate)
 
 
 def run(*args, timeout_s=90):
@@ -95,7 +87,9 @@ def test_bake_takes_any_rate_and_layout(speech, tmp_path, rate, channels):
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         own = file.getframerate()
     at = np.arange(int(len(samples) / own * rate)) * own / rate
-    path = write(tmp_path / "other.wav", np.interp(at, np.arange(len(samples)), samples).astype("<i2"), rate, channels)
+    path = write_wav(
+        tmp_path / "other.wav", np.interp(at, np.arange(len(samples)), samples).astype("<i2"), rate, channels
+    )
     assert main(["bake", str(path), "-o", str(tmp_path / "take.csv")]) == 0
     jaw = np.array([float(row["JawOpen"]) for row in rows(tmp_path / "take.csv")])
     assert jaw[75:-75].std() > 0.03
@@ -116,7 +110,7 @@ def test_bake_of_what_is_no_sound_is_one_line(tmp_path, capsys, content, says):
 
 
 def test_bake_of_a_few_samples_is_one_line(tmp_path, capsys):
-    write(tmp_path / "tick.wav", np.ones(5), 16_000)
+    write_wav(tmp_path / "tick.wav", np.ones(5), 16_000)
     assert main(["bake", str(tmp_path / "tick.wav"), "-o", str(tmp_path / "take.csv")]) == 1
     (line,) = without_patience(capsys.readouterr().err).splitlines()
     assert line.endswith("tick.wav is too short for a single frame, so no take of it was written")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.browser import Tab
+from support.ports import free_udp_port
 from support.program import FACEWIRE, addresses_of
 from support.waiting import PATIENCE_S
 
@@ -40,9 +40,7 @@ def send_a_face(port: int, stop: threading.Event) -> None:
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[str]:
     """The address of the page of ``facewire serve`` with a phone."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_udp_port()
     command = [*FACEWIRE, "serve", "--video", f"livelink:{port}", "--mouth", "video"]
     environment, stop = {**os.environ, "FACEWIRE_CONFIG": str(tmp_path)}, threading.Event()
     phone = threading.Thread(target=send_a_face, args=(port, stop))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import wave
 
 import numpy as np
 import pytest
+from support.sound.files import write_wav
 from support.waiting import wait_until
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
@@ -257,16 +257,6 @@ def test_the_ring_keeps_the_newest_and_counts_what_it_lost():
 # Files
 
 
-def write_wav(path, samples, rate=16_000, channels=1):
-    data = np.repeat(np.round(samples * 32767).astype("<i2")[:, None], channels, axis=1)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(data.tobytes())
-    return path
-
-
 def encode(path, samples, rate, codec, layout="mono", video=False):
     import av
 
@@ -339,7 +329,7 @@ def test_a_file_that_is_no_audio_is_one_line(tmp_path, content):
 def sound_with_a_gap(path):
     samples = np.zeros(48_000, np.float32)
     samples[16_000:32_000] = tone(1.0, 16_000)
-    return write_wav(path, samples)
+    return write_wav(path, np.round(samples * 32767))
 
 
 @pytest.mark.parametrize(("as_live", "shift_s"), [(False, 0.0), (True, 0.04)])
@@ -548,7 +538,7 @@ def test_a_file_that_fails_ends_the_run_and_keeps_the_reason(tmp_path):
 
 @pytest.mark.usefixtures("patient")
 def test_a_file_is_paced_as_live(tmp_path):
-    path, taken = write_wav(tmp_path / "a.wav", tone(0.6, 16_000)), Taken()
+    path, taken = write_wav(tmp_path / "a.wav", np.round(tone(0.6, 16_000) * 32767)), Taken()
     started_ns = now_ns()
     speak = Speak(SoundFile(path), taken.take, report=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
