@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("bridge", "models", "runtime")
 MAY_IMPORT = {"models": {"models", "bridge"}, "bridge": {"bridge"}, "runtime": {"models", "bridge", "runtime"}}
 

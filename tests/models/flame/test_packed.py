@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.noise import noisy, noisy_record
+from support.paths import GOLDEN, load_module
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import open_flame
 from facewire.models.flame.packed import MAGIC, pack
 from facewire.models.head import load_head
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "flame"
-_spec = importlib.util.spec_from_file_location("flame_golden", GOLDEN / "make.py")
-assert _spec is not None
-assert _spec.loader is not None
-make = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(make)
+make = load_module(GOLDEN / "flame" / "make.py")
 
 
 def unpack(data: bytes) -> dict[str, np.ndarray]:
@@ -118,8 +112,8 @@ def test_another_processors_products_make_the_same_golden_file(monkeypatch):
 @pytest.mark.kernels
 def test_the_golden_poses_are_what_the_skinning_gives():
     model = make.small_model()
-    assert pack(model, None, make.SHAPE) == (GOLDEN / "small.flame.bytes").read_bytes()
-    said = json.loads((GOLDEN / "poses.json").read_text())
+    assert pack(model, None, make.SHAPE) == (GOLDEN / "flame" / "small.flame.bytes").read_bytes()
+    said = json.loads((GOLDEN / "flame" / "poses.json").read_text())
     assert [one["name"] for one in said] == list(make.poses())
     for one in said:
         found = make.skinned(model, make.poses()[one["name"]]).reshape(-1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.flame_heads import without_inner_parts
+from support.flame.heads import without_inner_parts
 
 from facewire.models.assets.store import CACHE_VARIABLE, asset_path
 from facewire.models.errors import ModelError

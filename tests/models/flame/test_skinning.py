@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.flame_files import random_flame, write_official
-from support.flame_reference import skin_slowly
+from support.flame.files import random_flame, write_official
+from support.flame.reference import skin_slowly
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import FlameModel, load_flame, open_flame

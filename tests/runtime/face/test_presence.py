@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from support.faces import SeenFace, head_of
 
 from facewire.runtime.face.presence import REST_DISTANCE_M, Presence, PresenceConfig
 
@@ -15,9 +14,8 @@ CONFIG = PresenceConfig(hold_s=0.3, ease_s=0.7, home_s=10.0)
 
 def face(level=0.8, x_m=0.1, confidence=0.9):
     """A face turned to the side by half a radian, at ``x_m``."""
-    head = np.array([0, np.sin(0.25), 0, np.cos(0.25), x_m, 0, -0.4], np.float32)
-    gaze = np.full(4, 0.2, np.float32)
-    return SimpleNamespace(confidence=confidence, blendshapes=np.full(52, level, np.float32), head=head, gaze=gaze)
+    head = head_of(yaw_rad=0.5, place_m=(x_m, 0, -0.4))
+    return SeenFace(confidence, np.full(52, level, np.float32), head, np.full(4, 0.2, np.float32))
 
 
 def shown(presence):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support.faces import SeenFace, head_of, shapes_of
+from support.program import serving
+from support.trackers import ScriptedTracker
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.recording.layout import SessionMetadata
@@ -27,7 +27,6 @@ from facewire.models.flame import open_flame
 from facewire.models.flame.maps.arkit_map import ArkitToFlame
 from facewire.models.flame.registration.correspondence import correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
-from facewire.runtime.capture.video.source import Face
 from facewire.runtime.cli import main
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.flame.blend import AWAY_NS, CHANGE_NS, TURNS, FlameFilter, LiveFlame
@@ -42,30 +41,6 @@ IMAGE = np.zeros((480, 640, 3), np.uint8)
 JAW, SMILE = BLENDSHAPES.index("jawOpen"), BLENDSHAPES.index("mouthSmileLeft")
 
 
-@dataclass
-class Seen:
-    """What a tracker saw."""
-
-    landmarks: np.ndarray
-    confidence: float = 0.95
-    blendshapes: np.ndarray = field(default_factory=lambda: np.zeros(52, np.float32))
-    head: np.ndarray = field(default_factory=lambda: np.array([0, 0, 0, 1, 0, 0, -0.6], np.float32))
-    gaze: np.ndarray = field(default_factory=lambda: np.array([0.1, 0.05, 0.08, 0.05], np.float32))
-
-
-class Script:
-    """A tracker that sees what it is told."""
-
-    def __init__(self, seen: Iterator[Seen | None]) -> None:
-        self._seen = seen
-
-    def step(self, _image: np.ndarray, _now_ns: int) -> Seen | None:
-        return next(self._seen)
-
-    def reset(self) -> None:
-        """Nothing to forget."""
-
-
 class Talking:
     """Landmarks of the open head as it talks, with shapes that say something else: so the two can be told apart."""
 
@@ -76,7 +51,7 @@ class Talking:
         self._shape = np.zeros(open_flame().shapes, np.float32) + np.float32(drawn)
         self._i = 0
 
-    def next(self) -> Seen:
+    def next(self) -> SeenFace:
         model, t = open_flame(), self._i / 30
         self._i += 1
         expression = (0.6 * np.sin(3 * t + np.arange(model.expressions))).astype(np.float32)
@@ -88,12 +63,24 @@ class Talking:
         depth = -points[:, 2]
         pixels = np.stack([320 + focal_px * points[:, 0] / depth, 240 - focal_px * points[:, 1] / depth, 0 * depth], 1)
         pixels[:, 2] = (depth - depth.mean()) * focal_px / depth.mean()
-        seen = Seen(pixels.astype(np.float32))
+        seen = seen_at(pixels.astype(np.float32))
         seen.blendshapes[JAW], seen.blendshapes[SMILE] = 0.5 + 0.3 * math.sin(8 * t), 0.4
         return seen
 
 
-def forever() -> Iterator[Seen]:
+def seen_at(landmarks: np.ndarray, blendshapes: np.ndarray | None = None, gaze: np.ndarray | None = None) -> SeenFace:
+    """A face whose eyes look a little aside, unless they look where ``gaze`` says."""
+    aside = np.array([0.1, 0.05, 0.08, 0.05], np.float32)
+    return SeenFace(
+        0.95,
+        shapes_of() if blendshapes is None else blendshapes,
+        head_of(place_m=(0, 0, -0.6)),
+        aside if gaze is None else gaze,
+        landmarks,
+    )
+
+
+def forever() -> Iterator[SeenFace]:
     talking = Talking()
     while True:
         yield talking.next()
@@ -119,12 +106,12 @@ def flame(live: LiveFlame) -> LiveFlame:
 
 def run(
     flame: LiveFlame,
-    seen: Iterator[Seen | None],
+    seen: Iterator[SeenFace | None],
     frames: int,
     hear: Callable[[int], SpeechTick | None] = lambda _: None,
     fusion: Fusion | None = None,
 ) -> list[FaceFrame]:
-    pipeline = FacePipeline(lambda _: Script(seen), filters=FilterConfig.preset("off"), fusion=fusion)
+    pipeline = FacePipeline(lambda _: ScriptedTracker(seen), filters=FilterConfig.preset("off"), fusion=fusion)
     pipeline.flame = flame
     made = []
     for i in range(frames):
@@ -184,12 +171,12 @@ def test_an_eye_that_nobody_sees_looks_as_the_gaze_says(flame: LiveFlame) -> Non
 
 
 def test_a_phone_gives_no_landmarks_so_it_is_the_map(flame: LiveFlame) -> None:
-    pipeline = FacePipeline(lambda _: Script(forever()), filters=FilterConfig.preset("off"))
+    pipeline = FacePipeline(lambda _: ScriptedTracker(forever()), filters=FilterConfig.preset("off"))
     pipeline.flame = flame
     for i in range(40):
         pipeline.track(IMAGE, i * FRAME_NS)
     seen = Talking().next()
-    pipeline.follow(Face(1.0, seen.blendshapes, seen.head, seen.gaze), 40 * FRAME_NS)
+    pipeline.follow(SeenFace(1.0, seen.blendshapes, seen.head, seen.gaze), 40 * FRAME_NS)
     frame = pipeline.finish(0, 0, 40 * FRAME_NS, lambda: 0)
     np.testing.assert_allclose(values(frame.flame), mapped(frame), atol=2e-4)
 
@@ -197,7 +184,7 @@ def test_a_phone_gives_no_landmarks_so_it_is_the_map(flame: LiveFlame) -> None:
 def test_landmarks_that_are_no_face_leave_what_the_fit_knew_of_the_face(flame: LiveFlame) -> None:
     talking, noise = Talking(), np.random.default_rng(0).uniform(0, 400, (478, 3)).astype(np.float32)
     good = [talking.next() for _ in range(40)]
-    bad = Seen(noise, blendshapes=good[-1].blendshapes, gaze=good[-1].gaze)
+    bad = seen_at(noise, blendshapes=good[-1].blendshapes, gaze=good[-1].gaze)
     before, after = run(flame, iter([*good, bad]), 41)[-2:]
     assert flame.fitter.last.confidence == 0.0
     assert flame.state()["flame"]["confidence"] == 0.0
@@ -255,7 +242,7 @@ def test_a_take_says_whose_face_it_is(flame: LiveFlame, tmp_path: Path) -> None:
     np.testing.assert_allclose(person["shape"], flame.fitter.last.shape, atol=1e-4)
 
 
-def faces(talking: Talking, count: int) -> list[Seen]:
+def faces(talking: Talking, count: int) -> list[SeenFace]:
     return [talking.next() for _ in range(count)]
 
 
@@ -302,7 +289,7 @@ def test_a_command_has_the_person_learned_anew_without_a_jump(flame: LiveFlame) 
         flame.commands["flame_reset"]({"now": True})
     first, second = Talking(1), Talking(2)
 
-    def swapped() -> Iterator[Seen]:
+    def swapped() -> Iterator[SeenFace]:
         yield from faces(first, 90)
         flame.commands["flame_reset"]({})
         second._i = first._i  # their shapes go on: only who it is changes
@@ -374,17 +361,8 @@ def test_bake_writes_the_names_that_flame_tools_use(tmp_path: Path, capsys: pyte
 
 @pytest.mark.models
 def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> None:
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--listen", "127.0.0.1:0", "--video", "demo"]
-    options = ["--audio", "none", "--mesh", "attention", "--flame"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        said: dict[str, str] = {}
-        assert process.stdout is not None
-        for line in process.stdout:  # It ends, instead of waiting for ever, where the server does.
-            key, _, value = line.strip().partition(" ")
-            said[key] = value.strip()
-            if key == "stop":
-                break
+    options = ["--video", "demo", "--audio", "none", "--mesh", "attention", "--flame"]
+    with serving(*options) as (_, said):
         assert said["flame"] == "the open head"
         with connect_blocking(said["stream"], streams=["flame"], timeout_s=120) as client:
             frame = next(frame for frame in client if frame.flame is not None)
@@ -393,9 +371,6 @@ def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> Non
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(said["open"] + "flame.bin", timeout=60) as answer:
             assert len(answer.read()) > 1_000_000
-    finally:
-        process.kill()
-        process.communicate()
     assert "flame" in hello["streams"]
     assert hello["flame"] == {"model": "open_flame", "digest": open_flame().digest, "expressions": 50, "shapes": 80}
     assert len(frame.flame.expression) == 50

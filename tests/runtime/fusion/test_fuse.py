@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import wave
 from dataclasses import replace
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from support.faces import SeenFace, head_of
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets.store import asset_path
@@ -39,10 +39,7 @@ def shapes(mouth=0.0, upper=0.0):
 
 
 def face(mouth=0.6, upper=0.4, turn=0.2):
-    head = np.array([0, np.sin(turn), 0, np.cos(turn), 0, 0, -0.5], np.float32)
-    return SimpleNamespace(
-        confidence=0.9, blendshapes=shapes(mouth, upper), head=head, gaze=np.full(4, 0.1, np.float32)
-    )
+    return SeenFace(0.9, shapes(mouth, upper), head_of(yaw_rad=2 * turn), np.full(4, 0.1, np.float32))
 
 
 def spoken(now_ns, mouth=0.3, voice=1.0, snr_db=30.0, delay_ns=0):
