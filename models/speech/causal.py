@@ -1,8 +1,8 @@
 """Our causal speech network, live: samples at 16 kHz in, 52 ARKit shapes at 60 Hz out, NumPy arrays between.
 
-What it carries from one step to the next is a ``State``: the last samples, the running gain, the last ticks' features,
-what the recurrent layer remembers, and the decoder's last second of motions as a ring of keys and values. How it is
-built and trained: docs/speech.md. The decoder follows FaceFormer (Fan et al. 2022), section 3.3.
+What it keeps from one step to the next is a ``state.State``: the last samples, the running gain, the last ticks'
+features, what the recurrent layer remembers, and the decoder's last second of motions as a ring of keys and values. How
+it is built and trained: docs/speech.md. The decoder follows FaceFormer (Fan et al. 2022), section 3.3.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,48 +17,15 @@ from numpy.typing import NDArray
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
+from facewire.models.jit import resolved
 from facewire.models.speech import features
-from facewire.models.speech.kernels import Weights, tick
+from facewire.models.speech.kernels import tick
+from facewire.models.speech.state import State, Weights, Work
 
 LOOK_AHEADS_MS = (0, 20, 40, 80)
 SHIPPED = "causal.npz"
 RING = features.SAMPLE_RATE + features.WINDOW
 """Samples kept: a second that waits to be used and the window before it. Older ones are dropped and counted."""
-
-
-class State(NamedTuple):
-    """Everything that a stream carries over; all arrays are written in place."""
-
-    level: Float32Array  # [1] the running gain's
-    heard: Float32Array  # [kernel x 160] features of the last ticks, oldest first
-    memory: Float32Array  # [memory] of the recurrent layer
-    motion: Float32Array  # [52] that came out last, before expressiveness
-    keys: Float32Array  # [history, d] a ring
-    values: Float32Array  # [history, d]
-    ticks: NDArray[np.int64]  # [1] so far
-
-    @classmethod
-    def of(cls, weights: Weights) -> State:
-        """The state of a stream that has heard nothing."""
-        ring = (int(weights.history[0]), len(weights.query_bias))
-        state = cls(
-            level=np.zeros(1, np.float32),
-            heard=np.zeros(len(weights.input), np.float32),
-            memory=np.zeros(len(weights.gru_hidden), np.float32),
-            motion=np.zeros(len(weights.shapes_bias), np.float32),
-            keys=np.zeros(ring, np.float32),
-            values=np.zeros(ring, np.float32),
-            ticks=np.zeros(1, np.int64),
-        )
-        state.clear()
-        return state
-
-    def clear(self) -> None:
-        """Forget the stream."""
-        for array in self:
-            array.fill(0)
-        self.level[0] = features.LEVEL_START
-        self.heard.fill(features.LOWEST_FEATURE)
 
 
 class SpeechDriver:
@@ -93,14 +59,12 @@ class SpeechDriver:
             self._weights.out.fill(0)
             self._weights.out_bias.fill(0)
         self._look_ahead_ms = look_ahead_ms
-        self._state = State.of(self._weights)
-        self._scratch = np.zeros(8192, np.float32)
-        self._frames = np.zeros((features.FRAMES_PER_TICK, features.WINDOW), np.float32)
+        self._state, self._work = State.of(self._weights), Work.of(self._weights)
+        self._tick = resolved(tick, self._weights, self._state, self._work)
         self._ring = np.zeros(RING, np.float32)
         self._written = self._ticks = self._dropped = 0
         self._gain = np.ones(len(self._weights.shapes_bias), np.float32)
         self._out = np.zeros(len(self._gain), np.float32)
-        self._speaking = np.zeros(1, np.float32)
         self.expressiveness = expressiveness
         # Compile, or load what was compiled, now rather than when somebody speaks.
         self.push(np.zeros(features.frame_end(2), np.float32))
@@ -115,7 +79,7 @@ class SpeechDriver:
     @property
     def speaking(self) -> float:
         """How surely somebody speaks, 0..1, as of the last step."""
-        return float(self._speaking[0])
+        return float(self._work.speaking[0])
 
     @property
     def dropped(self) -> int:
@@ -141,7 +105,7 @@ class SpeechDriver:
         self._written = self._ticks = self._dropped = 0
         self._ring.fill(0)
         self._out.fill(0)
-        self._speaking.fill(0)
+        self._work.speaking.fill(0)
 
     def push(self, samples: Float32Array) -> None:
         """Take float32 samples [n] at 16 kHz, full scale 1. What is not finite counts as silence."""
@@ -164,10 +128,10 @@ class SpeechDriver:
         end = features.frame_end(2 * self._ticks + 2)
         if end > self._written:
             return None
-        self._take(self._frames[0], features.frame_end(2 * self._ticks + 1))
-        self._take(self._frames[1], end)
+        self._take(self._work.frames[0], features.frame_end(2 * self._ticks + 1))
+        self._take(self._work.frames[1], end)
         self._ticks += 1
-        tick(self._weights, self._state, self._frames, self._scratch, self._speaking)
+        self._tick(self._weights, self._state, self._work)
         np.multiply(self._state.motion, self._gain, out=self._out)
         np.clip(self._out, 0.0, 1.0, out=self._out)
         return self._out

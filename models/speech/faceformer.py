@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facewire.models.errors import ModelError
-from facewire.models.speech.decode import HEADS, StepDecoder, StepWeights, fold, missing_style, one_period, slopes
+from facewire.models.speech.decode.decoder import HEADS, StepDecoder, missing_style
+from facewire.models.speech.decode.step_kernels import slopes
+from facewire.models.speech.decode.step_weights import StepWeights, fold, one_period
 from facewire.models.speech.encoder import AUDIO_PREFIX, encode, encoder_from_state
 
 Features = TypeVar("Features", Tensor, NDArray[np.float32])

@@ -15,7 +15,8 @@ from facewire.models.assets.store import cache_folder
 from facewire.models.errors import ModelError
 from facewire.models.flame import vertices
 from facewire.models.sessions import Device
-from facewire.models.speech.decode import StepDecoder, StepWeights, missing_style, smallest_period
+from facewire.models.speech.decode.decoder import StepDecoder, missing_style
+from facewire.models.speech.decode.step_weights import StepWeights, smallest_period
 from facewire.models.speech.lips import fold_lips, limit
 from facewire.models.speech.wav2vec import (
     NATIVE_RATE,

@@ -31,7 +31,8 @@ from facewire.models.face.training.media import clips, stills
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.fit.fitter import TAKE_NS, FlameFit, FlameFitter, eye_distance
 from facewire.models.flame.fit.points import RIM, RING, mirrored_landmarks
-from facewire.models.flame.registration.correspondence import Correspondence, keep
+from facewire.models.flame.kept import keep
+from facewire.models.flame.registration.correspondence import Correspondence
 from facewire.models.flame.registration.registration import register
 from facewire.models.flame.registration.shift import SHIFT_PATH, carriers
 from facewire.models.flame.registration.surface import vertex_normals_of

@@ -21,8 +21,9 @@ import numpy.typing as npt
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.flame.files import open_flame
+from facewire.models.flame.kept import keep, kept_path, read_kept
 from facewire.models.flame.model import JOINTS, FlameModel
-from facewire.models.flame.registration.correspondence import correspondence_of, keep, kept_path, read_kept
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.skin.skin_kernels import rotation
 from facewire.models.flame.vertices import (
     BEND_STD,

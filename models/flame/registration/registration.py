@@ -18,9 +18,10 @@ from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import LANDMARK_COUNT, LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.flame.files import open_flame
+from facewire.models.flame.kept import keep
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.registration.bending import RING, RING_LOWER, Skin
-from facewire.models.flame.registration.correspondence import OPEN_PATH, Correspondence, arrays_of, keep
+from facewire.models.flame.registration.correspondence import OPEN_PATH, Correspondence, arrays_of
 from facewire.models.flame.registration.openings import Front, Opening, along, look
 from facewire.models.flame.registration.shift import carriers, known_shift
 from facewire.models.flame.registration.surface import (
