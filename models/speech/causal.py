@@ -1,6 +1,6 @@
 """Our causal speech network, live: samples at 16 kHz in, 52 ARKit shapes at 60 Hz out, NumPy arrays between.
 
-What it keeps from one step to the next is a ``state.State``: the last samples, the running gain, the last ticks'
+What it keeps from one step to the next is a ``causal_state.State``: the last samples, the running gain, the last ticks'
 features, what the recurrent layer remembers, and the decoder's last second of motions as a ring of keys and values. How
 it is built and trained: docs/speech.md. The decoder follows FaceFormer (Fan et al. 2022), section 3.3.
 """
@@ -19,8 +19,8 @@ from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
 from facewire.models.jit import resolved
 from facewire.models.speech import features
+from facewire.models.speech.causal_state import State, Weights, Work
 from facewire.models.speech.kernels import tick
-from facewire.models.speech.state import State, Weights, Work
 
 LOOK_AHEADS_MS = (0, 20, 40, 80)
 SHIPPED = "causal.npz"

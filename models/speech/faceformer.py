@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facewire.models.errors import ModelError
-from facewire.models.speech.decode.decoder import HEADS, StepDecoder, missing_style
-from facewire.models.speech.decode.step_kernels import slopes
+from facewire.models.speech.decode.decoder import StepDecoder, missing_style
+from facewire.models.speech.decode.step_kernels import HEADS, slopes
 from facewire.models.speech.decode.step_weights import StepWeights, fold, one_period
 from facewire.models.speech.encoder import AUDIO_PREFIX, encode, encoder_from_state
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.jit import kernel
+from facewire.models.speech.causal_state import State, Weights, Work
 from facewire.models.speech.features import level_step, normalise
-from facewire.models.speech.state import State, Weights, Work
 
 
 @kernel
