@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from facewire.models.errors import ModelError
+from facewire.models.speech.training.config import TrainConfig
 from facewire.models.speech.training.curve import draw
 from facewire.models.speech.training.export import CLOSING, export, restore_mean
-from facewire.models.speech.training.loop import Report, TrainConfig, train
+from facewire.models.speech.training.loop import Report, train
 from facewire.models.speech.training.voices.corpus import Corpus, Speech, from_flite, from_folder, pack
 from facewire.models.speech.training.voices.kokoro import speak_corpus
 from facewire.models.speech.training.voices.synthesis import sentences
@@ -52,7 +53,8 @@ def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
     run = train(Corpus.open(folder), recipe.out, config, trained, start)
     weights = recipe.out / "causal.npz"
     if not int(os.environ.get("RANK", "0")):
-        steps = [0 if start is not None else config.audio_steps, config.tune_steps, config.decoder_steps]
+        done = config.stages_of(tuned=start is not None)
+        steps = [stage.steps if stage in done else 0 for stage in config.stages]
         about: dict[str, Any] = {"seed": config.seed, "steps": steps, "closing": CLOSING}
         if origins:
             about["from"] = [{name: origin[name] for name in ABOUT if name in origin} for origin in origins]
