@@ -8,6 +8,7 @@ it is built and trained: docs/speech.md. The decoder follows FaceFormer (Fan et 
 from __future__ import annotations
 
 import json
+import zlib
 from importlib import resources
 from pathlib import Path
 from zipfile import BadZipFile
@@ -24,6 +25,8 @@ from facewire.models.speech.kernels import tick
 
 LOOK_AHEADS_MS = (0, 20, 40, 80)
 SHIPPED = "causal.npz"
+DAMAGED = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)
+"""What reading a file that is no speech model may raise."""
 RING = features.SAMPLE_RATE + features.WINDOW
 """Samples kept: a second that waits to be used and the window before it. Older ones are dropped and counted."""
 
@@ -145,7 +148,11 @@ class SpeechDriver:
 
 
 def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tuple[Weights, tuple[str, ...]]:
-    """The weights for one look-ahead and style, and the names of all styles. Raises ModelError; see SpeechDriver."""
+    """Return the weights for one look-ahead and style, and the names of all styles.
+
+    Raises:
+        ModelError: there is no such file, it is no speech model, or it has no such look-ahead or style.
+    """
     source = path or resources.files("facewire.models.speech.weights") / SHIPPED
     try:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -154,14 +161,24 @@ def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tu
             _check(look_ahead_ms, style, about["look_aheads_ms"], styles)
             head = about["look_aheads_ms"].index(look_ahead_ms)
             named = {name: _pick(name, stored[name], head, style) for name in Weights._fields if name in stored}
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        weights = _weights_of(named, source)
+        misfit = weights.misfit()
+        if misfit is not None or not weights.history[0] >= 1:
+            raise ValueError(f"its {misfit or 'history'} does not fit the rest")
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no file {source}: check the name.") from error
+    except DAMAGED as error:
         raise ModelError(f"{source} is no speech model of facewire train speech: {error}.") from error
+    return weights, styles
+
+
+def _weights_of(named: dict[str, Float32Array], source: object) -> Weights:
     named["fourier"] = np.ascontiguousarray(features.fourier_matrix().T)
     named["mel"] = features.mel_filters()
     missing = set(Weights._fields) - set(named)
     if missing:
         raise ModelError(f"{source} is of another version: it lacks {', '.join(sorted(missing))}. Export it again.")
-    return Weights(**named), styles
+    return Weights(**named)
 
 
 def _check(look_ahead_ms: int, style: int, look_aheads_ms: list[int], styles: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.speech import features
 
@@ -58,6 +59,32 @@ class Weights(NamedTuple):
     slopes: Float32Array  # [attention heads]
     history: Float32Array  # [1] past motions attended to
     scaled: Float32Array  # [52] 1 where expressiveness scales
+
+    def misfit(self) -> str | None:
+        """Return the name of the first array that does not fit the others; kernels check no index."""
+        wanted = self._shapes()
+        return next((name for name in wanted if getattr(self, name).shape != wanted[name]), None)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes that the sizes of a few of the arrays ask of all."""
+        step, shapes, bins = features.FRAMES_PER_TICK * features.BANDS, len(BLENDSHAPES), features.BINS
+        kernel, width, memory = max(len(self.input) // step, 1), len(self.input_bias), len(self.gru_hidden)
+        head, phones, d = len(self.hidden_bias), len(self.phones_bias), len(self.query_bias)
+        # As many whole heads of attention as there are slopes.
+        slopes = next(count for count in (len(self.slopes), 1) if count and d % count == 0)
+        layers: dict[str, tuple[int, ...]] = {
+            "input": (kernel * step, width), "middle": (width, width), "gru": (width, 3 * memory),
+            "gru_hidden": (memory, 3 * memory), "hidden": (memory + width, head), "shapes": (head, shapes),
+            "phones": (head, phones), "speaking": (head, 1), "motion_encoder": (shapes, d), "query": (d, d),
+            "key": (d, d), "value": (d, d), "mixed": (d, d), "across": (head, d), "up": (d, 2 * d),
+            "down": (2 * d, d), "out": (d, head),
+        }  # fmt: skip
+        biases = {f"{name}_bias": shape[1:] for name, shape in layers.items()}
+        return layers | biases | {
+            "fourier": (features.WINDOW, 2 * bins), "mel": (bins, features.BANDS), "head_style": (head,),
+            "from_phones": (phones, shapes), "decoder_style": (d,), "norm_scale": (3, d), "norm_shift": (3, d),
+            "slopes": (slopes,), "history": (1,), "scaled": (shapes,),
+        }  # fmt: skip
 
 
 class State(NamedTuple):

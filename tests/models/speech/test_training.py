@@ -197,6 +197,22 @@ def test_weights_that_are_none_are_one_line(small: Path, tmp_path: Path) -> None
                 read(path)
 
 
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"^There is no file [^\n]*causal\.npz: check the name\.$"):
+        SpeechDriver(weights=tmp_path / "causal.npz")
+
+
+@pytest.mark.parametrize("name", ["input", "hidden_bias", "key", "shapes", "norm_scale", "slopes", "history", "out"])
+def test_weights_whose_parts_do_not_fit_are_one_line(small: Path, tmp_path: Path, name: str) -> None:
+    """The kernels check no index: a wrong size must not come so far."""
+    with np.load(small) as stored:
+        arrays = dict(stored)
+    arrays[name] = {"history": np.zeros(1), "slopes": np.ones(3)}.get(name, arrays[name][..., :-1])
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(ModelError, match=r"^[^\n]*other\.npz is no speech model[^\n]* does not fit the rest\.$"):
+        SpeechDriver(weights=tmp_path / "other.npz")
+
+
 def test_the_decoder_begins_as_if_it_were_not_there() -> None:
     network = SpeechNetwork(SMALL)
     head, style = network.heads[0], torch.zeros(1, dtype=torch.long)
