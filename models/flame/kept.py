@@ -26,7 +26,7 @@ def kept_path(model: FlameModel, what: str, version: int) -> Path:
 
 
 def read_kept(path: Path, digest: str) -> dict[str, npt.NDArray[np.generic]] | None:
-    """The arrays of a kept file; None where it cannot be used for the model of that digest."""
+    """Return the arrays of a kept file; None if it cannot be used for the model of that digest."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return dict(file) if str(file["digest"]) == digest else None
@@ -35,7 +35,11 @@ def read_kept(path: Path, digest: str) -> dict[str, npt.NDArray[np.generic]] | N
 
 
 def keep(path: Path, arrays: Arrays) -> None:
-    """Writes arrays by atomic rename. Raises ModelError where the folder cannot be written."""
+    """Write arrays by atomic rename.
+
+    Raises:
+        ModelError: the folder cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")

@@ -55,7 +55,9 @@ class SpeechDriver:
 
         ``style`` is an index of ``styles``; ``expressiveness`` 0..2 scales all that does not close the lips. Without
         ``feedback`` the decoder adds nothing: the plain head, for comparison.
-        Raises ModelError where one of them is none of these, or the file is no such model.
+
+        Raises:
+            ModelError: one of them is out of range, or the file is no such model.
         """
         self._weights, self.styles = load_weights(look_ahead_ms, style, weights)
         if not feedback:
@@ -91,7 +93,11 @@ class SpeechDriver:
 
     @property
     def expressiveness(self) -> float:
-        """How strongly the face moves, 0..2; can be set at any time. Setting raises ModelError outside that."""
+        """How strongly the face moves, 0..2; can be set at any time.
+
+        Raises:
+            ModelError: it is set outside that.
+        """
         return self._expressiveness
 
     @expressiveness.setter
@@ -127,7 +133,7 @@ class SpeechDriver:
             self._ticks += 1
 
     def step(self) -> Float32Array | None:
-        """The next 52 shapes, 0..1, or None until enough samples are there. The array is valid until the next step."""
+        """Return the next 52 shapes, 0..1, or None until enough is pushed. The array is valid until the next step."""
         end = features.frame_end(2 * self._ticks + 2)
         if end > self._written:
             return None
@@ -191,7 +197,7 @@ def _check(look_ahead_ms: int, style: int, look_aheads_ms: list[int], styles: tu
 
 
 def _pick(name: str, stored: NDArray[np.generic], head: int, style: int) -> Float32Array:
-    """An array as the kernels want it: of the look-ahead's head and of the style, where it has these axes."""
+    """Return an array as the kernels want it: of the look-ahead's head and of the style, where it has these axes."""
     array = stored
     if name in PER_HEAD:
         array = array[head]

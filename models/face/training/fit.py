@@ -120,7 +120,7 @@ def loss_of(error: Tensor, config: FitConfig) -> Tensor:
 
 @torch.no_grad()
 def matrices(net: CodesToShapes, mean: Array, scale: Array) -> dict[str, Array]:
-    """The layers as [inputs + 1, outputs], with the inputs' scaling folded in."""
+    """Return the layers as [inputs + 1, outputs], with the inputs' scaling folded in."""
     result = {}
     for name, layer in (("direct", net.direct), ("first", net.first), ("second", net.second)):
         weights, bias = layer.weight.numpy().T, layer.bias.numpy()

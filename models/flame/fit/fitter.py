@@ -79,7 +79,7 @@ class FlameFit:
 class FlameFitter:
     """Fits one face. Explicit state, no clock; after set-up a step makes no arrays.
 
-    Carries over the last pose, jaw and expression (warm start) and the identity: what was learned of it so far, and
+    State: the last pose, jaw and expression (warm start) and the identity: what was learned of it so far, and
     when a frame was last taken for it. No delay. Where a step ends does not depend on where it starts: a fit that
     begins in the middle of a sequence, with the same identity, gives the same from its third frame on.
     """
@@ -159,7 +159,9 @@ class FlameFitter:
         """Fit landmarks [478, 3] in pixels of a width × height picture taken at ``now_ns``.
 
         ``confidence``, 0..1, is that of the landmarks; doubtful ones teach nothing about identity.
-        Raises ModelError where they are not such an array.
+
+        Raises:
+            ModelError: they are not such an array.
         """
         if landmarks.shape != (LANDMARK_COUNT, 3) or landmarks.dtype != np.float32 or min(width, height) < 1:
             raise ModelError(f"landmarks must be float32 [{LANDMARK_COUNT}, 3] in a picture of some size")
@@ -173,7 +175,7 @@ class FlameFitter:
         return fit
 
     def _solve(self, landmarks: Float32Array, width: int, height: int) -> float:
-        """Fit; on the way from the last frame or, where that leads nowhere, from none. Infinite where it is no face."""
+        """Fit; on the way from the last frame or, where that leads nowhere, from none. Infinite if it is no face."""
         self._landmarks[:] = landmarks
         if not self._observe(self._landmarks, width, height, self._points.bases, self._setup, self._work):
             return math.inf
@@ -190,7 +192,7 @@ class FlameFitter:
         return residual
 
     def _try(self, steps: int) -> float:
-        """Return the residual, infinite where what comes out is no face seen from the front."""
+        """Return the residual, infinite if what comes out is no face seen from the front."""
         state, work = self._state, self._work
         residual = self._minimise(steps, self._points.bases, self._setup, state, self._kept, work)
         distance_m = float(np.sqrt(state.shift @ state.shift))

@@ -131,7 +131,11 @@ def _split(model: FlameModel, on: Correspondence) -> _Split:
 
 
 def see(model: FlameModel, on: Correspondence) -> FlamePoints:
-    """Return ``model`` at the landmarks that ``on`` places. Raises ModelError where they are on another model."""
+    """Return ``model`` at the landmarks that ``on`` places.
+
+    Raises:
+        ModelError: these are on another model.
+    """
     on.require(model)
     split, joints = _split(model, on), model.joint_regressor.astype(np.float64)
     shapes, expressions = min(model.shapes, MOST_SHAPES), min(model.expressions, MOST_EXPRESSIONS)
@@ -182,7 +186,11 @@ def with_asymmetries(points: FlamePoints) -> FlamePoints:
 
 
 def mirrored_landmarks() -> Int32Array:
-    """[468], for each landmark the one on the other side of the face. Raises ModelError where it cannot be fetched."""
+    """[468], for each landmark the one on the other side of the face.
+
+    Raises:
+        ModelError: it cannot be fetched.
+    """
     with np.load(asset_path("face_geometry")) as geometry:
         vertices = geometry["vertices"]
     apart = np.linalg.norm(vertices[:, None] - vertices * [-1, 1, 1], axis=2)
@@ -201,7 +209,7 @@ def _weights() -> Float32Array:
 
 
 def _normals(corners: Float64Array) -> Float64Array:
-    """Of triangles [n, 3, 3]; zero where one has no area."""
+    """Of triangles [n, 3, 3]; zero if one has no area."""
     normals: Float64Array = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     return normals

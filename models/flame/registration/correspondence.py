@@ -36,18 +36,22 @@ class Correspondence:
     """That of the model."""
 
     def landmarks(self, vertices: Float32Array) -> Float32Array:
-        """The landmarks [478, 3] on a head's vertices [v, 3], in the vertices' unit and space."""
+        """Return the landmarks [478, 3] on a head's vertices [v, 3], in the vertices' unit and space."""
         places: Float32Array = np.einsum("pc,pcx->px", self.barycentric, vertices[self.corners])
         return places
 
     def require(self, model: FlameModel) -> None:
-        """Raises ModelError where this was made for another model."""
+        """Check that this was made for a model.
+
+        Raises:
+            ModelError: this was made for another model.
+        """
         if self.digest != model.digest:
             raise ModelError(f"this correspondence is another model's, not {model.name}'s: register {model.name} anew")
 
 
 def arrays_of(correspondence: Correspondence) -> Arrays:
-    """What is written of it."""
+    """Return what is written of a correspondence."""
     return {
         "digest": np.array(correspondence.digest),
         "triangle": correspondence.triangle,
@@ -57,7 +61,7 @@ def arrays_of(correspondence: Correspondence) -> Arrays:
 
 
 def read_correspondence(path: Path, model: FlameModel) -> Correspondence | None:
-    """The correspondence in a file; None where there is no file, it is damaged, or it is another model's."""
+    """Return the correspondence in a file; None if there is no file, it is damaged, or it is another model's."""
     stored = read_kept(path, model.digest)
     if stored is None or stored.keys() < {"triangle", "barycentric", "residual_m"}:
         return None

@@ -21,9 +21,12 @@ VERSION = 2
 
 
 def correspondence_of(model: FlameModel, *, again: bool = False) -> Correspondence:
-    """The correspondence of a model: as it comes with the package or is kept, else made (seconds) and kept.
+    """Return the correspondence of a model: as it comes with the package or is kept, else made (seconds) and kept.
 
-    ``again`` makes it anew. Raises ModelError where the model is no human face, or where the cache cannot be written.
+    ``again`` makes it anew.
+
+    Raises:
+        ModelError: the model is no human face, or the cache cannot be written.
     """
     if not again:
         for path in (OPEN_PATH, correspondence_path(model)):

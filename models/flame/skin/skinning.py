@@ -34,7 +34,8 @@ class Skinner:
     def __init__(self, model: FlameModel, expressions: int | None = None, shapes: int | None = None) -> None:
         """Use the first components of each basis, all where no number is given.
 
-        Raises ModelError where the model has fewer.
+        Raises:
+            ModelError: the model has fewer.
         """
         self.expressions = _count("expression", expressions, model.expressions)
         self.shapes = _count("shape", shapes, model.shapes)

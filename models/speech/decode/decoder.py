@@ -51,7 +51,7 @@ class StepDecoder:
         self.step(self.new_state(), self.new_state().feature, 0)
 
     def new_state(self) -> StepState:
-        """The state before the first frame."""
+        """Return the state before the first frame."""
         w = self.weights
         cache = (self.width, self.window)
         return StepState(
@@ -63,10 +63,13 @@ class StepDecoder:
         )
 
     def step(self, state: StepState, audio_feature: Float32Array, style: int) -> Float32Array:
-        """The next frame's motion [n] from its audio [features_per_frame, a] (or [a]), as it leaves wav2vec 2.0.
+        """Return the next frame's motion [n] from its audio [features_per_frame, a] (or [a]), as it leaves wav2vec 2.0.
 
         Returns this decoder's own array, valid until its next step. Audio that is not a number is taken for what came
-        before it. Raises ModelError for a style that the checkpoint does not have, or audio of another shape.
+        before it.
+
+        Raises:
+            ModelError: the checkpoint does not have this style, or the audio is of another shape.
         """
         if not 0 <= style < len(self.weights.styles):
             raise ModelError(missing_style(style, len(self.weights.styles)))
@@ -79,5 +82,5 @@ class StepDecoder:
 
 
 def missing_style(style: object, count: int) -> str:
-    """What to say of a style that is not there."""
+    """Return what to say of a style that is not there."""
     return f"there is no style {style}: this checkpoint has {count}, 0 to {count - 1}"

@@ -63,12 +63,16 @@ class StepWeights:
         return len(self.position)
 
     def save(self, path: Path) -> None:
-        """Writes an .npz, which is read again without torch."""
+        """Write an .npz, which is read again without torch."""
         np.savez(path, format=FORMAT, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def read(cls, path: Path) -> StepWeights:
-        """Reads what ``save`` wrote. Raises ModelError where it is anything else."""
+        """Read what ``save`` wrote.
+
+        Raises:
+            ModelError: it is anything else.
+        """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 if int(data["format"]) != FORMAT:
@@ -80,7 +84,11 @@ class StepWeights:
 
 
 def fold(state: Mapping[str, Float32Array], *, period: int, features_per_frame: int = 1) -> StepWeights:
-    """Step weights from a decoder's arrays under the published names. Raises ModelError for a wrong shape or period."""
+    """Step weights from a decoder's arrays under the published names.
+
+    Raises:
+        ModelError: an array has a wrong shape, or the period is another.
+    """
     layer = "transformer_decoder.layers.0."
 
     def get(name: str) -> Float32Array:
@@ -118,7 +126,11 @@ def fold(state: Mapping[str, Float32Array], *, period: int, features_per_frame: 
 
 
 def one_period(encoding: Float32Array, period: int) -> Float32Array:
-    """The first ``period`` rows of an encoding [1, frames, d]. Raises ModelError where it repeats at another period."""
+    """Return the first ``period`` rows of an encoding [1, frames, d].
+
+    Raises:
+        ModelError: it repeats at another period.
+    """
     if period < 1 or smallest_period(encoding) != period:
         raise ModelError(
             f"the positional encoding does not repeat every {period} frames: give the period it was trained with"

@@ -56,8 +56,10 @@ def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report, sta
     """Train, or go on where a killed run in the same folder stopped; gives what came of it.
 
     From a trained network (``start``) the first stage is left out: it is tuned, and keeps its sizes. Run by torchrun,
-    each process takes its own clips and gradients are averaged. Raises ModelError where the corpus is too small for the
-    held-out voices.
+    each process takes its own clips and gradients are averaged.
+
+    Raises:
+        ModelError: the corpus is too small for the held-out voices.
     """
     torch.manual_seed(config.seed)
     if not torch.cuda.is_available():
@@ -196,7 +198,7 @@ def _schedule(step: int, steps: int, warm_up_steps: int) -> float:
 
 @torch.no_grad()
 def _validate(run: Run, stage: Stage, validation: list[Batch]) -> float:
-    """The loss on held-out voices, without that of naming phones; of the decoder, free-running at 40 ms."""
+    """Return the loss on held-out voices, without that of naming phones; of the decoder, free-running at 40 ms."""
     objective = Objective(run.averaged, run.config.loss).to(run.device)
     number = -1 if not stage.decoder else LOOK_AHEADS_MS.index(40)
     parts = [objective(batch, number)[1] for batch in validation]
@@ -204,7 +206,7 @@ def _validate(run: Run, stage: Stage, validation: list[Batch]) -> float:
 
 
 def _validation(corpus: Corpus, config: TrainConfig, device: torch.device) -> list[Batch]:
-    """The same clips each time: half clean, half with noise."""
+    """Return the same clips each time: half clean, half with noise."""
     batches = []
     for number, augmentation in enumerate((CLEAN, Augmentation(styled=0.0))):
         clips = Clips(corpus, config.clip_s, augmentation, 1000 + number)

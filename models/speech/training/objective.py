@@ -40,7 +40,7 @@ class Objective(nn.Module):
         self.register_buffer("weight", weight, persistent=False)
 
     def forward(self, batch: Batch, number: int = -1, warm: bool = True) -> tuple[Tensor, dict[str, float]]:
-        """The loss and its parts as numbers: of the audio path and all heads, or of the decoder on head ``number``."""
+        """Return the loss and its parts as numbers: of audio path and heads, or of the decoder on head ``number``."""
         return self.audio_loss(batch) if number < 0 else self.roll_out_loss(batch, number, warm)
 
     def audio_loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
@@ -86,7 +86,9 @@ class Objective(nn.Module):
         return functional.smooth_l1_loss(a, b, beta=self.config.knee, reduction="none")
 
     def roll_out_loss(self, batch: Batch, number: int, warm: bool) -> tuple[Tensor, dict[str, float]]:
-        """The decoder free-running on look-ahead ``number``; without ``warm``, only from the clip's middle on."""
+        """Return the loss of the decoder free-running on look-ahead ``number``; without ``warm``, only from the clip's
+        middle on.
+        """
         head = self.network.heads[number]
         assert isinstance(head, Head)
         with torch.no_grad():
