@@ -64,18 +64,21 @@ class FaceTracker:
 
     The detector runs only while there is no face. While there is one, its region comes from its own landmarks in the
     previous image, so it cannot be swapped for another. A face is looked for in the whole image and then, without
-    success, in one of ``OTHER_VIEWS``, the next one each time. Carries over: the region, and where and when a face
+    success, in one of ``OTHER_VIEWS``, the next one each time. State: the region, and where and when a face
     was lost. Delay: none.
     """
 
     def __init__(
         self, mesh: MeshName = "v2", device: Device = "auto", threads: int = THREADS, *, smoothing: bool = False
     ) -> None:
-        """Load and warm up the networks. Raises ModelError where one cannot be fetched or started.
+        """Load and warm up the networks.
 
         ``threads`` of each network: two are quicker where cores are idle, one takes less of a busy processor.
         ``smoothing`` steadies the landmarks as FaceLandmarker does, before anything is derived from them: for those
         who use the observations as they are. A live run filters what is derived, and both would only add delay.
+
+        Raises:
+            ModelError: a network cannot be fetched or started.
         """
         self._detector = FaceDetector(device=device, threads=threads)
         self._mesh = create_mesh(mesh, device=device, threads=threads)
@@ -113,9 +116,10 @@ class FaceTracker:
         return self._following
 
     def step(self, image_bgr: Image, now_ns: int) -> FaceObservation | None:
-        """Observe the face in an image uint8[h, w, 3] taken at ``now_ns``; None where there is none.
+        """Observe the face in an image uint8[h, w, 3] taken at ``now_ns``; None if there is none.
 
-        Raises ModelError for an array that is no such image.
+        Raises:
+            ModelError: the array is no such image.
         """
         image = self._contiguous(image_bgr)
         if min(image.shape[:2]) < MIN_SIDE_PX:

@@ -22,7 +22,7 @@ from facewire.bridge.shared.errors import CommandError
 from facewire.bridge.wire.frame import FlameParameters
 from facewire.models.flame.fit.fitter import FlameFitter
 from facewire.models.flame.maps.arkit_map import ArkitToFlame
-from facewire.models.flame.registration.correspondence import correspondence_of
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.face.filters import FIRST_NOISE, MIN_STEP_S, smooth_lines
 from facewire.runtime.flame.place import HeadInModel
