@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewire.bridge.formats.livelink_csv import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.formats.received import DatagramError, ReceivedFace
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.wire.angles import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.wire.frame import FaceFrame
 
 PORT = 49983

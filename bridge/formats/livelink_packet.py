@@ -16,10 +16,11 @@ from operator import itemgetter
 
 import numpy as np
 
-from facewire.bridge.formats.livelink_csv import ANGLES, eye_angles, gaze_of, head_angles, head_rotation
+from facewire.bridge.formats.livelink_csv import ANGLES
 from facewire.bridge.formats.received import DatagramError, OlderDatagramError, ReceivedFace
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.wire.angles import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.wire.frame import FaceFrame
 
 VERSION = 6

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import TypeAlias
 
-from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES
 from facewire.bridge.shared.errors import FacewireError
 
 Argument: TypeAlias = "float | int | str | bytes | bool | None"
@@ -22,6 +21,9 @@ Message: TypeAlias = "tuple[str, tuple[Argument, ...]]"
 BUNDLE = b"#bundle\0"
 IMMEDIATELY = b"\0\0\0\0\0\0\0\1"
 """The time tag that means "at once" (section "Temporal Semantics and OSC Time Tags")."""
+MAX_DATAGRAM_BYTES = 1472
+"""What an Ethernet packet of 1500 bytes holds beside IPv4's and UDP's headers. A longer datagram travels in fragments,
+and one that is lost takes the others with it."""
 MAX_MESSAGES = 1024
 """In one packet that is decoded; more are refused."""
 MAX_ARGUMENTS = 256

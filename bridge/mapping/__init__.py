@@ -16,10 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from facewire.bridge.formats.livelink_csv import head_angles
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.wire.angles import head_angles
 from facewire.bridge.wire.frame import FaceFrame
 
 POSE_CHANNELS = (

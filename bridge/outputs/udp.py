@@ -7,10 +7,6 @@ import socket
 
 from facewire.bridge.outputs.base import OutputError
 
-MAX_DATAGRAM_BYTES = 1472
-"""What an Ethernet packet of 1500 bytes holds beside IPv4's and UDP's headers. A longer datagram travels in fragments,
-and one that is lost takes the others with it."""
-
 
 class UdpSender:
     """A socket that is connected to one address, so that nothing is looked up for each datagram and a receiver that is

@@ -15,10 +15,10 @@ from operator import sub
 from pathlib import Path
 
 from facewire.bridge import mapping
-from facewire.bridge.formats.osc import encode_message
+from facewire.bridge.formats.osc import MAX_DATAGRAM_BYTES, encode_message
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
-from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES, UdpSender
+from facewire.bridge.outputs.udp import UdpSender
 from facewire.bridge.outputs.vrchat import avatar, oscquery
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.unified import RESOLUTION, Feed, bundles, element

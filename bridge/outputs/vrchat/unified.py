@@ -14,8 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from facewire.bridge import mapping
-from facewire.bridge.formats.osc import BUNDLE, IMMEDIATELY, encode_message
-from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES
+from facewire.bridge.formats.osc import BUNDLE, IMMEDIATELY, MAX_DATAGRAM_BYTES, encode_message
 from facewire.bridge.outputs.vrchat.avatar import PREFIX, Kind
 
 RESOLUTION = 1 / 256

@@ -20,7 +20,6 @@ from facewire.bridge.export.formats import FORMATS, ExportOptions, export, forma
 from facewire.bridge.export.livelink_import import import_take
 from facewire.bridge.export.resample import resample, resample_rotations, uniform_times
 from facewire.bridge.export.wav import read_wav
-from facewire.bridge.formats.livelink_csv import head_angles, head_rotation
 from facewire.bridge.recording.cut import TimeRange
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioFormat, SessionMetadata
@@ -28,6 +27,7 @@ from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.recording.track import load_track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.wire.angles import head_angles, head_rotation
 from facewire.bridge.wire.sides import other_side
 
 MakeTake = Callable[..., Path]
