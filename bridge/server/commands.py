@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from facewire.bridge.server.oncelog import OnceLog
+from facewire.bridge.server.server_protocol import Command
 from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.wire.codec import Message
-from facewire.bridge.wire.messages import Command, result_message
+from facewire.bridge.wire.messages import result_message
 
 CommandHandler: TypeAlias = Callable[[Mapping[str, Any]], "Mapping[str, Any] | None"]
 """Takes a command's args and returns the result's value, if there is one. It runs off the event loop, one command at a

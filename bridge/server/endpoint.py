@@ -21,21 +21,11 @@ from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.hub import FanoutCounts, Hub, Subscriber
 from facewire.bridge.server.oncelog import OnceLog
 from facewire.bridge.server.pages import HEADERS, Page, load_pages
+from facewire.bridge.server.server_protocol import MAX_CLIENT_MESSAGE_BYTES, Action, Close, Command, Reply, Subscribe
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.bridge.wire.messages import (
-    LIVE_PATH,
-    MAX_CLIENT_MESSAGE_BYTES,
-    SUBPROTOCOL,
-    Action,
-    Close,
-    Command,
-    Greeting,
-    Reply,
-    Subscribe,
-    version,
-)
+from facewire.bridge.wire.messages import LIVE_PATH, SUBPROTOCOL, Greeting, version
 
 STATUS_INTERVAL_S = 1.0
 CLOSE_TIMEOUT_S = 0.5

@@ -17,10 +17,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from facewire.bridge.server.server_protocol import ServerProtocol, Subscription
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Encoder, Format, Message
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.bridge.wire.messages import ServerProtocol, Subscription
 from facewire.bridge.wire.pacing import SourceInterval, Thinner
 
 UNSENT_BYTES = 8 * 1024
