@@ -7,9 +7,8 @@ import contextlib
 import logging
 import random
 import ssl
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Literal, TypeAlias
 
 from websockets.asyncio.client import ClientConnection
@@ -18,6 +17,7 @@ from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
 from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
+from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, WireError
 from facewire.bridge.wire.codec import Encoder, Message
 from facewire.bridge.wire.frame import FaceFrame
@@ -54,7 +54,7 @@ class Client:
         buffer: int,
         reconnect: bool,
         tls: ssl.SSLContext | None,
-        clock_ns: Callable[[], int],
+        clock_ns: Clock,
     ) -> None:
         self.url = url
         self.state: State = "idle"
@@ -295,7 +295,7 @@ def connect(
     buffer: int = 1,
     reconnect: bool = True,
     tls: ssl.SSLContext | None = None,
-    clock_ns: Callable[[], int] = time.monotonic_ns,
+    clock_ns: Clock = now_ns,
 ) -> Client:
     """Return a client for ``url``; it connects when it is entered or first asked for a frame.
 
@@ -307,7 +307,7 @@ def connect(
         buffer: frames to keep for a loop that is slower than the stream; the oldest go first.
         reconnect: try again, with growing waits, whenever the connection is lost or not there yet.
         tls: for ``wss`` with a certificate that the system does not know.
-        clock_ns: the client's monotonic clock.
+        clock_ns: the client's clock, which never goes backwards; the default is ``time.perf_counter_ns``.
     """
     return Client(
         url,

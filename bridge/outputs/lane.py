@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from facewire.bridge.outputs.base import Output, OutputEndedError
+from facewire.bridge.shared.clock import Clock
 from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.wire.frame import FaceFrame
 
@@ -29,7 +30,7 @@ class Lane:
     ``put`` and ``take`` need their runner's lock; the rest is its thread's alone.
     """
 
-    def __init__(self, output: Output, key: str, clock_ns: Callable[[], int], report: Callable[[str], None]) -> None:
+    def __init__(self, output: Output, key: str, clock: Clock, report: Callable[[str], None]) -> None:
         """``report`` gets a line for a person, from the thread."""
         self.output, self.key = output, key
         self.dropped = 0
@@ -41,7 +42,7 @@ class Lane:
         self.leaving = False
         """Whether it shall be closed as soon as what it must still send is sent."""
         self.closed = threading.Event()
-        self._clock_ns, self._report = clock_ns, report
+        self._clock, self._report = clock, report
         self._frames: deque[FaceFrame] = deque()
         self._room = MAX_WAITING if output.every_frame else 1
         self._taken = 0
@@ -75,7 +76,7 @@ class Lane:
     def send(self, frames: list[FaceFrame]) -> None:
         """Sends ``frames``, or a keep-alive where there are none. Raises nothing: what goes wrong is counted and
         said."""
-        output, now = self.output, self._clock_ns()
+        output, now = self.output, self._clock()
         together, self._taken = 0, len(frames)
         for frame in frames:
             went = self._succeeds(partial(output.send, frame, now), 1) and output.waiting is None
@@ -115,13 +116,13 @@ class Lane:
             "sent": output.sent - output.overtaken,
             "dropped": self.dropped + output.overtaken,
             "failed": output.failed,
-            "age_s": None if sent_ns is None else round(max(self._clock_ns() - sent_ns, 0) * 1e-9, 2),
+            "age_s": None if sent_ns is None else round(max(self._clock() - sent_ns, 0) * 1e-9, 2),
         }
 
     def _state(self) -> tuple[str, str | None]:
         if self.ended or self.error is not None:
             return ("ended" if self.ended else "failing"), self.error
-        if (began_ns := self._began_ns) is not None and self._clock_ns() - began_ns > STUCK_NS:
+        if (began_ns := self._began_ns) is not None and self._clock() - began_ns > STUCK_NS:
             return "failing", f"it takes nothing; {self._taken + len(self._frames)} frames wait"
         return ("waiting" if self.output.waiting else "on"), self.output.waiting
 
@@ -129,7 +130,7 @@ class Lane:
         """So many frames went out."""
         if frames:
             self.output.sent += frames
-            self._sent_ns = self._clock_ns()
+            self._sent_ns = self._clock()
 
     def _succeeds(self, action: Callable[[], None], frames: int) -> bool:
         """Whether ``action``, which concerns so many frames, went well. Nothing is tried after the output's end."""
@@ -137,7 +138,7 @@ class Lane:
         if self.ended:
             output.failed += frames
             return False
-        self._began_ns = self._clock_ns()
+        self._began_ns = self._clock()
         try:
             action()
         except OutputEndedError as error:
@@ -158,7 +159,7 @@ class Lane:
 
     def _say(self, line: str) -> None:
         """A line, unless there was one within the last minute."""
-        now = self._clock_ns()
+        now = self._clock()
         if self._reported_ns is None or now - self._reported_ns >= REPORT_NS:
             self._reported_ns = now
             self._report(f"{self.output.name}: {line}")

@@ -7,7 +7,6 @@ one for each. A file may hang, on a full pipe or a slow disk, so each has its ow
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output, parse_spec
 from facewire.bridge.outputs.lane import Lane
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.wire.frame import FaceFrame
 
 IDLE_S = 0.2
@@ -106,9 +106,9 @@ class Outputs:
     """The outputs that run now, by the text that they were made from. ``offer`` may be called from one thread at a
     time, everything else from any."""
 
-    def __init__(self, clock_ns: Callable[[], int], report: Report, folder: Path | None = None) -> None:
+    def __init__(self, clock: Clock, report: Report, folder: Path | None = None) -> None:
         """``report`` gets lines for a person, from any thread; ``folder`` is for what outputs must remember."""
-        self._clock_ns, self._folder = clock_ns, folder
+        self._clock, self._folder = clock, folder
         self._report = partial(_report_if_heard, report)
         self._lock = threading.Lock()
         self._running: dict[Lane, Runner] = {}
@@ -158,23 +158,23 @@ class Outputs:
             runners, self._runners, self._running = self._runners, (), {}
         for runner in runners:
             runner.end()
-        end_s = time.monotonic() + STOP_S
+        end_ns = self._clock() + round(STOP_S * NS_PER_S)
         for runner in runners:
-            runner.stop(max(end_s - time.monotonic(), 0.0))
+            runner.stop(max(end_ns - self._clock(), 0) / NS_PER_S)
 
     def _lanes(self) -> list[Lane]:
         with self._lock:
             return list(self._running)
 
     def _open(self, spec: str) -> Lane:
-        output = make_output(spec, self._folder)
+        output = make_output(spec, self._folder, self._clock)
         output.report = lambda line: self._report(f"{output.name}: {line}")
         try:
             output.open()
         except BaseException:
             output.close()
             raise
-        return Lane(output, spec, self._clock_ns, self._report)
+        return Lane(output, spec, self._clock, self._report)
 
     def _start(self, lane: Lane) -> None:
         shared = [runner for other, runner in self._running.items() if not other.output.every_frame]

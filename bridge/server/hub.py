@@ -56,7 +56,7 @@ class Subscriber(ServerConnection):
         self.logic = ServerProtocol()
         self.thinner: Thinner | None = None
         self.pending: dict[str, bytes] = {}
-        self.stalled_since_s: float | None = None
+        self.stalled_since_ns: int | None = None
         self.stalled_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
@@ -92,14 +92,13 @@ class Subscriber(ServerConnection):
             self.counts.sent += kind == "frame"
             self.transport.write(self.pending.pop(kind))
 
-    def stalled_for_s(self, now_s: float) -> float:
-        """Return how long the transport has taken nothing of what waits for it, in seconds. Call it about once a
-        second."""
+    def stalled_for_ns(self, now_ns: int) -> int:
+        """Return how long the transport has taken nothing of what waits for it. Call it about once a second."""
         waiting = self.transport.get_write_buffer_size()
-        if not self.paused or self.stalled_since_s is None or waiting != self.stalled_bytes:
-            self.stalled_since_s = now_s if self.paused else None
+        if not self.paused or self.stalled_since_ns is None or waiting != self.stalled_bytes:
+            self.stalled_since_ns = now_ns if self.paused else None
             self.stalled_bytes = waiting
-        return 0.0 if self.stalled_since_s is None else now_s - self.stalled_since_s
+        return 0 if self.stalled_since_ns is None else now_ns - self.stalled_since_ns
 
 
 class Hub:

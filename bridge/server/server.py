@@ -8,7 +8,7 @@ import ipaddress
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from facewire.bridge.server.access import AccessPolicy, is_loopback, is_wildcard
 from facewire.bridge.server.commands import CommandHandler
@@ -16,6 +16,7 @@ from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.endpoint import Endpoint, Services, StatusCall
 from facewire.bridge.server.hub import FanoutCounts
 from facewire.bridge.server.pages import Page
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import FacewireError, ServeError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
@@ -36,7 +37,7 @@ class LiveServer:
         self,
         config: ServerConfig | None = None,
         *,
-        clock_ns: Callable[[], int],
+        clock_ns: Clock,
         greeting: Greeting | None = None,
         commands: Mapping[str, CommandHandler] | None = None,
         status: StatusCall = dict,
@@ -100,8 +101,9 @@ class LiveServer:
         For replays, whose frames can wait a moment. After ``timeout_s`` it hands over the newest as ``publish`` does;
         so it does at once where the server does not run.
         """
-        give_up_s = time.monotonic() + timeout_s
-        while self._slot is not None and self._thread.is_alive() and time.monotonic() < give_up_s:
+        clock = self._services.clock
+        give_up_ns = clock() + round(timeout_s * NS_PER_S)
+        while self._slot is not None and self._thread.is_alive() and clock() < give_up_ns:
             time.sleep(TURN_S)
         self.publish(frame)
 

@@ -14,7 +14,6 @@ import json
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
@@ -22,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from facewire.bridge.outputs.vrchat import avatar
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 
 HTTP_TYPE = "_oscjson._tcp.local."
 OSC_TYPE = "_osc._udp.local."
@@ -32,7 +32,7 @@ MAX_CONNECTIONS = 8
 MAX_PATH_LENGTH = 1024
 REQUEST_TIMEOUT_S = 2.0
 FETCH_TIMEOUT_S = 1.0
-FETCH_TOTAL_S = 3.0
+FETCH_TOTAL_NS = 3 * NS_PER_S
 _LOOPBACK = "127.0.0.1"
 _ATTRIBUTES = {"DESCRIPTION", "FULL_PATH", "ACCESS", "CONTENTS", "TYPE", "VALUE"}
 
@@ -219,7 +219,7 @@ def is_own(address: str) -> bool:
     return False
 
 
-def fetch_avatar(host: str, port: int) -> tuple[str | None, avatar.Parameters]:
+def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar.Parameters]:
     """Asks VRChat's OSCQuery server for the avatar. Takes a second or two at most.
 
     Raises:
@@ -232,18 +232,18 @@ def fetch_avatar(host: str, port: int) -> tuple[str | None, avatar.Parameters]:
         response = connection.getresponse()
         if response.status != 200:
             raise avatar.AvatarError(f"VRChat's OSCQuery answers {response.status}")
-        return avatar.from_tree(_read(response))
+        return avatar.from_tree(_read(response, clock))
     except http.client.HTTPException as error:
         raise avatar.AvatarError(f"VRChat's OSCQuery speaks no HTTP: {type(error).__name__}") from None
     finally:
         connection.close()
 
 
-def _read(response: http.client.HTTPResponse) -> bytes:
+def _read(response: http.client.HTTPResponse, clock: Clock) -> bytes:
     """The whole answer, if it is of a sane length and does not trickle."""
-    content, end_s = bytearray(), time.monotonic() + FETCH_TOTAL_S
+    content, end_ns = bytearray(), clock() + FETCH_TOTAL_NS
     while part := response.read1(1 << 16):
         content += part
-        if len(content) > avatar.MAX_BYTES or time.monotonic() > end_s:
+        if len(content) > avatar.MAX_BYTES or clock() > end_ns:
             raise avatar.AvatarError("VRChat's OSCQuery answers with more than there can be")
     return bytes(content)

@@ -50,7 +50,7 @@ class VrchatOutput(Output):
         Raises OutputError."""
         self._udp = UdpSender(target.host, target.port)
         listen = _port(target.options.get("listen", ""))
-        self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.report(line))
+        self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.report(line), target.clock)
         self._datagram_bytes = MAX_DATAGRAM_BYTES
         self._table = mapping.load("unified")
         self._feed = Feed(self._table, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from typing import TypeAlias
 
 from facewire.bridge.outputs.base import Output
@@ -12,6 +11,7 @@ from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.vts.api import VtsDeniedError, VtsError, VtsSession
 from facewire.bridge.outputs.vts.socket import TextSocket
 from facewire.bridge.outputs.vts.tokens import Tokens
+from facewire.bridge.shared.clock import NS_PER_S
 from facewire.bridge.wire.pacing import Backoff
 
 Parameters: TypeAlias = tuple[list[str], dict[str, tuple[float, float, float]]]
@@ -21,7 +21,7 @@ KEEP_NS = 400_000_000
 """Values go out again after so long without a frame: VTube Studio takes its parameters back after a second."""
 WAIT_S = 0.05
 MOST_RETRY_S = 5.0
-REPORT_S = 60.0
+REPORT_NS = 60 * NS_PER_S
 ALLOW = "waiting for a click on Allow in VTube Studio's window"
 
 
@@ -36,6 +36,7 @@ class Link:
         self.problem: str | None = None
         """Why nothing arrives, or None."""
         self._output, self._target, self._parameters = output, target, parameters
+        self._clock = target.clock
         self._tokens = Tokens(target.folder, output.describe())
         self._newest: tuple[list[float], bool] | None = None
         self._fresh = False
@@ -47,7 +48,7 @@ class Link:
         self._opened: tuple[TextSocket, VtsSession] | None = None
         self._denied = False
         self._stopping = threading.Event()
-        self._reported_s: dict[str, float] = {}
+        self._reported_ns: dict[str, int] = {}
 
     def offer(self, values: list[float], face_found: bool) -> None:
         """Replaces what is to be sent."""
@@ -120,7 +121,7 @@ class Link:
         session = VtsSession(*self._parameters, self._tokens.load())
         connection: TextSocket | None = None
         try:
-            connection = TextSocket(self._target.host, self._target.port)
+            connection = TextSocket(self._target.host, self._target.port, self._clock)
             connection.set_timeout(WAIT_S)
             self._talk(connection, session)
             connection.set_timeout(0.0)
@@ -136,15 +137,15 @@ class Link:
                 connection.close()
 
     def _talk(self, connection: TextSocket, session: VtsSession) -> None:
-        for message in session.start(time.monotonic_ns()):
+        for message in session.start(self._clock()):
             connection.send(message)
         while session.stage != "ready":
             if self._stopping.is_set():
                 raise VtsError("it was switched off")
             for text in connection.receive():
-                for reply in session.receive(text, time.monotonic_ns()):
+                for reply in session.receive(text, self._clock()):
                     connection.send(reply)
-            session.check(time.monotonic_ns())
+            session.check(self._clock())
             if session.stage == "allow":
                 self.problem, self._output.waiting = None, ALLOW
                 self._say("allow", ALLOW)
@@ -168,7 +169,7 @@ class Link:
 
     def _say(self, kind: str, line: str) -> None:
         """A line of each kind a minute at most."""
-        now_s = time.monotonic()
-        if now_s - self._reported_s.get(kind, -REPORT_S) >= REPORT_S:
-            self._reported_s[kind] = now_s
+        now, last_ns = self._clock(), self._reported_ns.get(kind)
+        if last_ns is None or now - last_ns >= REPORT_NS:
+            self._reported_ns[kind] = now
             self._output.report(line)

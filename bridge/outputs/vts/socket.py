@@ -6,7 +6,6 @@ Source: RFC 6455; websockets' documentation, "Integrate the Sans-I/O layer".
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import suppress
 
 from websockets.client import ClientProtocol
@@ -17,6 +16,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from facewire.bridge.outputs.vts.api import MAX_REPLY_BYTES, VtsError
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 
 OPEN_TIMEOUT_S = 2.0
 MAX_TEXTS = 200
@@ -27,7 +27,7 @@ _AT_ONCE = 1 << 16
 class TextSocket:
     """Sends and receives texts. Carries over what the system has not taken yet, and the parts of a text."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, clock: Clock) -> None:
         """Connects, and shakes hands; takes ``OPEN_TIMEOUT_S`` at most for each.
 
         Raises:
@@ -41,16 +41,16 @@ class TextSocket:
         self._socket = socket.create_connection((host, port), timeout=OPEN_TIMEOUT_S)
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._shake_hands()
+            self._shake_hands(clock)
         except BaseException:
             self._socket.close()
             raise
 
-    def _shake_hands(self) -> None:
+    def _shake_hands(self, clock: Clock) -> None:
         self._protocol.send_request(self._protocol.connect())
         self._socket.sendall(b"".join(self._protocol.data_to_send()))
-        end_s = time.monotonic() + OPEN_TIMEOUT_S
-        while self._protocol.state is State.CONNECTING and time.monotonic() < end_s:
+        end_ns = clock() + round(OPEN_TIMEOUT_S * NS_PER_S)
+        while self._protocol.state is State.CONNECTING and clock() < end_ns:
             self._feed(self._socket.recv(_AT_ONCE))
             if self._protocol.handshake_exc is not None:
                 break

@@ -37,6 +37,7 @@ from facewire.bridge.outputs.vts.api import (
 from facewire.bridge.outputs.vts.link import KEEP_NS
 from facewire.bridge.outputs.vts.output import VtsOutput
 from facewire.bridge.outputs.vts.tokens import Tokens
+from facewire.bridge.shared import clock
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
@@ -67,14 +68,14 @@ def until(holds: Callable[[], Any], timeout_s: float = 30.0) -> None:
 
 def problem_of(output: VtsOutput) -> str | None:
     try:
-        output.idle(time.monotonic_ns())
+        output.idle(clock.now_ns())
     except OutputError as error:
         return str(error)
     return None
 
 
 def send(output: VtsOutput, frame: FaceFrame) -> None:
-    output.send(frame, time.monotonic_ns())
+    output.send(frame, clock.now_ns())
 
 
 class Studio:
@@ -206,7 +207,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., tuple[VtsOutput, list[str]]]]
     with contextlib.ExitStack() as stack:
 
         def open_output(port: int) -> tuple[VtsOutput, list[str]]:
-            output, lines = VtsOutput(Target("127.0.0.1", port, folder=tmp_path)), []  # type: VtsOutput, list[str]
+            output, lines = VtsOutput(Target("127.0.0.1", port, folder=tmp_path, clock=clock.now_ns)), []  # type: VtsOutput, list[str]
             output.report = lines.append
             stack.callback(output.close)
             RUNNING.append(output)
@@ -250,7 +251,7 @@ def test_it_says_itself_again_before_vts_takes_control_back(
     RUNNING.clear()  # from here on it is called at these times alone
     assert KEEP_NS + IDLE_S * S < S, "VTube Studio waits for a second"
     assert output._link._live is not None
-    session, now_ns = output._link._live[1], time.monotonic_ns()
+    session, now_ns = output._link._live[1], clock.now_ns()
     output.send(face("held"), now_ns)
     for told in range(1, 4):
         assert session.in_flight == 1
@@ -270,7 +271,7 @@ def test_a_slow_vts_gets_fewer_and_newer_frames(
     monkeypatch.setattr(studio, "_inject", lambda data: (drawn.wait(60), inject(data))[1])
     output, _ = make(studio.port)
     until(lambda: output.waiting is None)
-    now_ns = time.monotonic_ns()
+    now_ns = clock.now_ns()
     for i in range(101):
         output.send(face(jawOpen=i / 100), now_ns)
     assert studio.injected == [], "sending never waits"
@@ -444,7 +445,7 @@ def test_a_frame_that_is_no_face_sends_no_nonsense(
 
 
 def test_positions_count_from_where_the_person_sits() -> None:
-    output = VtsOutput(Target("127.0.0.1", 1))
+    output = VtsOutput(Target("127.0.0.1", 1, clock=clock.now_ns))
     output._link.step = lambda _: None  # type: ignore[method-assign]
     offered: list[Any] = []
     output._link.offer = lambda values, _: offered.append(values)  # type: ignore[method-assign]
