@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import select
 import stat
 import sys
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 
 from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter
 from facewire.bridge.outputs.base import Output, OutputEndedError, OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.streams import extra_streams
 
 DECIMALS = 6
 """Of times; digits of values."""
@@ -162,7 +166,15 @@ class JsonlOutput(_FileOutput):
         delay_s = (frame.publish_ns - frame.capture_ns) * 1e-9
         about = (time_ns * 1e-9, frame.seq, delay_s, frame.sources, frame.confidence)
         line = _JSON_LINE % (*about, *frame.blendshapes.tolist(), *frame.head.tolist(), *frame.gaze.tolist())
+        if frame.extra:
+            line = f"{line[:-2]}{self._further(frame.extra)}}}\n"
         return line.encode()
+
+    def _further(self, extra: Mapping[str, Float32Array]) -> str:
+        """The keys of further streams, those that sessions keep, too."""
+        streams = [(stream, extra[name]) for name, stream in extra_streams().items() if name in extra]
+        named = {stream.name: stream.named(values, DECIMALS) for stream, values in streams if stream.recorded}
+        return "".join(f",{json.dumps(name)}:{json.dumps(values)}" for name, values in named.items())
 
 
 def _json_line() -> str:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from facewire.bridge.shared.errors import WireError
-from facewire.bridge.wire.codec import DEFAULT_STREAMS, FORMATS, STREAMS, Format, Message, decode_message, integer
+from facewire.bridge.wire.codec import FORMATS, Format, Message, decode_message, integer
 from facewire.bridge.wire.messages import error_message
 from facewire.bridge.wire.pacing import MessageBudget
+from facewire.bridge.wire.streams import STREAMS, default_streams
 
 MAX_CLIENT_MESSAGE_BYTES = 64 * 1024
 MAX_NAME_CHARACTERS = 64
@@ -27,7 +28,7 @@ CLOSE_POLICY = 1008
 class Subscription:
     """What a connection wants to get."""
 
-    streams: frozenset[str] = frozenset(DEFAULT_STREAMS)
+    streams: frozenset[str] = field(default_factory=lambda: frozenset(default_streams()))
     format: Format = "msgpack"
     max_rate: float | None = None
     """Frames a second at most; None for every frame."""
@@ -107,7 +108,7 @@ def parse_subscribe(message: Mapping[str, Any]) -> Subscription:
     Raises:
         WireError: a key has the wrong type or range.
     """
-    streams = message.get("streams", list(DEFAULT_STREAMS))
+    streams = message.get("streams", list(default_streams()))
     if not isinstance(streams, list) or not all(isinstance(name, str) for name in streams):
         raise WireError("subscribe: streams must be a list of names")
     form = message.get("format", "msgpack")
@@ -116,7 +117,7 @@ def parse_subscribe(message: Mapping[str, Any]) -> Subscription:
     max_rate = message.get("max_rate")
     if max_rate is not None and (type(max_rate) not in (int, float) or not 0.1 <= max_rate <= 1000):
         raise WireError("subscribe: max_rate must be a number of 0.1 to 1000 frames a second")
-    return Subscription(frozenset(streams) & frozenset(STREAMS), form, max_rate)
+    return Subscription(frozenset(streams) & STREAMS.keys(), form, max_rate)
 
 
 def parse_command(message: Mapping[str, Any]) -> Command:

@@ -6,6 +6,7 @@ CSV columns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -64,3 +65,5 @@ class FaceFrame:
     """Session clock when the picture behind the frame was captured; None where no camera drives it."""
     audio_ns: int | None = None
     """Session clock when the newest sound behind the frame was captured; None where no microphone drives it."""
+    extra: Mapping[str, Float32Array] | None = None
+    """Further streams by name, as ``wire.streams`` registers them; None if there is none."""

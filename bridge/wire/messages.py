@@ -12,7 +12,8 @@ from importlib import metadata
 from typing import Any
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
-from facewire.bridge.wire.codec import DEFAULT_STREAMS, Message
+from facewire.bridge.wire.codec import Message
+from facewire.bridge.wire.streams import extra_streams, offered_streams
 
 PROTOCOL_VERSION = 1
 SUBPROTOCOL = "facewire.v1"
@@ -27,13 +28,14 @@ class Greeting:
     """UUID of the session; clients tell a restart by it."""
     rate: float = 0.0
     """Frames a second that the source is expected to give; 0 when it is not known."""
-    streams: tuple[str, ...] = DEFAULT_STREAMS
+    streams: tuple[str, ...] = field(default_factory=offered_streams)
     """Streams that this server can give."""
     flame: Mapping[str, Any] | None = None
     """Which FLAME the stream of that name is in; None where there is none."""
 
     def message(self, clock_ns: int) -> Message:
         """Return the hello message (wire.md, 3.1) at the session clock's ``clock_ns``."""
+        extra = {name: stream.announcement() for name, stream in extra_streams().items() if name in self.streams}
         return {
             "type": "hello",
             "protocol": PROTOCOL_VERSION,
@@ -44,6 +46,7 @@ class Greeting:
             "clock_ns": clock_ns,
             "rate": float(self.rate),
             **({} if self.flame is None else {"flame": dict(self.flame)}),
+            **({"extra": extra} if extra else {}),
         }
 
 

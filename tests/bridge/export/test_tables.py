@@ -142,8 +142,9 @@ def test_flame_is_exported_where_there_is_some(tmp_path: Path, frames: Callable)
     from dataclasses import replace
 
     from facewire.bridge.recording.writer import SessionWriter
-    from facewire.bridge.wire.codec import STREAMS, Encoder
+    from facewire.bridge.wire.codec import Encoder
     from facewire.bridge.wire.frame import FlameParameters
+    from facewire.bridge.wire.streams import STREAMS
 
     writer = SessionWriter(tmp_path / "a.mcap", SessionMetadata(0, 0))
     for frame in frames(60):
