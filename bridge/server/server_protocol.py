@@ -117,7 +117,7 @@ def parse_subscribe(message: Mapping[str, Any]) -> Subscription:
     max_rate = message.get("max_rate")
     if max_rate is not None and (type(max_rate) not in (int, float) or not 0.1 <= max_rate <= 1000):
         raise WireError("subscribe: max_rate must be a number of 0.1 to 1000 frames a second")
-    return Subscription(frozenset(streams) & STREAMS.keys(), form, max_rate)
+    return Subscription(frozenset(streams).intersection(STREAMS), form, max_rate)
 
 
 def parse_command(message: Mapping[str, Any]) -> Command:

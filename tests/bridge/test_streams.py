@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from facewire.bridge.recording.layout import SessionMetadata
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.track import load_track
 from facewire.bridge.recording.writer import SessionWriter
+from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.server import LiveServer
 from facewire.bridge.server.server_protocol import Subscribe, parse_subscribe
 from facewire.bridge.shared.arkit import BLENDSHAPES
@@ -42,10 +43,10 @@ from facewire.bridge.wire.streams import (
     register,
 )
 
+Frames: TypeAlias = "Callable[..., Iterator[FaceFrame]]"
+
 NAMES = (*(f"au{number:02}" for number in range(1, 23)), "winkLeft", "winkRight", "dimpleLeft", "dimpleRight")
-AUS = Stream(
-    "aus", "action units", (26,), unit="", range=(0.0, 5.0), names=NAMES, mirror=mirror_by_names(NAMES)
-)  # fmt: skip
+AUS = Stream("aus", "action units", (26,), range=(0.0, 5.0), names=NAMES, mirror=mirror_by_names(NAMES))
 VALUES = (np.arange(26) / 16).astype(np.float32)
 TURNED = np.concatenate([VALUES[:22], VALUES[[23, 22, 25, 24]]])
 
@@ -58,14 +59,15 @@ def aus() -> Iterator[Stream]:
 
 
 @pytest.fixture
-def frame(frames: Callable[[int], list[FaceFrame]]) -> FaceFrame:
-    return replace(frames(1)[0], extra={"aus": VALUES})
+def frame(frames: Frames) -> FaceFrame:
+    return replace(next(iter(frames(1))), extra={"aus": VALUES})
 
 
 @pytest.fixture
-def take(tmp_path: Path, aus: Stream, frames: Callable[[int], list[FaceFrame]]) -> Path:
+def take(tmp_path: Path, aus: Stream, frames: Frames) -> Path:
     """A session of frames with the stream, as a server records them."""
     hello = Greeting(rate=60.0).message(0)
+    assert aus.name in hello["streams"]
     writer, encoder = SessionWriter(tmp_path / "aus.mcap", SessionMetadata(0, 0, hello)), Encoder()
     for one in frames(30):
         data = encoder.frame(replace(one, extra={"aus": VALUES + one.seq}), recorded_streams())
@@ -73,7 +75,8 @@ def take(tmp_path: Path, aus: Stream, frames: Callable[[int], list[FaceFrame]]) 
     return writer.finish()
 
 
-def test_it_is_in_hello_and_can_be_subscribed(aus: Stream) -> None:
+@pytest.mark.usefixtures("aus")
+def test_it_is_in_hello_and_can_be_subscribed() -> None:
     hello = Greeting(streams=offered_streams("panel")).message(0)
     assert hello["streams"] == ["blendshapes", "head", "gaze", "landmarks", "raw", "preview", "aus"]
     assert hello["extra"] == {"aus": {"shape": [26], "names": list(NAMES), "range": [0.0, 5.0]}}
@@ -88,8 +91,9 @@ def test_hello_is_as_it_was_where_nothing_is_registered() -> None:
     assert list(Greeting().message(0)["streams"]) == ["blendshapes", "head", "gaze"]
 
 
+@pytest.mark.usefixtures("aus")
 @pytest.mark.parametrize("form", ["msgpack", "json"])
-def test_it_travels_in_both_formats(form: Any, aus: Stream, frame: FaceFrame) -> None:
+def test_it_travels_in_both_formats(form: Any, frame: FaceFrame) -> None:
     data = Encoder().frame(frame, ("head", "aus"), form)
     message = decode_message(data.decode() if form == "json" else data)
     assert message["aus"] == (VALUES.tolist() if form == "json" else VALUES.astype("<f4").tobytes())
@@ -99,12 +103,14 @@ def test_it_travels_in_both_formats(form: Any, aus: Stream, frame: FaceFrame) ->
     assert Encoder().frame(decoded, ("head", "aus"), form) == data
 
 
-def test_who_did_not_subscribe_to_it_gets_the_bytes_of_before(frame: FaceFrame, aus: Stream) -> None:
+@pytest.mark.usefixtures("aus")
+def test_who_did_not_subscribe_to_it_gets_the_bytes_of_before(frame: FaceFrame) -> None:
     assert Encoder().frame(frame) == Encoder().frame(replace(frame, extra=None))
 
 
+@pytest.mark.usefixtures("aus")
 @pytest.mark.parametrize("values", [VALUES[:25], np.full(26, np.nan, np.float32)], ids=["short", "nan"])
-def test_what_breaks_its_shape_is_not_sent(values: np.ndarray, aus: Stream, frame: FaceFrame) -> None:
+def test_what_breaks_its_shape_is_not_sent(values: np.ndarray, frame: FaceFrame) -> None:
     with pytest.raises(WireError, match="aus"):
         Encoder().frame(replace(frame, extra={"aus": values}), ("aus",))
 
@@ -139,17 +145,20 @@ def test_what_makes_no_sense_in_hello_is_skipped(extra: Any) -> None:
     assert extra_streams({"extra": extra}) == {}
 
 
-def test_it_goes_from_server_to_client(aus: Stream, frame: FaceFrame) -> None:
-    from facewire.bridge.server.config import ServerConfig
-
-    with LiveServer(ServerConfig(port=0), clock_ns=now_ns) as server:
-        with connect_blocking(server.url, streams=["aus"], timeout_s=20) as client:
-            end_s = time.monotonic() + 20
-            while not server.wants("aus"):
-                assert time.monotonic() < end_s
-                time.sleep(0.01)
-            server.publish(frame)
-            got = client.next_frame(20)
+@pytest.mark.usefixtures("aus")
+def test_it_goes_from_server_to_client(frame: FaceFrame) -> None:
+    with (
+        LiveServer(ServerConfig(port=0), clock_ns=now_ns) as server,
+        connect_blocking(server.url, streams=["aus"]) as client,
+    ):
+        with pytest.raises(TimeoutError):
+            client.next_frame(0)  # It connects.
+        end_s = time.monotonic() + 20
+        while not server.wants("aus"):
+            assert time.monotonic() < end_s, "it never subscribed"
+            time.sleep(0.01)
+        server.publish(frame)
+        got = client.next_frame(20)
     assert got is not None
     assert got.extra is not None
     np.testing.assert_array_equal(got.extra["aus"], VALUES)
@@ -217,8 +226,9 @@ def test_a_stream_without_a_mirror_image_is_left_out_of_a_mirrored_face() -> Non
     assert mirrored_extra(None) is None
 
 
+@pytest.mark.usefixtures("aus")
 @pytest.mark.parametrize("name", ["csv", "jsonl"])
-def test_outputs_to_files_write_it(name: str, aus: Stream, frame: FaceFrame, tmp_path: Path) -> None:
+def test_outputs_to_files_write_it(name: str, frame: FaceFrame, tmp_path: Path) -> None:
     path = tmp_path / f"out.{name}"
     output = make_output(f"{name}:{path}")
     output.open()
@@ -241,8 +251,8 @@ def test_outputs_to_files_write_it(name: str, aus: Stream, frame: FaceFrame, tmp
     "stream",
     [
         Stream("head", "", (3,)), Stream("seq", "", (3,)), Stream("extra", "", (3,)), Stream("rate", "", (3,)),
-        Stream("two words", "", (3,)), Stream("none", ""), Stream("zero", "", (0,)), Stream("map", "", parts={"a": (1,)}),
-        Stream("own", "", (3,), place="frame"),
+        Stream("two words", "", (3,)), Stream("none", ""), Stream("zero", "", (0,)),
+        Stream("map", "", parts={"a": (1,)}),        Stream("own", "", (3,), place="frame"),
     ],
     ids=lambda stream: stream.name,
 )  # fmt: skip
