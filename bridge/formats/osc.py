@@ -36,7 +36,7 @@ class OscError(FacewireError):
 
 
 def encode_message(address: str, *arguments: Argument) -> bytes:
-    """Returns one message. Python's types choose OSC's: float f, int i, str s, bytes b, True T, False F, None N.
+    """Return one message. Python's types choose OSC's: float f, int i, str s, bytes b, True T, False F, None N.
 
     Raises:
         OscError: a text with a NUL, an address without its slash, or an int beyond 32 bits.
@@ -52,12 +52,12 @@ def encode_message(address: str, *arguments: Argument) -> bytes:
 
 
 def encode_bundle(messages: Iterable[bytes]) -> bytes:
-    """Returns a bundle of encoded messages that counts at once."""
+    """Return a bundle of encoded messages that counts at once."""
     return b"".join([BUNDLE, IMMEDIATELY, *(struct.pack(">i", len(data)) + data for data in messages)])
 
 
 def decode(packet: bytes | memoryview) -> list[Message]:
-    """Returns the messages of a packet in order, those of its bundles included; time tags are not kept.
+    """Return the messages of a packet in order, those of its bundles included; time tags are not kept.
 
     Floats and ints of 64 bits come as float and int, colours and MIDI as bytes, characters and symbols as str. It never
     reads beyond ``packet``, and takes time in proportion to its length.
@@ -79,7 +79,11 @@ class OscTemplate:
     """
 
     def __init__(self, messages: Sequence[Message], max_bytes: int = MAX_DATAGRAM_BYTES) -> None:
-        """The floats in ``messages`` are placeholders; texts and ints are sent as they are. Raises OscError."""
+        """Lay the packet out: the floats in ``messages`` are placeholders, texts and ints are sent as they are.
+
+        Raises:
+            OscError: a message cannot be written.
+        """
         bundles: list[list[Message]] = [[]]
         sizes = [len(BUNDLE + IMMEDIATELY)]
         for message in messages:
@@ -106,7 +110,7 @@ class OscTemplate:
         self.datagrams = [view[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
     def write(self, values: Sequence[float]) -> None:
-        """Puts ``values``, ``count`` of them, in, in the order of the floats in the messages."""
+        """Put in ``values``, ``count`` of them, in the order of the floats in the messages."""
         self._parts[1::2] = values
         self._layout.pack_into(self._buffer, 0, *self._parts)
 
@@ -125,7 +129,7 @@ def _float_places(bundle: Sequence[Message], start: int) -> list[int]:
 
 
 def _text(text: str) -> bytes:
-    """An OSC-string: at least one NUL, then as many as make it a multiple of four."""
+    """Return an OSC-string: at least one NUL, then as many as make it a multiple of four."""
     data = text.encode()
     if b"\0" in data:
         raise OscError(f"OSC has no text with a NUL in it: {text[:40]!r}")

@@ -27,7 +27,7 @@ To change a row, edit the table, then run the two scripts: `python -m facewire.b
 
 
 def compose() -> str:
-    """Returns the page."""
+    """Return the page."""
     return HEAD + "".join(_section(part) for part in read_table().values())
 
 

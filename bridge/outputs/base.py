@@ -46,7 +46,11 @@ class Output(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Get ready to send. Raises OutputError in one line that says what to do."""
+        """Get ready to send.
+
+        Raises:
+            OutputError: that is not possible; one line that says what to do.
+        """
 
     @abstractmethod
     def send(self, frame: FaceFrame, now_ns: int) -> None:
@@ -59,10 +63,18 @@ class Output(ABC):
         """
 
     def idle(self, now_ns: int) -> None:  # noqa: B027, most have nothing to do
-        """Called several times a second while no frame comes, for keep-alives. Raises what ``send`` raises."""
+        """Keep the connection alive: called several times a second while no frame comes.
+
+        Raises:
+            Exception: what ``send`` raises.
+        """
 
     def flush(self) -> None:  # noqa: B027, most have nothing to do
-        """Called after the last of some frames where ``batch_s`` is not 0. Raises what ``send`` raises."""
+        """Send what waits: called after the last of some frames if ``batch_s`` is not 0.
+
+        Raises:
+            Exception: what ``send`` raises.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -113,7 +113,11 @@ def make_output(spec: str, folder: Path | None = None, clock: Clock = _no_clock)
 
 
 def parse_spec(spec: str) -> tuple[str, Target]:
-    """Returns the output's name and where it goes. Raises OutputError in one line, for whatever text it gets."""
+    """Return the output's name and where it goes.
+
+    Raises:
+        OutputError: the text names none; one line, whatever the text is.
+    """
     if len(spec) > MAX_SPEC_LENGTH:
         raise OutputError(f"an output is at most {MAX_SPEC_LENGTH} characters, such as vmc:127.0.0.1:39539")
     name, _, rest = spec.partition(":")
@@ -131,7 +135,7 @@ def parse_spec(spec: str) -> tuple[str, Target]:
 
 
 def check_remote(spec: str) -> str:
-    """Returns ``spec``, if somebody who is not at this machine's keyboard may start it: clients' commands and profiles
+    """Return ``spec``, if somebody who is not at this machine's keyboard may start it: clients' commands and profiles
     name no files, and send only to this machine or to its own network.
 
     Raises:

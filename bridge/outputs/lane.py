@@ -54,7 +54,7 @@ class Lane:
         self._reported_dropped = 0
 
     def put(self, frame: FaceFrame) -> None:
-        """Has ``frame`` wait."""
+        """Have ``frame`` wait."""
         if self.ended or self.leaving:
             return
         if len(self._frames) >= self._room:
@@ -63,7 +63,7 @@ class Lane:
         self._frames.append(frame)
 
     def take(self) -> list[FaceFrame]:
-        """Returns the frames that wait. Those of an output that is switched off matter only if it wants every one."""
+        """Return the frames that wait. Those of an output that is switched off matter only if it wants every one."""
         frames = [] if self.leaving and not self.output.every_frame else list(self._frames)
         self._frames.clear()
         return frames
@@ -74,8 +74,10 @@ class Lane:
         return self.ended or self.leaving
 
     def send(self, frames: list[FaceFrame]) -> None:
-        """Sends ``frames``, or a keep-alive where there are none. Raises nothing: what goes wrong is counted and
-        said."""
+        """Send ``frames``, or a keep-alive if there are none.
+
+        It raises nothing: what goes wrong is counted, and the user is told.
+        """
         output, now = self.output, self._clock()
         together, self._taken = 0, len(frames)
         for frame in frames:
@@ -95,7 +97,7 @@ class Lane:
             self._reported_dropped = self.dropped
 
     def close(self) -> None:
-        """Closes the output. Raises nothing either."""
+        """Close the output. It raises nothing either."""
         try:
             self.output.close()
         except Exception as error:  # a disk in the network may say only now that it is full
@@ -104,7 +106,7 @@ class Lane:
         self.closed.set()
 
     def state(self) -> dict[str, Any]:
-        """Returns what the status message tells of it."""
+        """Return what the status message tells of it."""
         output, sent_ns = self.output, self._sent_ns
         state, why = self._state()
         return {
@@ -158,7 +160,7 @@ class Lane:
         return True
 
     def _say(self, line: str) -> None:
-        """A line, unless there was one within the last minute."""
+        """Tell the user a line, unless there was one within the last minute."""
         now = self._clock()
         if self._reported_ns is None or now - self._reported_ns >= REPORT_NS:
             self._reported_ns = now

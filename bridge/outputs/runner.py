@@ -44,12 +44,12 @@ class Runner:
         self._thread.start()
 
     def add(self, lane: Lane) -> None:
-        """Begins to feed ``lane``."""
+        """Begin to feed ``lane``."""
         with self._lock:
             self._lanes = (*self._lanes, lane)
 
     def offer(self, frame: FaceFrame) -> None:
-        """Hands ``frame`` over. Never waits for an output, raises nothing."""
+        """Hand ``frame`` over. Never waits for an output, raises nothing."""
         with self._lock:
             for lane in self._lanes:
                 lane.put(frame)
@@ -57,14 +57,14 @@ class Runner:
                 self._ring()
 
     def remove(self, lane: Lane) -> None:
-        """Sends what an output that wants every frame still has, and closes it; waits for that, but not for long."""
+        """Send what an output that wants every frame still has, and closes it; waits for that, but not for long."""
         with self._lock:
             lane.leaving = True
             self._ring()
         lane.closed.wait(STOP_S)
 
     def end(self) -> None:
-        """Has the thread end with all its lanes; waits for nothing. Safe to call twice."""
+        """Have the thread end with all its lanes; waits for nothing. Safe to call twice."""
         with self._lock:
             self._stopping = True
             for lane in self._lanes:
@@ -72,12 +72,12 @@ class Runner:
             self._ring()
 
     def stop(self, timeout_s: float = STOP_S) -> None:
-        """Ends the thread and waits for that, but not for long; safe to call twice."""
+        """End the thread and waits for that, but not for long; safe to call twice."""
         self.end()
         self._thread.join(timeout_s)
 
     def _ring(self) -> None:
-        """Has the thread look at its lanes; needs the lock."""
+        """Have the thread look at its lanes; needs the lock."""
         if self._bell.locked():
             self._bell.release()
 
@@ -87,7 +87,7 @@ class Runner:
             self._turn()
 
     def _turn(self) -> None:
-        """Sends what waits, or keep-alives, and closes what has ended."""
+        """Send what waits, or keep-alives, and closes what has ended."""
         with self._lock:
             self._bell.acquire(blocking=False)  # rung again meanwhile: what was brought is taken now
             work = [(lane, lane.take()) for lane in self._lanes]
@@ -116,7 +116,11 @@ class Outputs:
         """For ``offer``, which takes no lock."""
 
     def add(self, spec: str) -> None:
-        """Starts an output. Raises OutputError, and nothing has changed then."""
+        """Start an output.
+
+        Raises:
+            OutputError: it cannot be started, and nothing has changed.
+        """
         parsed = parse_spec(spec)
         with self._lock:
             for lane in [lane for lane in self._running if lane.ended]:
@@ -129,7 +133,11 @@ class Outputs:
             self._start(self._open(spec))
 
     def remove(self, spec: str) -> None:
-        """Stops an output. Raises OutputError where there is none of this name."""
+        """Stop an output.
+
+        Raises:
+            OutputError: there is none of this name.
+        """
         with self._lock:
             for lane in self._running:
                 if lane.key == spec:
@@ -139,7 +147,7 @@ class Outputs:
             raise OutputError(f"there is no output {spec[:80]!r} to stop; those that run: {running}")
 
     def offer(self, frame: FaceFrame) -> None:
-        """Hands ``frame`` to each. Never waits for any of them."""
+        """Hand ``frame`` to each. Never waits for any of them."""
         for runner in self._runners:
             runner.offer(frame)
 
@@ -149,11 +157,11 @@ class Outputs:
         return [lane.key for lane in self._lanes() if not lane.ended]
 
     def status(self) -> list[dict[str, Any]]:
-        """Returns the state of each, for the status message."""
+        """Return the state of each, for the status message."""
         return [lane.state() for lane in self._lanes()]
 
     def stop(self) -> None:
-        """Stops all at once, so that those that hang are not waited for one after the other; safe to call twice."""
+        """Stop all at once, so that those that hang are not waited for one after the other; safe to call twice."""
         with self._lock:
             runners, self._runners, self._running = self._runners, (), {}
         for runner in runners:

@@ -117,12 +117,12 @@ def load_track(
 
 
 def _whole(flame: list[FlameParameters], count: int) -> list[FlameParameters] | None:
-    """FLAME parameters where every frame has them in the same length."""
+    """Return FLAME parameters if every frame has them in the same length."""
     return flame if len(flame) == count and len({len(one.expression) for one in flame}) == 1 else None
 
 
 def _in_order(track: Track) -> Track:
-    """The same frames by their places, for files of writers that do not keep the order."""
+    """Return the same frames by their places, for files of writers that do not keep the order."""
     order = np.argsort(track.log_ns, kind="stable")
     flame = None if track.flame is None else [track.flame[index] for index in order]
     extra = tuple(ExtraTrack(one.stream, one.values[order]) for one in track.extra)

@@ -35,7 +35,7 @@ class CommandRunner:
         self._waiting = 0
 
     async def run(self, command: Command) -> Message:
-        """Run one command and return its result message. Raises nothing."""
+        """Run one command and return its result message. It raises nothing."""
         handler = self._handlers.get(command.name)
         if handler is None:
             return self._refuse(command, "unknown", f"unknown command {command.name!r}")

@@ -85,7 +85,7 @@ class Subscriber(ServerConnection):
         return True
 
     def resume_writing(self) -> None:
-        """The transport has drained: send what waited, oldest kind first, as far as it goes."""
+        """Send what waited now that the transport has drained, oldest kind first, as far as it goes."""
         super().resume_writing()
         while self.pending and not self.paused and self.protocol.state is State.OPEN:
             kind = next(iter(self.pending))

@@ -171,7 +171,7 @@ def from_wire(message: Mapping[str, Any], key: str, shape: Shape) -> Float32Arra
 
 
 def _stream_in(message: Mapping[str, Any], stream: Stream) -> Any:
-    """What a message has of a stream: its array, its map of arrays, or the rest."""
+    """Return what a message has of a stream: its array, its map of arrays, or the rest."""
     value = message.get(stream.name)
     if value is None:
         return stream.rest

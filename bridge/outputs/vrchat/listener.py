@@ -59,7 +59,11 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="facewire-vrchat", daemon=True)
 
     def open(self) -> None:
-        """Listens on loopback. Raises OutputError where the port is taken."""
+        """Listen on loopback.
+
+        Raises:
+            OutputError: the port is taken.
+        """
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind(("127.0.0.1", self._port))
@@ -79,7 +83,7 @@ class Listener:
         return self._port
 
     def close(self) -> None:
-        """Has the thread end, which says good-bye and closes the socket; waits for nothing. Safe to call twice, and
+        """Have the thread end, which says good-bye and closes the socket; waits for nothing. Safe to call twice, and
         before ``open``."""
         self._stop.set()
         if self._socket is None:
@@ -90,7 +94,7 @@ class Listener:
             self._socket.sendto(b"", ("127.0.0.1", self._port))  # wakes the thread
 
     def found(self, host: str, port: int) -> None:
-        """Takes note of VRChat's OSCQuery service."""
+        """Note VRChat's OSCQuery service."""
         self._retries.reset()
         self._service, self._ask_ns = (host, port), 0
 
@@ -145,7 +149,7 @@ class Listener:
                 self._change(arguments[0])
 
     def _change(self, identity: str) -> None:
-        """A new avatar: its list from the file at once, and from VRChat as soon as it has one."""
+        """Take a new avatar: its list from the file at once, and from VRChat as soon as it has one."""
         self._identity, self._changed_ns = identity, self._clock()
         file = avatar.find_file(identity, self._folders)
         parameters = None

@@ -59,7 +59,7 @@ TREE: dict[str, Any] = {
 
 
 def answer(target: str, name: str, osc_port: int) -> tuple[int, dict[str, Any] | None]:
-    """Returns status and JSON for a request's target, such as ``/avatar?ACCESS``: 404 where there is no such node, 400
+    """Return status and JSON for a request's target, such as ``/avatar?ACCESS``: 404 where there is no such node, 400
     for an attribute that OSCQuery does not have, 204 for one that this node does not have."""
     path, _, query = target.partition("?")
     if query == "HOST_INFO":
@@ -77,7 +77,7 @@ def answer(target: str, name: str, osc_port: int) -> tuple[int, dict[str, Any] |
 
 
 def host_info(name: str, osc_port: int) -> dict[str, Any]:
-    """Who we are, and where our OSC goes."""
+    """Return who we are, and where our OSC goes."""
     return {
         "NAME": name,
         "OSC_IP": _LOOPBACK,
@@ -95,7 +95,11 @@ class QueryServer(ThreadingTCPServer):
     request_queue_size = MAX_CONNECTIONS
 
     def __init__(self, name: str, osc_port: int) -> None:
-        """Listens. Raises OSError."""
+        """Listen.
+
+        Raises:
+            OSError: no port is free.
+        """
         super().__init__((_LOOPBACK, 0), _Handler)
         self.name, self.osc_port = name, osc_port
         self.port: int = self.server_address[1]
@@ -104,24 +108,24 @@ class QueryServer(ThreadingTCPServer):
         self._thread.start()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Starts a thread for a connection, or closes it where there are too many."""
+        """Start a thread for a connection, or closes it where there are too many."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answers one connection."""
+        """Answer one connection."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that breaks off is no news."""
+        """Say nothing: a client that breaks off is no news."""
 
     def close(self) -> None:
-        """Stops listening and ends the thread."""
+        """Stop listening and ends the thread."""
         self.shutdown()
         self.server_close()
         self._thread.join(1.0)
@@ -150,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: whoever asks is not the user's concern."""
+        """Say nothing: whoever asks is not the user's concern."""
 
 
 class Advert:
@@ -202,7 +206,7 @@ class Advert:
             self._found(own[0], info.port)
 
     def close(self) -> None:
-        """Says good-bye to whoever listens."""
+        """Say good-bye to whoever listens."""
         with contextlib.suppress(OSError, RuntimeError):
             self._zeroconf.close()
         with contextlib.suppress(RuntimeError):  # older ones say so of the loop that has ended
@@ -210,7 +214,7 @@ class Advert:
 
 
 def is_own(address: str) -> bool:
-    """Says whether ``address`` is one of this machine's: mDNS answers come from anybody in the network."""
+    """Say whether ``address`` is one of this machine's: mDNS answers come from anybody in the network."""
     if address.startswith("127."):
         return True
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -220,7 +224,7 @@ def is_own(address: str) -> bool:
 
 
 def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar.Parameters]:
-    """Asks VRChat's OSCQuery server for the avatar. Takes a second or two at most.
+    """Ask VRChat's OSCQuery server for the avatar. Takes a second or two at most.
 
     Raises:
         AvatarError: it has none, or its answer is no such thing.
@@ -240,7 +244,11 @@ def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar
 
 
 def _read(response: http.client.HTTPResponse, clock: Clock) -> bytes:
-    """The whole answer, if it is of a sane length and does not trickle."""
+    """Return the whole answer, if it is of a usual length and does not come in drops.
+
+    Raises:
+        AvatarError: it is not.
+    """
     content, end_ns = bytearray(), clock() + FETCH_TOTAL_NS
     while part := response.read1(1 << 16):
         content += part

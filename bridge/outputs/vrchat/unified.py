@@ -62,14 +62,14 @@ class Feed:
         return len(self._rows) + sum(len(number) for number in self._numbers) + len(self._flags)
 
     def forget(self) -> None:
-        """Makes the next ``changes`` tell everything."""
+        """Make the next ``changes`` tell everything."""
         self._told = [math.nan] * len(self._rows)
         self._flags_told = [None] * len(self._flags)
         for number in self._numbers:
             number.forget()
 
     def changes(self, values: Sequence[float], flags: tuple[bool, ...]) -> list[bytes]:
-        """Returns what is new: ``values`` are the table's targets, ``flags`` in the order of ``FLAGS``."""
+        """Return what is new: ``values`` are the table's targets, ``flags`` in the order of ``FLAGS``."""
         told, elements = self._told, []
         for index, row in enumerate(self._rows):
             value, before = values[row], told[index]
@@ -166,12 +166,12 @@ def _everything(driven: Iterable[str]) -> dict[str, Kind]:
 
 
 def element(message: bytes) -> bytes:
-    """Returns ``message`` as a part of a bundle."""
+    """Return ``message`` as a part of a bundle."""
     return struct.pack(">i", len(message)) + message
 
 
 def bundles(elements: list[bytes], max_bytes: int = MAX_DATAGRAM_BYTES) -> list[bytes]:
-    """Returns datagrams with all of ``elements`` in order."""
+    """Return datagrams with all of ``elements`` in order."""
     datagrams: list[bytes] = []
     start, size = 0, len(_START)
     for index, length in enumerate(map(len, elements)):
@@ -185,10 +185,10 @@ def bundles(elements: list[bytes], max_bytes: int = MAX_DATAGRAM_BYTES) -> list[
 
 
 def _head(address: str) -> bytes:
-    """An element with one float but for the float."""
+    """Return an element with one float without the float."""
     return element(encode_message(address, 0.0))[:-4]
 
 
 def _boolean(address: str) -> tuple[bytes, bytes]:
-    """The elements for false and for true."""
+    """Return the elements for false and for true."""
     return element(encode_message(address, False)), element(encode_message(address, True))

@@ -51,12 +51,12 @@ class Link:
         self._reported_ns: dict[str, int] = {}
 
     def offer(self, values: list[float], face_found: bool) -> None:
-        """Replaces what is to be sent."""
+        """Replace what is to be sent."""
         self._output.overtaken += self._fresh and self._live is not None
         self._newest, self._fresh = (values, face_found), True
 
     def step(self, now_ns: int) -> None:
-        """Takes what has come and sends what is new, or opens the connection. Raises nothing, waits for nothing."""
+        """Take what has come and send what is new, or open the connection. It raises nothing and waits for nothing."""
         if self._live is None and not self._stopping.is_set():
             self._reopen(now_ns)
         if self._live is None:
@@ -70,7 +70,7 @@ class Link:
             self._fail(error)
 
     def stop(self) -> None:
-        """Closes the connection, and has the thread end; waits for nothing. Safe to call twice."""
+        """Close the connection, and has the thread end; waits for nothing. Safe to call twice."""
         self._stopping.set()
         for opened in (self._live, self._opened):
             if opened is not None:
@@ -89,7 +89,7 @@ class Link:
         return due and session.has_room and connection.is_clear
 
     def _listen(self, connection: TextSocket, session: VtsSession, now_ns: int) -> None:
-        """Takes what VTube Studio has said, and answers."""
+        """Take what VTube Studio has said, and answers."""
         for text in connection.receive():
             for reply in session.receive(text, now_ns):
                 connection.send(reply)
@@ -99,7 +99,7 @@ class Link:
             session.problem = None
 
     def _reopen(self, now_ns: int) -> None:
-        """Takes over what the thread has opened, or starts one when it is time."""
+        """Take over what the thread has opened, or starts one when it is time."""
         if self._opener is not None and self._opener.is_alive():
             return
         if self._opened is not None:
@@ -117,7 +117,7 @@ class Link:
             self._opener.start()
 
     def _open(self) -> None:
-        """The thread: connects, and talks until values may be sent."""
+        """Connect, and talk until values may be sent: what the thread does."""
         session = VtsSession(*self._parameters, self._tokens.load())
         connection: TextSocket | None = None
         try:
@@ -168,7 +168,7 @@ class Link:
             self._say("token", f"cannot keep VTube Studio's leave, it will ask again: {error.strerror or error}")
 
     def _say(self, kind: str, line: str) -> None:
-        """A line of each kind a minute at most."""
+        """Tell the user a line, of each kind one a minute at most."""
         now, last_ns = self._clock(), self._reported_ns.get(kind)
         if last_ns is None or now - last_ns >= REPORT_NS:
             self._reported_ns[kind] = now

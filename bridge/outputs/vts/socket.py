@@ -28,7 +28,7 @@ class TextSocket:
     """Sends and receives texts. Carries over what the system has not taken yet, and the parts of a text."""
 
     def __init__(self, host: str, port: int, clock: Clock) -> None:
-        """Connects, and shakes hands; takes ``OPEN_TIMEOUT_S`` at most for each.
+        """Connect, and shake hands, which takes ``OPEN_TIMEOUT_S`` at most for each.
 
         Raises:
             OSError: nobody is there, or nobody answers.
@@ -63,11 +63,11 @@ class TextSocket:
             )
 
     def set_timeout(self, timeout_s: float) -> None:
-        """How long ``receive`` waits; 0 for not at all."""
+        """Set how long ``receive`` waits; 0 is not at all."""
         self._socket.settimeout(timeout_s)
 
     def receive(self) -> list[str]:
-        """Returns the texts that have come.
+        """Return the texts that have come.
 
         Raises:
             OSError: the connection is lost, or was closed.
@@ -87,7 +87,11 @@ class TextSocket:
         return texts
 
     def send(self, text: str) -> None:
-        """Sends ``text``, or what of it the system takes now. Raises OSError."""
+        """Send ``text``, or what of it the system takes now.
+
+        Raises:
+            OSError: the connection is lost.
+        """
         self._protocol.send_text(text.encode())
         self._flush()
 
@@ -97,7 +101,7 @@ class TextSocket:
         return not self._unsent
 
     def close(self) -> None:
-        """Closes the socket; safe to call twice, and from any thread."""
+        """Close the socket; safe to call twice, and from any thread."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
