@@ -14,7 +14,7 @@ from facewire.bridge.wire.streams import extra_streams
 
 
 class ClientProtocol:
-    """What a client knows about its server. Carries over hello, the newest status, and within a session the clock
+    """What a client knows about its server. State: hello, the newest status, and within a session the clock
     estimate and the last ``seq``."""
 
     def __init__(self) -> None:

@@ -172,7 +172,7 @@ def _number(text: str, most: float) -> float:
 
 
 class IFacialMocapReader:
-    """A phone's faces. Carries over the last line; delay: none.
+    """A phone's faces. State: the last line; delay: none.
 
     The lines have no number, so one that comes late counts as new. The app says that it has lost the face by repeating
     its last line: after ``FROZEN_NS`` of the same there is none.

@@ -61,7 +61,7 @@ class LiveLinkPacket:
 
 
 class LiveLinkEncoder:
-    """Writes frames into one buffer, which is valid until the next call. Carries over nothing else."""
+    """Writes frames into one buffer, which is valid until the next call. State: that buffer."""
 
     def __init__(self, subject: str) -> None:
         """Make an encoder; ``subject`` is what Unreal calls it.
@@ -156,7 +156,7 @@ def _read_text(data: bytes | memoryview, at: int) -> tuple[str, int]:
 
 
 class LiveLinkReader:
-    """A sender's faces in order. Carries over the newest datagram and its frame time; delay: none.
+    """A sender's faces in order. State: the newest datagram and its frame time; delay: none.
 
     A datagram whose frame time is older than the newest one's is refused, but for one that is far behind: then the
     sender began anew, or its time of day went round.

@@ -74,7 +74,7 @@ def decode(packet: bytes | memoryview) -> list[Message]:
 class OscTemplate:
     """Messages whose texts stay and whose floats change, laid out once as bundles that fit a datagram each.
 
-    ``write`` puts new floats in, ``datagrams`` are then ready to be sent, in order. Carries over the buffer; nothing
+    ``write`` puts new floats in, ``datagrams`` are then ready to be sent, in order. State: the buffer; nothing
     that outlives ``write`` is allocated in it.
     """
 

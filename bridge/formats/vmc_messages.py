@@ -31,7 +31,7 @@ Quaternion = tuple[float, float, float, float]
 
 
 class VmcReader:
-    """One sender's face. Carries over each shape, clip and bone that it named, as the protocol has it; delay: none.
+    """One sender's face. State: each shape, clip and bone that it named, as the protocol has it; delay: none.
 
     VMC numbers nothing, so datagrams count in the order in which they come.
     """

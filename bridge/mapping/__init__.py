@@ -72,7 +72,7 @@ class Section:
 
 
 class Mapping:
-    """A section of the table, ready to be applied. Carries over nothing.
+    """A section of the table, ready to be applied. State: none.
 
     It counts in Python's own numbers: outputs do so in a thread that has just woken, whose caches do not hold numpy's
     code. There it is faster than numpy, which wins where it is called all the time.

@@ -41,7 +41,7 @@ class Output(ABC):
     """Those of them that newer ones replaced before they went out. Counted by the output."""
     failed = 0
     """Frames that could not be sent, or only in part. Counted by the runner."""
-    report: Callable[[str], None] = staticmethod(lambda _: None)
+    notify: Callable[[str], None] = staticmethod(lambda _: None)
     """Takes one line that a person should know, from any thread; set by whoever runs the output, before ``open``."""
 
     @abstractmethod

@@ -30,7 +30,7 @@ BATCH_S = 0.25
 
 
 class _FileOutput(Output):
-    """What both share. Carries over the open file, the first frame's time, and the lines that are to be written."""
+    """What both files share. State: the open file, the first frame's time, and the lines that are to be written."""
 
     every_frame = True
 
@@ -56,7 +56,7 @@ class _FileOutput(Output):
             if not path.is_fifo():
                 self._use(path.open("wb", buffering=0))
             elif not self._find_reader():
-                self.report(f"nobody reads {path} yet: lines go there as soon as somebody does")
+                self.notify(f"nobody reads {path} yet: lines go there as soon as somebody does")
         except (OSError, io.UnsupportedOperation) as error:
             raise OutputError(f"cannot write {self.describe()}: {getattr(error, 'strerror', None) or error}") from None
 

@@ -24,7 +24,10 @@ VERSIONS = {"v1": 1, "v2": 2}
 
 
 class IFacialMocapOutput(Output):
-    """Carries over the last frame, which is repeated as the app does while it sees no face, and who has asked."""
+    """Sends a line a frame.
+
+    State: the last frame, which is repeated as the app does while it sees no face, and who has asked.
+    """
 
     name = "ifacialmocap"
 

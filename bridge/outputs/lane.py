@@ -25,13 +25,13 @@ class Lane:
     """An open output, which belongs to it from now on.
 
     Frames wait in a queue of one, or of ``MAX_WAITING`` for an output that wants every frame (as many again may be on
-    their way); when it is full the oldest goes and is counted (drop policy: newest wins). Carries over that queue, the
+    their way); when it is full the oldest goes and is counted (drop policy: newest wins). State: that queue, the
     counts, and when it last spoke.
     ``put`` and ``take`` need their runner's lock; the rest is its thread's alone.
     """
 
-    def __init__(self, output: Output, key: str, clock: Clock, report: Callable[[str], None]) -> None:
-        """``report`` gets a line for a person, from the thread."""
+    def __init__(self, output: Output, key: str, clock: Clock, notify: Callable[[str], None]) -> None:
+        """``notify`` gets a line for a person, from the thread."""
         self.output, self.key = output, key
         self.dropped = 0
         """Frames that were overtaken by newer ones before they could be sent."""
@@ -42,7 +42,7 @@ class Lane:
         self.leaving = False
         """Whether it shall be closed as soon as what it must still send is sent."""
         self.closed = threading.Event()
-        self._clock, self._report = clock, report
+        self._clock, self._notify = clock, notify
         self._frames: deque[FaceFrame] = deque()
         self._room = MAX_WAITING if output.every_frame else 1
         self._taken = 0
@@ -93,7 +93,7 @@ class Lane:
             self._count(together)
         self._taken = 0
         if output.every_frame and self.dropped > self._reported_dropped and self.error is None:
-            self._say(f"{self.dropped} frames were left out: what it writes to is too slow")
+            self._notify_rarely(f"{self.dropped} frames were left out: what it writes to is too slow")
             self._reported_dropped = self.dropped
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class Lane:
             self.output.close()
         except Exception as error:  # a disk in the network may say only now that it is full
             self.error = _words(error)
-            self._report(f"{self.output.name}: cannot close {self.output.describe()}: {self.error}")
+            self._notify(f"{self.output.name}: cannot close {self.output.describe()}: {self.error}")
         self.closed.set()
 
     def state(self) -> dict[str, Any]:
@@ -146,25 +146,25 @@ class Lane:
         except OutputEndedError as error:
             output.failed += frames
             self.error, self.ended = str(error), True
-            self._report(f"{output.name}: {error}")
+            self._notify(f"{output.name}: {error}")
             return False
         except Exception as error:  # nothing that one frame does may end the output
             output.failed += frames
             self.error = _words(error)
             lost = f", {output.failed} frames lost so far" if output.failed else ""
-            self._say(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
+            self._notify_rarely(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
             return False
         finally:
             self._began_ns = None
         self.error = None
         return True
 
-    def _say(self, line: str) -> None:
+    def _notify_rarely(self, line: str) -> None:
         """Tell the user a line, unless there was one within the last minute."""
         now = self._clock()
         if self._reported_ns is None or now - self._reported_ns >= REPORT_NS:
             self._reported_ns = now
-            self._report(f"{self.output.name}: {line}")
+            self._notify(f"{self.output.name}: {line}")
 
 
 def _words(error: Exception) -> str:

@@ -10,7 +10,7 @@ from facewire.bridge.wire.frame import FaceFrame
 
 
 class LiveLinkOutput(Output):
-    """Carries over whether the last frame showed a face that nobody sees any more."""
+    """Sends a datagram a frame. State: whether the last frame showed a face that nobody sees any more."""
 
     name = "livelink"
 

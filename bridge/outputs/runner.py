@@ -24,7 +24,7 @@ IDLE_S = 0.2
 STOP_S = 1.0
 MAX_OUTPUTS = 16
 
-Report = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 class Runner:
@@ -57,7 +57,7 @@ class Runner:
                 self._ring()
 
     def remove(self, lane: Lane) -> None:
-        """Send what an output that wants every frame still has, and closes it; waits for that, but not for long."""
+        """Send what an output that wants every frame still has, and close it; wait for that, but not for long."""
         with self._lock:
             lane.leaving = True
             self._ring()
@@ -72,7 +72,7 @@ class Runner:
             self._ring()
 
     def stop(self, timeout_s: float = STOP_S) -> None:
-        """End the thread and waits for that, but not for long; safe to call twice."""
+        """End the thread and wait for that, but not for long; safe to call twice."""
         self.end()
         self._thread.join(timeout_s)
 
@@ -87,7 +87,7 @@ class Runner:
             self._turn()
 
     def _turn(self) -> None:
-        """Send what waits, or keep-alives, and closes what has ended."""
+        """Send what waits, or keep-alives, and close what has ended."""
         with self._lock:
             self._bell.acquire(blocking=False)  # rung again meanwhile: what was brought is taken now
             work = [(lane, lane.take()) for lane in self._lanes]
@@ -106,10 +106,10 @@ class Outputs:
     """The outputs that run now, by the text that they were made from. ``offer`` may be called from one thread at a
     time, everything else from any."""
 
-    def __init__(self, clock: Clock, report: Report, folder: Path | None = None) -> None:
-        """``report`` gets lines for a person, from any thread; ``folder`` is for what outputs must remember."""
+    def __init__(self, clock: Clock, notify: Notify, folder: Path | None = None) -> None:
+        """``notify`` gets lines for a person, from any thread; ``folder`` is for what outputs must remember."""
         self._clock, self._folder = clock, folder
-        self._report = partial(_report_if_heard, report)
+        self._notify = partial(_notify_if_read, notify)
         self._lock = threading.Lock()
         self._running: dict[Lane, Runner] = {}
         self._runners: tuple[Runner, ...] = ()
@@ -176,13 +176,13 @@ class Outputs:
 
     def _open(self, spec: str) -> Lane:
         output = make_output(spec, self._folder, self._clock)
-        output.report = lambda line: self._report(f"{output.name}: {line}")
+        output.notify = lambda line: self._notify(f"{output.name}: {line}")
         try:
             output.open()
         except BaseException:
             output.close()
             raise
-        return Lane(output, spec, self._clock, self._report)
+        return Lane(output, spec, self._clock, self._notify)
 
     def _start(self, lane: Lane) -> None:
         shared = [runner for other, runner in self._running.items() if not other.output.every_frame]
@@ -202,7 +202,7 @@ class Outputs:
             runner.stop()
 
 
-def _report_if_heard(report: Report, line: str) -> None:
+def _notify_if_read(notify: Notify, line: str) -> None:
     """Where nobody reads what people are told any more (standard error is a closed pipe), outputs go on."""
     with suppress(OSError, ValueError):
-        report(line)
+        notify(line)

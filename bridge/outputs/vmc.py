@@ -28,7 +28,7 @@ AT_REST = (0.0, 0.0, 0.0)
 
 
 class VmcOutput(Output):
-    """Carries over the time of the first message, which ``/VMC/Ext/T`` counts from, and the packets' buffer."""
+    """Sends bundles of messages. State: the time of the first message, which ``/VMC/Ext/T`` counts from, and the packets' buffer."""
 
     name = "vmc"
 

@@ -48,7 +48,7 @@ class PartFile:
     at all: after a failure the file ends where it ended before. ``finish`` gives it its name. Where something else has
     the name by then, ``path`` gets a number: nothing is written over that another program wrote.
 
-    Carries over what was not flushed."""
+    State: what was not flushed."""
 
     def __init__(self, path: Path, *, force: bool = False, part: Path | None = None) -> None:
         """Create the temporary file; ``part`` is its name, where it is not to be the usual one.
@@ -71,7 +71,7 @@ class PartFile:
             self._file = self.part.open("x+b", buffering=0)
         except FileExistsError:
             raise PathTakenError(
-                f"{self.part} is left from a recording that was cut: mend it with 'facewire repair', or use --force"
+                f"{self.part} is left from a recording that was cut: repair it with 'facewire repair', or use --force"
             ) from None
         except OSError as error:
             raise RecordingError(f"cannot write {path}: {reason(error)}") from None
@@ -193,7 +193,7 @@ class PartFile:
     def _advice(self) -> str:
         if self._size == 0:
             return f"nothing was saved in {self.path}"
-        return f"the take up to here is in {self.part}: mend it with 'facewire repair'"
+        return f"the take up to here is in {self.part}: repair it with 'facewire repair'"
 
 
 def write_all(file: RawIOBase, data: bytes | bytearray) -> None:

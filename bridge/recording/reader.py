@@ -185,7 +185,7 @@ def counted(items: Iterable[Item], total: int, progress: Progress | None) -> Ite
 
 
 def open_session(path: Path) -> Session:
-    """Return the session in ``path``; say how to mend one that was cut.
+    """Return the session in ``path``; say how to repair one that was cut.
 
     Raises:
         SessionError: it cannot be used.
@@ -193,7 +193,9 @@ def open_session(path: Path) -> Session:
     try:
         return Session(path)
     except CutSessionError:
-        raise CutSessionError(f"{path}: this session was cut before its end; mend it: facewire repair {path}") from None
+        raise CutSessionError(
+            f"{path}: this session was cut before its end; repair it: facewire repair {path}"
+        ) from None
 
 
 def read_frame(data: bytes, extra: Mapping[str, Stream] | None = None) -> FaceFrame:

@@ -172,7 +172,7 @@ class _Salvage:
 
 
 def _write(salvage: _Salvage, output: Path, report: RepairReport, force: bool) -> None:
-    # Not the usual temporary name: that may be the very file that is mended.
+    # Not the usual temporary name: that may be the very file that is repaired.
     part = output.with_name(f".{output.name}.mending")
     writer = SessionWriter(output, replace(salvage.metadata, origin="repair"), force=force, part=part)
     try:
@@ -207,7 +207,7 @@ def is_whole(path: Path, progress: Progress | None = None) -> bool:
     """Say whether every frame and every block of sound of a session can be read.
 
     Raises:
-        SessionError: the file is not there, or of a newer format, which a repair would not mend.
+        SessionError: the file is not there, or of a newer format, for which a repair would not help.
     """
     if not path.is_file():
         raise SessionError(f"{path} is not there: check the name")

@@ -25,7 +25,7 @@ class SoundStream:
 
     A block whose ``first_sample`` goes on from the one before follows it without a seam, for capture times jitter and
     sound must not; after a gap, where another part begins, and where it has drifted, a block goes where its time says.
-    What is missing is silence. Carries over the block in progress and where the next is expected.
+    What is missing is silence. State: the block in progress and where the next is expected.
     """
 
     def __init__(self, session: Session, start_ns: int, end_ns: int) -> None:

@@ -92,7 +92,7 @@ class Endpoint:
             backlog=1024,
             logger=library_log,
         )
-        self._spawn(self._report_status())
+        self._spawn(self._send_status())
         self._spawn(self._drop_stalled())
         address = self._server.sockets[0].getsockname()
         return str(address[0]), int(address[1])
@@ -198,7 +198,7 @@ class Endpoint:
     async def _send(self, connection: Subscriber, message: Message) -> None:
         await connection.send(self.hub.payload(message, connection.logic.subscription.format))
 
-    async def _report_status(self) -> None:
+    async def _send_status(self) -> None:
         while True:
             await asyncio.sleep(STATUS_INTERVAL_S)
             try:

@@ -38,7 +38,7 @@ class Listener:
         self,
         port: int,
         folders: list[Path],
-        report: Callable[[str], None],
+        notify: Callable[[str], None],
         clock: Clock,
         interfaces: list[str] | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class Listener:
         self.advert: oscquery.Advert | None = None
         """Whether OSCQuery tells of us; None where it does not."""
         self._port, self._folders, self._interfaces = port, folders, interfaces
-        self._report, self._clock = report, clock
+        self._notify, self._clock = notify, clock
         self._socket: socket.socket | None = None
         self._service: tuple[str, int] | None = None
         self._identity: str | None = None
@@ -83,7 +83,7 @@ class Listener:
         return self._port
 
     def close(self) -> None:
-        """Have the thread end, which says good-bye and closes the socket; waits for nothing. Safe to call twice, and
+        """Have the thread end, which says good-bye and closes the socket; wait for nothing. Safe to call twice, and
         before ``open``."""
         self._stop.set()
         if self._socket is None:
@@ -132,7 +132,7 @@ class Listener:
             why = str(error) or type(error).__name__
         else:
             return
-        self._report(f"OSCQuery is not advertised ({why}); every parameter is sent as a float")
+        self._notify(f"OSCQuery is not advertised ({why}); every parameter is sent as a float")
 
     def _receive(self) -> None:
         assert self._socket is not None

@@ -108,7 +108,7 @@ class QueryServer(ThreadingTCPServer):
         self._thread.start()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for a connection, or closes it where there are too many."""
+        """Start a thread for a connection, or close it if there are too many."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
@@ -125,7 +125,7 @@ class QueryServer(ThreadingTCPServer):
         """Say nothing: a client that breaks off is no news."""
 
     def close(self) -> None:
-        """Stop listening and ends the thread."""
+        """Stop listening and end the thread."""
         self.shutdown()
         self.server_close()
         self._thread.join(1.0)

@@ -41,7 +41,7 @@ _LEFT_BLINK, _RIGHT_BLINK = BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["
 
 
 class VrchatOutput(Output):
-    """Carries over what VRChat was told, the newest frame, and when everything was told."""
+    """Sends what has moved. State: what VRChat was told, the newest frame, and when everything was told."""
 
     name = "vrchat"
 
@@ -54,7 +54,7 @@ class VrchatOutput(Output):
         """
         self._udp = UdpSender(target.host, target.port)
         listen = _port(target.options.get("listen", ""))
-        self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.report(line), target.clock)
+        self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.notify(line), target.clock)
         self._datagram_bytes = MAX_DATAGRAM_BYTES
         self._table = mapping.load("unified")
         self._feed = Feed(self._table, None)
@@ -99,7 +99,7 @@ class VrchatOutput(Output):
             self._tell(self._newest, now_ns)
 
     def close(self) -> None:
-        """End the listener and closes the sockets."""
+        """End the listener and close the sockets."""
         self._listener.close()
         self._udp.close()
 

@@ -34,7 +34,7 @@ _BITS = re.compile(r"(.+?)(Negative|[1-9][0-9]{0,2})")
 
 
 class Feed:
-    """What one avatar is told. Carries over what each parameter was told last.
+    """What one avatar is told. State: what each parameter was told last.
 
     ``changes`` returns bundle elements (size and message) for what moved since; after ``forget`` for everything.
     """

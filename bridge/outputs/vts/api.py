@@ -46,7 +46,7 @@ def request(kind: str, data: Mapping[str, Any] | None = None, request_id: str = 
 
 
 class VtsSession:
-    """One conversation. Carries over its stage, the token, which parameters may be sent, and what is not answered.
+    """One conversation. State: its stage, the token, which parameters may be sent, and what is not answered.
 
     ``start`` and ``receive`` return messages to send.
     """

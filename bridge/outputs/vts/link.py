@@ -70,7 +70,7 @@ class Link:
             self._fail(error)
 
     def stop(self) -> None:
-        """Close the connection, and has the thread end; waits for nothing. Safe to call twice."""
+        """Close the connection, and have the thread end; wait for nothing. Safe to call twice."""
         self._stopping.set()
         for opened in (self._live, self._opened):
             if opened is not None:
@@ -95,11 +95,11 @@ class Link:
                 connection.send(reply)
         session.check(now_ns)
         if session.problem is not None:
-            self._say("problem", session.problem)
+            self._notify_rarely("problem", session.problem)
             session.problem = None
 
     def _reopen(self, now_ns: int) -> None:
-        """Take over what the thread has opened, or starts one when it is time."""
+        """Take over what the thread has opened, or start one when it is time."""
         if self._opener is not None and self._opener.is_alive():
             return
         if self._opened is not None:
@@ -128,7 +128,7 @@ class Link:
             self._opened = None if self._stopping.is_set() else (connection, session)
         except VtsDeniedError as error:
             self._denied, self.problem, self._output.waiting = True, None, str(error)
-            self._say("denied", str(error))
+            self._notify_rarely("denied", str(error))
         except (VtsError, OSError) as error:
             self._fail(error)
         finally:
@@ -148,7 +148,7 @@ class Link:
             session.check(self._clock())
             if session.stage == "allow":
                 self.problem, self._output.waiting = None, ALLOW
-                self._say("allow", ALLOW)
+                self._notify_rarely("allow", ALLOW)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, VtsError):
@@ -165,11 +165,13 @@ class Link:
         try:
             self._tokens.save(token)
         except OSError as error:
-            self._say("token", f"cannot keep VTube Studio's leave, it will ask again: {error.strerror or error}")
+            self._notify_rarely(
+                "token", f"cannot keep VTube Studio's leave, it will ask again: {error.strerror or error}"
+            )
 
-    def _say(self, kind: str, line: str) -> None:
+    def _notify_rarely(self, kind: str, line: str) -> None:
         """Tell the user a line, of each kind one a minute at most."""
         now, last_ns = self._clock(), self._reported_ns.get(kind)
         if last_ns is None or now - last_ns >= REPORT_NS:
             self._reported_ns[kind] = now
-            self._output.report(line)
+            self._output.notify(line)

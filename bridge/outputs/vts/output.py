@@ -18,7 +18,7 @@ HOME_S = 30.0
 
 
 class VtsOutput(Output):
-    """Carries over the newest values, and where the head was on average."""
+    """Gives VTube Studio values for its parameters. State: the newest values, and where the head was on average."""
 
     name = "vts"
 

@@ -25,7 +25,7 @@ _AT_ONCE = 1 << 16
 
 
 class TextSocket:
-    """Sends and receives texts. Carries over what the system has not taken yet, and the parts of a text."""
+    """Sends and receives texts. State: what the system has not taken yet, and the parts of a text."""
 
     def __init__(self, host: str, port: int, clock: Clock) -> None:
         """Connect, and shake hands, which takes ``OPEN_TIMEOUT_S`` at most for each.

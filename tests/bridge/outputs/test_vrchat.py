@@ -95,9 +95,9 @@ def make(vrchat: Vrchat, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     monkeypatch.setitem(sys.modules, "zeroconf", None)
     with contextlib.ExitStack() as stack:
 
-        def open_output(options: str = "", report: Callable[[str], None] = lambda _: None) -> VrchatOutput:
+        def open_output(options: str = "", notify: Callable[[str], None] = lambda _: None) -> VrchatOutput:
             output = make_output(f"vrchat:127.0.0.1:{vrchat.port}{options}", clock=now_ns)
-            output.report = report
+            output.notify = notify
             assert isinstance(output, VrchatOutput)
             stack.callback(output.close)
             output.open()
@@ -283,7 +283,7 @@ def test_hostile_datagrams_change_nothing(make: Callable[..., VrchatOutput], vrc
 
 def test_without_zeroconf_one_line_says_so(make: Callable[..., VrchatOutput], vrchat: Vrchat) -> None:
     lines: list[str] = []
-    output = make(report=lines.append)
+    output = make(notify=lines.append)
     until(lambda: lines)
     assert lines == [
         "OSCQuery is not advertised (zeroconf is missing: pip install 'facewire[vrchat]'); every parameter is sent "

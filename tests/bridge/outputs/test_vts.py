@@ -210,7 +210,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., tuple[VtsOutput, list[str]]]]
 
         def open_output(port: int) -> tuple[VtsOutput, list[str]]:
             output, lines = VtsOutput(Target("127.0.0.1", port, folder=tmp_path, clock=clock.now_ns)), []  # type: VtsOutput, list[str]
-            output.report = lines.append
+            output.notify = lines.append
             stack.callback(output.close)
             RUNNING.append(output)
             output.open()
