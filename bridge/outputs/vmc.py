@@ -28,7 +28,10 @@ AT_REST = (0.0, 0.0, 0.0)
 
 
 class VmcOutput(Output):
-    """Sends bundles of messages. State: the time of the first message, which ``/VMC/Ext/T`` counts from, and the packets' buffer."""
+    """Sends bundles of messages.
+
+    State: the time of the first message, which ``/VMC/Ext/T`` counts from, and the packets' buffer.
+    """
 
     name = "vmc"
 
