@@ -127,7 +127,7 @@ class Client:
         return self._buffer.popleft()
 
     async def command(self, name: str, args: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0) -> Message:
-        """Run a command in the server and return its value (empty where it gives none).
+        """Run a command in the server and return its value (empty if it gives none).
 
         Raises:
             CommandError: the server said no, did not answer in time, or is not connected.
@@ -301,7 +301,7 @@ def connect(
 
     Args:
         url: such as ``ws://127.0.0.1:8787/v1/live``; the token may be in it (``?token=...``).
-        token: the server's token, where it asks for one.
+        token: the server's token, if it asks for one.
         streams: what to get; None is blendshapes, head and gaze.
         max_rate: frames a second at most.
         buffer: frames to keep for a loop that is slower than the stream; the oldest go first.

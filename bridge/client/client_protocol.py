@@ -32,7 +32,7 @@ class ClientProtocol:
         self._extra = extra_streams()
 
     def receive(self, data: bytes | str, now_ns: int) -> FaceFrame | Message | None:
-        """Take one message at the client clock's ``now_ns``; return a frame, a result message, or None where state says
+        """Take one message at the client clock's ``now_ns``; return a frame, a result message, or None if state says
         it all.
 
         Raises:
@@ -90,7 +90,7 @@ def ping_message(now_ns: int) -> Message:
 
 
 def subscribe_message(streams: Collection[str] | None, max_rate: float | None) -> Message | None:
-    """Return the subscribe message for these wishes, or None where they are the default."""
+    """Return the subscribe message for these wishes, or None if they are the default."""
     message: dict[str, Any] = {"type": "subscribe"}
     if streams is not None:
         message["streams"] = list(streams)

@@ -2,7 +2,7 @@
 them.
 
 Blend shapes are float curves of a SkinnedMeshRenderer (class 137) with values of 0 to 100; the head and the eyes are
-rotation curves of their Transforms, and are written only where the rig's paths are given. Unity's space is left-handed
+rotation curves of their Transforms, and are written only if the rig's paths are given. Unity's space is left-handed
 with the face along +z: x is mirrored.
 """
 

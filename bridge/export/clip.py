@@ -45,7 +45,7 @@ class Clip:
 
     name: str
     rate: float
-    """Frames a second: exact where it was asked for, else as most frames follow each other."""
+    """Frames a second: exact if it was asked for, else as most frames follow each other."""
     times_s: Float64Array
     """Shape [n]: seconds from the first frame."""
     blendshapes: Float32Array
@@ -59,14 +59,14 @@ class Clip:
     extra: tuple[ExtraTrack, ...] = ()
     """Further streams."""
     names: str | None = None
-    """The section of the mapping table that ``shapes`` are targets of; None where they are ARKit's."""
+    """The section of the mapping table that ``shapes`` are targets of; None if they are ARKit's."""
 
     def __len__(self) -> int:
         return len(self.times_s)
 
     @property
     def columns(self) -> list[int]:
-        """Indices of ``shapes`` in ``BLENDSHAPES``; only where they are ARKit's."""
+        """Indices of ``shapes`` in ``BLENDSHAPES``; only if they are ARKit's."""
         return [BLENDSHAPE_INDEX[name] for name in self.shapes]
 
     @property

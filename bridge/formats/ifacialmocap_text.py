@@ -79,7 +79,7 @@ def encode_handshake(version: int = 1) -> bytes:
 
 
 def read_handshake(data: bytes | memoryview) -> int | None:
-    """Return the version that a datagram asks for, 1 or 2; None where it is no hand-shake."""
+    """Return the version that a datagram asks for, 1 or 2; None if it is no hand-shake."""
     if len(data) > 200:
         return None
     asked = bytes(data).strip(b"\0\r\n ")

@@ -55,7 +55,7 @@ class LiveLinkPacket:
     frame: int
     sub_frame: float
     rate: float
-    """Frames a second that ``frame`` counts; 0 where the datagram does not say."""
+    """Frames a second that ``frame`` counts; 0 if the datagram does not say."""
     face: ReceivedFace | None
     """None while the sender sees no face."""
 

@@ -67,13 +67,13 @@ class VmcReader:
         return news
 
     def _hear(self, address: str, arguments: tuple[object, ...]) -> bool:
-        """Take one message that was checked; True where there is a new face, or none any more."""
+        """Take one message that was checked; True if there is a new face, or none any more."""
         if address == "/VMC/Ext/Blend/Val":
             self._set(str(arguments[0]).lower(), min(max(_number(arguments[1]), 0.0), 1.0))
         elif address == "/VMC/Ext/Bone/Pos" and arguments[0] in BONES:
             self._bones[str(arguments[0])] = _unit_quaternion(arguments[4:8])
         elif address == "/VMC/Ext/OK" and arguments:
-            # The fourth argument, where there is one, is whether the tracking is good.
+            # The fourth argument, if there is one, is whether the tracking is good.
             self._tracked = bool(arguments[0]) and (len(arguments) < 4 or bool(arguments[3]))
             if not self._tracked:
                 self.face = None

@@ -46,14 +46,14 @@ class Row:
 
     target: str
     weights: dict[str, float]
-    """By channel; none where nothing drives the target."""
+    """By channel; none if nothing drives the target."""
     op: str = "sum"
     bias: float = 0.0
     range: tuple[float, float] = (0.0, 1.0)
     why: str = ""
     """Why nothing drives it, or whatever else a reader should know."""
     combines: tuple[str, ...] = ()
-    """Targets that show the same in parts and would add up with it: use it only where those are not there."""
+    """Targets that show the same in parts and would add up with it: use it only if those are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Mapping:
     """A section of the table, ready to be applied. State: none.
 
     It counts in Python's own numbers: outputs do so in a thread that has just woken, whose caches do not hold numpy's
-    code. There it is faster than numpy, which wins where it is called all the time.
+    code. There it is faster than numpy, which wins if it is called all the time.
     """
 
     def __init__(self, section: Section) -> None:

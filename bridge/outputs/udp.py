@@ -10,7 +10,7 @@ from facewire.bridge.outputs.base import OutputError
 
 class UdpSender:
     """A socket that is connected to one address, so that nothing is looked up for each datagram and a receiver that is
-    not there makes itself known (ICMP port unreachable) where it is on this machine.
+    not there makes itself known (ICMP port unreachable) if it is on this machine.
 
     ``send`` raises nothing: a frame may need several datagrams, and the rest are worth sending. After the last one call
     ``settle``, which raises what went wrong.
@@ -47,7 +47,7 @@ class UdpSender:
         self._socket = sender
 
     def send(self, data: bytes | bytearray | memoryview) -> bool:
-        """Send one datagram; False where it could not be sent, or the one before it was refused."""
+        """Send one datagram; False if it could not be sent, or the one before it was refused."""
         assert self._socket is not None, "open comes first"
         try:
             self._socket.send(data)

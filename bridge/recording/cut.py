@@ -17,7 +17,7 @@ from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.clock import NS_PER_S
 
 JOIN_GAP_NS = NS_PER_S // 60
-"""Between the last frame of one part and the first of the next where their rates are not known."""
+"""Between the last frame of one part and the first of the next if their rates are not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from mcap.exceptions import McapError
 from facewire.bridge.shared.errors import FacewireError
 
 NO_RECORD = (struct.error, ValueError, IndexError, OverflowError, McapError)
-"""What reading raises where bytes are no record, or one that claims a place or a length that is none."""
+"""What reading raises if bytes are no record, or one that claims a place or a length that is none."""
 
 
 class SessionError(FacewireError):

@@ -16,7 +16,7 @@ Int16Array = npt.NDArray[np.int16]
 LEAD_NS = 1_000_000_000
 """Blocks that begin this long before a part may still reach into it; ours are much shorter."""
 MAX_DRIFT_S = 0.04
-"""A sound card's clock is not the session's: where a block is this far from its time it is put there. Less would cut
+"""A sound card's clock is not the session's: if a block is this far from its time it is put there. Less would cut
 at the jitter of capture times, and more can be seen (ITU-R BT.1359: sound that is 45 ms early)."""
 
 
@@ -88,7 +88,7 @@ def sample_count(audio: AudioFormat, start_ns: int, end_ns: int) -> int:
 
 
 def load_sound(session: Session, start_ns: int, end_ns: int) -> tuple[AudioFormat, Int16Array] | None:
-    """Return the samples from ``start_ns`` to ``end_ns``, shape [samples, channels]; None where there is no audio.
+    """Return the samples from ``start_ns`` to ``end_ns``, shape [samples, channels]; None if there is no audio.
 
     Raises:
         SessionError: the file is damaged.

@@ -58,13 +58,13 @@ class Track:
 
     @property
     def rate(self) -> float:
-        """Frames a second as most frames follow each other (median); 0 where there are fewer than two."""
+        """Frames a second as most frames follow each other (median); 0 if there are fewer than two."""
         gaps_ns = np.diff(self.log_ns)
         return float(1e9 / max(np.median(gaps_ns), 1)) if len(gaps_ns) else 0.0
 
     @property
     def dropped(self) -> int:
-        """Frames that are missing by their ``seq``; where it goes back, another part begins."""
+        """Frames that are missing by their ``seq``; if it goes back, another part begins."""
         steps = np.diff(self.seq)
         return int(np.sum(steps[steps > 1] - 1))
 

@@ -73,7 +73,7 @@ async def call_in_thread(function: Callable[[], T]) -> T:
         if done.cancelled():
             return
         if error is None:
-            done.set_result(value)  # type: ignore[arg-type]  # None only where T allows it or there is an error
+            done.set_result(value)  # type: ignore[arg-type]  # None only if T allows it or there is an error
         else:
             done.set_exception(error)
 

@@ -1,4 +1,4 @@
-"""Fan-out: one frame to every subscriber, the newest where one is slow.
+"""Fan-out: one frame to every subscriber, the newest if one is slow.
 
 A server's websocket frames are not masked (RFC 6455, 5.1), so their bytes are the same for all who want the same
 streams in the same format: they are built once and written straight to each transport that has drained. A subscriber
@@ -60,7 +60,7 @@ class Subscriber(ServerConnection):
         self.stalled_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Set up the socket, or hang up where the server has far too many open already."""
+        """Set up the socket, or hang up if the server has far too many open already."""
         super().connection_made(transport)
         limit_unsent(transport.get_extra_info("socket"))
         if not self.hub.admit(self):

@@ -55,7 +55,7 @@ class LiveServer:
         """
         self.config = config or ServerConfig()
         self.token = self.config.token
-        """What clients must show, made here where it is needed and none was given; None where nothing is asked."""
+        """What clients must show, made here if it is needed and none was given; None if nothing is asked."""
         if self.token is None and not is_loopback(self.config.host):
             self.token = secrets.token_urlsafe(24)
         self._services = Services(clock_ns, greeting or Greeting(), dict(commands or {}), status, dict(pages or {}))
@@ -70,7 +70,7 @@ class LiveServer:
         self._stopping: asyncio.Event | None = None
         self._stop_timeout_s = 0.0
         self.address: tuple[str, int] = (self.config.host, self.config.port)
-        """Address and port that it listens on; the real port after ``start`` where 0 was asked for."""
+        """Address and port that it listens on; the real port after ``start`` if 0 was asked for."""
 
     def start(self) -> None:
         """Listen, and return when clients can connect.
@@ -99,7 +99,7 @@ class LiveServer:
         """Publish a frame once the one before it is on its way, from the only thread that publishes: none is overtaken.
 
         For replays, whose frames can wait a moment. After ``timeout_s`` it hands over the newest as ``publish`` does;
-        so it does at once where the server does not run.
+        so it does at once if the server does not run.
         """
         clock = self._services.clock
         give_up_ns = clock() + round(timeout_s * NS_PER_S)
@@ -147,7 +147,7 @@ class LiveServer:
 
     @property
     def url(self) -> str:
-        """Address of the websocket as a client on this machine would use it, with the token where there is one."""
+        """Address of the websocket as a client on this machine would use it, with the token if there is one."""
         return self._url("wss" if self.config.certificate else "ws", "/v1/live")
 
     @property

@@ -31,7 +31,7 @@ class Greeting:
     streams: tuple[str, ...] = field(default_factory=offered_streams)
     """Streams that this server can give."""
     flame: Mapping[str, Any] | None = None
-    """Which FLAME the stream of that name is in; None where there is none."""
+    """Which FLAME the stream of that name is in; None if there is none."""
 
     def message(self, clock_ns: int) -> Message:
         """Return the hello message (wire.md, 3.1) at the session clock's ``clock_ns``."""

@@ -40,7 +40,7 @@ class Thinner:
         self._due_ns: float | None = None
 
     def take(self, now_ns: int, source_interval_ns: float) -> bool:
-        """Say whether the frame at ``now_ns`` goes out, where the source spaces its frames by
+        """Say whether the frame at ``now_ns`` goes out, if the source spaces its frames by
         ``source_interval_ns``."""
         if self._due_ns is None or abs(now_ns - self._due_ns) > 2 * self._step_ns + source_interval_ns:
             self._due_ns = float(now_ns)  # The first frame, a pause, or a clock that was set: a new grid, and no burst.

@@ -46,7 +46,7 @@ class Listener:
         self.parameters: avatar.Parameters | None = None
         self.news = 0
         self.advert: oscquery.Advert | None = None
-        """Whether OSCQuery tells of us; None where it does not."""
+        """Whether OSCQuery tells of us; None if it does not."""
         self._port, self._folders, self._interfaces = port, folders, interfaces
         self._notify, self._clock = notify, clock
         self._socket: socket.socket | None = None

@@ -59,7 +59,7 @@ TREE: dict[str, Any] = {
 
 
 def answer(target: str, name: str, osc_port: int) -> tuple[int, dict[str, Any] | None]:
-    """Return status and JSON for a request's target, such as ``/avatar?ACCESS``: 404 where there is no such node, 400
+    """Return status and JSON for a request's target, such as ``/avatar?ACCESS``: 404 if there is no such node, 400
     for an attribute that OSCQuery does not have, 204 for one that this node does not have."""
     path, _, query = target.partition("?")
     if query == "HOST_INFO":
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, content = answer(self.path, server.name, server.osc_port)
         body = b"" if content is None else json.dumps(content).encode()
         self.send_response(status)
-        if status != 204:  # RFC 9110, 8.6: no length where there can be no content
+        if status != 204:  # RFC 9110, 8.6: no length if there can be no content
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-cache")
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Advert:
-    """mDNS: tells of us, and finds VRChat. Raises ImportError where zeroconf is not installed."""
+    """mDNS: tells of us, and finds VRChat."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class VrchatOutput(Output):
     name = "vrchat"
 
     def __init__(self, target: Target) -> None:
-        """Make the output. ``listen`` in the options is a port for VRChat's messages where nobody can tell it ours
+        """Make the output. ``listen`` in the options is a port for VRChat's messages if nobody can tell it ours
         (9001 is its default).
 
         Raises:
