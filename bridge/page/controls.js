@@ -2,7 +2,7 @@
 
 import { busy, element, fillSelect } from "./widgets.js";
 
-const MODES = { auto: "whoever can be trusted", camera: "the camera only", microphone: "the microphone only", mouth: "camera, mouth by microphone" };
+const MODES = { auto: "whichever can be trusted", camera: "the camera only", microphone: "the microphone only", mouth: "camera, mouth by microphone" };
 const MESHES = { v2: "v2: best shapes", attention: "attention: least work" };
 const REGION_NAMES = { head_turn: "head's turn", head_move: "head's place" };
 

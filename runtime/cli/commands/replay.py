@@ -61,8 +61,8 @@ def _replay(args: argparse.Namespace) -> int:
     from facewire.bridge.recording.cut import TimeRange
     from facewire.bridge.recording.reader import open_session
     from facewire.bridge.server.server import LiveServer
-    from facewire.bridge.wire.codec import DEFAULT_STREAMS
     from facewire.bridge.wire.messages import Greeting
+    from facewire.bridge.wire.streams import carried_streams
     from facewire.runtime.panel.outputs import OutputSwitches
     from facewire.runtime.takes.replay import Replay
 
@@ -71,7 +71,6 @@ def _replay(args: argparse.Namespace) -> int:
         session = stack.enter_context(open_session(args.input)).require_frames()
         part_ns = TimeRange(args.start, args.end).resolve_ns(session)
         first = next(session.frames(part_ns[0]))[1]
-        streams = (*DEFAULT_STREAMS, "flame") if first.flame is not None else DEFAULT_STREAMS
         rate = float(session.metadata.hello.get("rate") or 0.0)
         announced = session.metadata.hello.get("flame")
         flame = announced if first.flame is not None and isinstance(announced, dict) else None
@@ -87,7 +86,7 @@ def _replay(args: argparse.Namespace) -> int:
         server = LiveServer(
             server_config(args),
             clock_ns=replay.clock,
-            greeting=Greeting(rate=rate, streams=streams, flame=flame),
+            greeting=Greeting(rate=rate, streams=carried_streams(first), flame=flame),
             pages=recorded_head(flame),
             commands={**replay.commands, **outputs.commands},
             status=lambda: {**replay.status(), **outputs.state()},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from facewire.runtime.cli.options.flame_stream import greet, live_head
 from facewire.runtime.cli.options.listening import add_listen_options, server_config, until_interrupted, wait_until
 from facewire.runtime.cli.options.outputs import add_output_option, people_stream
-from facewire.runtime.cli.options.panel import PANEL_STREAMS, add_face_options, address, make_panel
+from facewire.runtime.cli.options.panel import add_face_options, address, make_panel
 from facewire.runtime.cli.options.speech import (
     Listener,
     add_speech_options,
@@ -116,6 +116,7 @@ def _serve(args: argparse.Namespace) -> int:
     from facewire.bridge.server.server import LiveServer
     from facewire.bridge.shared.clock import now_ns
     from facewire.bridge.wire.messages import Greeting
+    from facewire.bridge.wire.streams import offered_streams
     from facewire.runtime.capture.remote.choose_phone import check_no_circle
     from facewire.runtime.cli.options.networks import make_flame, make_pipeline
     from facewire.runtime.face.calibrate import Calibrator
@@ -132,7 +133,8 @@ def _serve(args: argparse.Namespace) -> int:
     flame = make_flame(args)
     source, sound = choose_inputs(args)
     check_no_circle(source, args.output)
-    greeting = greet(Greeting(rate=source.rate if source is not None else args.rate, streams=PANEL_STREAMS), flame)
+    rate = source.rate if source is not None else args.rate
+    greeting = greet(Greeting(rate=rate, streams=offered_streams("panel")), flame)
     live = Live(source, lambda frame: hand_on(frame), report=say)
     takes = make_takes(args, live, lambda: greeting.message(now_ns()), flame)
     listener = Listener(args, sound, live.hear, takes.offer_audio)

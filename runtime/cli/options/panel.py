@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from facewire.runtime.panel.outputs import OutputSwitches
 
 
-PANEL_STREAMS = ("blendshapes", "head", "gaze", "landmarks", "raw", "preview")
-"""Streams that a run with a panel gives."""
-
-
 def add_face_options(parser: argparse.ArgumentParser) -> None:
     """The options of calibration and of fusion."""
     parser.add_argument(
