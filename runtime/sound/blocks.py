@@ -1,15 +1,14 @@
-"""What every source of sound offers, and the ring that its samples wait in."""
+"""A block of sound as it was captured, and the ring that blocks wait in. No thread, no device, no clock."""
 
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.bridge.shared.clock import NS_PER_S
 
 BLOCK_S = 0.01
 RING_BLOCKS = 200
@@ -117,59 +116,3 @@ class SoundRing:
         """Whether it is closed and the last block taken."""
         with self._ready:
             return self._closed and self._written == self._taken
-
-
-class SoundSource(ABC):
-    """One input of sound. ``open``, ``pump`` and ``close`` are called from one thread; ``interrupt`` from any."""
-
-    name: str
-    """What people call it, as in "microphone 3 (USB Audio)"."""
-    kind: str
-    """"microphone", "file" or "demo"."""
-    returns: bool
-    """Whether it may come back after a failure, as a microphone does."""
-    rate: int = 0
-    """Samples a second, known after ``open``."""
-
-    def __init__(self) -> None:
-        self._interrupted = threading.Event()
-
-    @abstractmethod
-    def open(self, ring: SoundRing) -> None:
-        """Gets ready; may be called again after ``close``. Raises CaptureError."""
-
-    @abstractmethod
-    def pump(self) -> bool:
-        """Has something written to the ring, or waits a moment; False at the end. Raises CaptureError when lost."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Lets the device go; safe to call twice."""
-
-    def interrupt(self) -> None:
-        """Wakes a ``pump`` that waits; it then returns False."""
-        self._interrupted.set()
-
-
-class PacedSound(SoundSource):
-    """Sound that is there already, at its own pace: a block is heard when its last sample would have been spoken."""
-
-    returns = False
-
-    def __init__(self, clock: Clock = now_ns) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def _begin(self, ring: SoundRing) -> None:
-        """What is written from now on goes to ``ring``; the first sample is spoken now."""
-        self._ring, self._start_ns, self._written = ring, self._clock(), 0
-
-    def _write_when_due(self, block: Float32Array) -> bool:
-        """Waits until ``block`` has been spoken and writes it; False when interrupted."""
-        start_ns = self._start_ns + self._written * NS_PER_S // self.rate
-        self._written += len(block)
-        wait_s = (self._start_ns + self._written * NS_PER_S // self.rate - self._clock()) / NS_PER_S
-        if self._interrupted.wait(wait_s) if wait_s > 0 else self._interrupted.is_set():
-            return False
-        self._ring.write(block, self.rate, start_ns)
-        return True

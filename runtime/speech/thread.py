@@ -16,8 +16,9 @@ import numpy as np
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.wire.frame import Sources
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.sound.sound_thread import SoundThread
-from facewire.runtime.sound.blocks import SoundBlock, SoundRing, SoundSource
+from facewire.runtime.sound.blocks import SoundBlock, SoundRing
 from facewire.runtime.speech.pipeline import SpeechPipeline, SpeechTick
 from facewire.runtime.tools.stats import Window
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from facewire.runtime.capture.sound.demo_sound import DemoSound
 from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones
 from facewire.runtime.capture.sound.sound_file import SoundFile, SoundReader
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
-from facewire.runtime.sound.blocks import SoundSource
 
 
 def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> SoundSource | None:

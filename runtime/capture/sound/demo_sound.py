@@ -9,7 +9,8 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.runtime.sound.blocks import BLOCK_S, PacedSound, SoundRing
+from facewire.runtime.capture.sound.sound_source import PacedSound
+from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
 
 PAUSE_S = 1.5
 """Long enough to see the mouth come to rest."""

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
-from facewire.runtime.sound.blocks import BLOCK_S, LARGEST_BLOCK, SoundRing, SoundSource
+from facewire.runtime.sound.blocks import BLOCK_S, LARGEST_BLOCK, SoundRing
 
 SILENT_S = 1.0
 """A device that gives no block for so long is lost: PortAudio does not say when one is unplugged."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.runtime.capture.sound.sound_source import PacedSound
 from facewire.runtime.capture.video.source import CaptureError
-from facewire.runtime.sound.blocks import BLOCK_S, PacedSound, SoundRing
+from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
 from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
 
 NO_PYAV = "sound files need PyAV: pip install 'facewire[media]'"

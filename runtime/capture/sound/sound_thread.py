@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.device_thread import DeviceThread
-from facewire.runtime.sound.blocks import SoundRing, SoundSource
+from facewire.runtime.sound.blocks import SoundRing
 
 
 class SoundThread(DeviceThread):

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from facewire.bridge.server.server import LiveServer
     from facewire.bridge.wire.codec import Message
     from facewire.bridge.wire.frame import FaceFrame
+    from facewire.runtime.capture.sound.sound_source import SoundSource
     from facewire.runtime.capture.video.source import Source
     from facewire.runtime.flame.blend import LiveFlame
     from facewire.runtime.live import Live
     from facewire.runtime.pipeline import FacePipeline
-    from facewire.runtime.sound.blocks import SoundSource
     from facewire.runtime.speech.thread import Speak
     from facewire.runtime.takes.manager import Takes
 

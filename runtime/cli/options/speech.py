@@ -11,9 +11,9 @@ from facewire.runtime.cli.options.usage import UsageError, say
 
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
+    from facewire.runtime.capture.sound.sound_source import SoundSource
     from facewire.runtime.capture.video.source import Source
     from facewire.runtime.fusion.fuse import Mode
-    from facewire.runtime.sound.blocks import SoundSource
     from facewire.runtime.speech.pipeline import SpeechDriver, SpeechPipeline
     from facewire.runtime.speech.thread import Speak, TakeTick, Tap
 

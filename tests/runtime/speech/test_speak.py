@@ -13,11 +13,12 @@ from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.bake.speak_bake import speech_frames, speech_ticks
 from facewire.runtime.capture.sound.sound_file import SoundFile, SoundReader, in_blocks
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.fusion.fuse import Fusion
 from facewire.runtime.live import Live
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.sound.blocks import SoundBlock, SoundRing, SoundSource
+from facewire.runtime.sound.blocks import SoundBlock, SoundRing
 from facewire.runtime.sound.gain import LEAST_GAIN, MOST_GAIN, TARGET, Gain
 from facewire.runtime.speech import thread as speak_live
 from facewire.runtime.speech.pipeline import SPEECH_S, TICK_HZ, Gate, SpeechPipeline
