@@ -26,11 +26,11 @@ from parity import ORDER, record
 from tracking import mediapipe_python
 
 from facewire.models.assets.store import asset_path, cache_folder
-from facewire.models.face import FaceTracker
 from facewire.models.face.anchor import Anchor
 from facewire.models.face.attention_shapes import AttentionBlendshapes
 from facewire.models.face.blendshapes import BlendshapeNetwork
 from facewire.models.face.meshes import AttentionMesh, FaceMeshV2
+from facewire.models.face.tracker import FaceTracker
 from facewire.models.face.training.fit import FitConfig, fit, save
 from facewire.models.face.training.judge import FOLDS, read
 from facewire.models.face.training.media import Clip, clips

@@ -26,7 +26,7 @@ import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
+from facewire.models.face.tracker import FaceTracker
 from facewire.runtime.face.calibrate import LEAST_VISIBLE, REACH, CalibrationError, Calibrator, calibrate_neutral
 from facewire.runtime.face.calibration import BLINK, Calibration
 from facewire.runtime.face.filters import FaceFilter

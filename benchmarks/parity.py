@@ -21,8 +21,8 @@ from tracking import mediapipe_python
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets.store import asset_path, cache_folder
-from facewire.models.face import FaceTracker
 from facewire.models.face.blendshapes import NETWORK_NAMES
+from facewire.models.face.tracker import FaceTracker
 from facewire.runtime.face.filters import FaceFilter
 
 RECORD = Path(__file__).parents[1] / "tests" / "golden" / "mediapipe" / "record.py"

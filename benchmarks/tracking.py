@@ -27,9 +27,8 @@ import numpy as np
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.models.assets.store import asset_path, cache_folder
-from facewire.models.face import FaceTracker
 from facewire.models.face.region import crop
-from facewire.models.face.tracker import THREADS, FaceObservation
+from facewire.models.face.tracker import THREADS, FaceObservation, FaceTracker
 from facewire.runtime.face.filters import FaceFilter
 
 Block = tuple[list[float], float]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from facewire.models.face.blendshapes import BlendshapeNetwork, BlendshapeStage
 from facewire.models.face.detector import CLOSER, TURNED, WHOLE, Detection, FaceDetector, View
 from facewire.models.face.gaze import Gaze
 from facewire.models.face.landmarks import LANDMARK_COUNT
-from facewire.models.face.meshes import AttentionMesh, Mesh, MeshName, create_mesh
+from facewire.models.face.meshes import AttentionMesh, FaceMeshV2, Mesh
 from facewire.models.face.network import Device
 from facewire.models.face.pose import HeadPose
 from facewire.models.face.region import region_from_landmarks
@@ -69,7 +70,7 @@ class FaceTracker:
     """
 
     def __init__(
-        self, mesh: MeshName = "v2", device: Device = "auto", threads: int = THREADS, *, smoothing: bool = False
+        self, mesh: str = "v2", device: Device = "auto", threads: int = THREADS, *, smoothing: bool = False
     ) -> None:
         """Load and warm up the networks. Raises ModelError where one cannot be fetched or started.
 
@@ -78,9 +79,9 @@ class FaceTracker:
         who use the observations as they are. A live run filters what is derived, and both would only add delay.
         """
         self._detector = FaceDetector(device=device, threads=threads)
-        self._mesh = create_mesh(mesh, device=device, threads=threads)
-        self._shapes = blendshape_stage(self._mesh, device=device, threads=threads)
-        self._anchor = Anchor(device=device, threads=threads) if mesh == "attention" else None
+        if mesh not in PARTS:
+            raise ModelError(f"there is no mesh {mesh!r}: choose one of {', '.join(PARTS)}")
+        self._mesh, self._shapes, self._anchor = PARTS[mesh](device, threads)
         with np.load(asset_path("face_geometry")) as geometry:
             vertices = geometry["vertices"]
             self._pose = HeadPose(vertices, geometry["landmark_ids"], geometry["landmark_weights"])
@@ -218,8 +219,25 @@ def candidates(faces: list[Detection], lost_at: Float64Array | None) -> list[Det
     return sorted((face for face in faces if distance(face) < lost_at[2]), key=distance)
 
 
-def blendshape_stage(mesh: Mesh, *, device: Device = "auto", threads: int = 1) -> BlendshapeStage:
-    """Return what turns that mesh's landmarks into blendshapes."""
-    if isinstance(mesh, AttentionMesh):
-        return AttentionBlendshapes(mesh.codes)
-    return BlendshapeNetwork(device=device, threads=threads)
+class Parts(NamedTuple):
+    """What differs from mesh to mesh."""
+
+    mesh: Mesh
+    shapes: BlendshapeStage
+    """What makes blendshapes of that mesh's landmarks."""
+    anchor: Anchor | None
+    """What corrects the shapes from time to time, for a mesh that needs it."""
+
+
+def _v2_parts(device: Device, threads: int) -> Parts:
+    mesh = FaceMeshV2(device=device, threads=threads)
+    return Parts(mesh, BlendshapeNetwork(device=device, threads=threads), None)
+
+
+def _attention_parts(device: Device, threads: int) -> Parts:
+    mesh = AttentionMesh(device=device, threads=threads)
+    return Parts(mesh, AttentionBlendshapes(mesh.codes), Anchor(device=device, threads=threads))
+
+
+PARTS: dict[str, Callable[[Device, int], Parts]] = {"v2": _v2_parts, "attention": _attention_parts}
+"""By the name of the mesh; ``trackers.py`` says what people choose from."""

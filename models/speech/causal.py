@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
 from facewire.models.speech import features
+from facewire.models.speech.drivers import DRIVERS, DriverOptions
 from facewire.models.speech.kernels import Weights, tick
 
-LOOK_AHEADS_MS = (0, 20, 40, 80)
+LOOK_AHEADS_MS = DRIVERS["causal"].look_aheads_ms
 SHIPPED = "causal.npz"
 RING = features.SAMPLE_RATE + features.WINDOW
 """Samples kept: a second that waits to be used and the window before it. Older ones are dropped and counted."""
@@ -224,3 +225,8 @@ PER_HEAD = frozenset(
      "speaking_bias")
 )  # fmt: skip
 PER_STYLE = frozenset(("head_style", "decoder_style"))
+
+
+def make_driver(options: DriverOptions) -> SpeechDriver:
+    """Return what ``drivers.py`` offers as ``causal``."""
+    return SpeechDriver(options.look_ahead_ms, options.style, options.expressiveness, weights=options.file)

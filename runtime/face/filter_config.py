@@ -5,10 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 Smoothing: TypeAlias = Literal["off", "low", "medium", "high"]
-SMOOTHING_LEVELS: tuple[Smoothing, ...] = get_args(Smoothing)
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothingLevel:
+    """One level of smoothing."""
+
+    about: str
+    """What it does, in a few words for people."""
+    cutoff_scale: float
+    """The filters' cutoffs times this: below 1 is calmer and later; infinity lets everything through."""
+
+
+SMOOTHING_LEVELS: dict[Smoothing, SmoothingLevel] = {
+    "off": SmoothingLevel("nothing is smoothed", math.inf),
+    "low": SmoothingLevel("quick, a little restless", 2.0),
+    "medium": SmoothingLevel("calm at rest, quick in motion", 1.0),
+    "high": SmoothingLevel("calmer, a little later", 0.5),
+}
+"""By name, in the order in which they are shown."""
+DEFAULT_SMOOTHING: Smoothing = "medium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +88,8 @@ class FilterConfig:
         """The settings behind a ``--smoothing`` level. Raises ValueError for an unknown one."""
         if level not in SMOOTHING_LEVELS:
             raise ValueError(f"unknown smoothing {level!r}: use one of {', '.join(SMOOTHING_LEVELS)}")
-        if level == "off":
-            return cls(*[PASS_THROUGH] * len(cls.__slots__))
-        return cls().scaled(_CUTOFF_SCALES[level])
+        scale = SMOOTHING_LEVELS[level].cutoff_scale
+        return cls(*[PASS_THROUGH] * len(cls.__slots__)) if math.isinf(scale) else cls().scaled(scale)
 
     @classmethod
     def by_region(cls, level: Smoothing, regions: Mapping[str, str]) -> FilterConfig:
@@ -85,5 +103,3 @@ REGIONS: tuple[str, ...] = FilterConfig.__slots__
 
 PASS_THROUGH = OneEuro(math.inf, 0.0, math.inf)
 """Output is input."""
-
-_CUTOFF_SCALES: dict[str, float] = {"low": 2.0, "medium": 1.0, "high": 0.5}

@@ -8,7 +8,7 @@ delay unless ``sync`` asks for it.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias, get_args
+from typing import Protocol
 
 import numpy as np
 
@@ -17,11 +17,8 @@ from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.wire.frame import Sources
 from facewire.runtime.face.presence import MOST_STEP
 from facewire.runtime.fusion.idle import IdleEyes
+from facewire.runtime.fusion.modes import Mode
 from facewire.runtime.fusion.sync import Aligner
-
-Mode: TypeAlias = Literal["auto", "camera", "microphone", "mouth"]
-MODES: tuple[Mode, ...] = get_args(Mode)
-"""auto; camera only; microphone only (no camera); mouth from the microphone, the rest from the camera."""
 
 RATE_PER_S = 2.0
 """Fastest change of a weight: 0.067 of a shape's range in a frame at 30 frames a second; at fewer, ``MOST_STEP``."""

@@ -14,6 +14,8 @@ from typing import Any
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.errors import CommandError
+from facewire.models.face.trackers import TRACKERS
+from facewire.models.speech.drivers import free_drivers
 from facewire.runtime.capture.video.source import Source
 from facewire.runtime.face.calibrate import (
     NEUTRAL_S,
@@ -26,15 +28,15 @@ from facewire.runtime.face.calibrate import (
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS, FilterConfig, Smoothing
 from facewire.runtime.face.sampling import PATIENCE_S, Sampling
-from facewire.runtime.fusion.fuse import MODES, Mode
+from facewire.runtime.fusion.modes import MODES, Mode
 from facewire.runtime.live import Live
 from facewire.runtime.panel.problems import find_problems
 from facewire.runtime.pipeline import FacePipeline, Tracker, TrackerFactory
+from facewire.runtime.settings.choices import abouts
 from facewire.runtime.settings.profiles import DEFAULT_NAME, MAX_GAIN, NAME, Profile, ProfileError, ProfileStore
 
 logger = logging.getLogger("facewire.runtime")
 
-MESHES = ("v2", "attention")
 LATE_S = 3.0
 """How much longer than asked a capture may take before the camera counts as stopped."""
 
@@ -71,6 +73,10 @@ class Makers:
     listen_to: Callable[[str], None] | None = None
     """Listens to another microphone. Raises FacewireError."""
     audio: Callable[[], str | None] = lambda: None
+    speech: Callable[[], str | None] = lambda: None
+    """The speech driver in use, by name, if sound is listened to."""
+    speak_with: Callable[[str], None] | None = None
+    """Has another speech driver make the motion. Raises FacewireError."""
     outputs: Callable[[], tuple[str, ...]] = tuple
     """Outputs that run and may be kept in a profile."""
     use_outputs: Callable[[tuple[str, ...] | None], None] = lambda _: None
@@ -147,7 +153,9 @@ class Panel:
             "camera": self.camera,
             "audio": self._makers.audio(),
             "mesh": settings.mesh,
-            "meshes": list(MESHES),
+            "meshes": list(TRACKERS),
+            "speech": self._makers.speech(),
+            "drivers": list(free_drivers()),
             "mirror": settings.mirror,
             "smoothing": settings.smoothing,
             "levels": list(SMOOTHING_LEVELS),
@@ -163,6 +171,7 @@ class Panel:
             "profile": self._profile,
             "profiles": self._store.names(self.camera),
             "address": self._makers.address(),
+            "about": abouts(),
             "revision": self._revision,
         }
 
@@ -189,10 +198,10 @@ class Panel:
 
     def _check_smoothing(self, value: Any) -> Callable[[FacePipeline], None]:
         levels = value if isinstance(value, dict) else {}
-        if not isinstance(value, dict) and value not in SMOOTHING_LEVELS:
+        if not isinstance(value, dict) and value not in tuple(SMOOTHING_LEVELS):
             raise CommandError(f"smoothing is one of {', '.join(SMOOTHING_LEVELS)}, or a map of levels by region")
         for region, level in levels.items():
-            if region not in REGIONS or level not in SMOOTHING_LEVELS:
+            if region not in REGIONS or level not in tuple(SMOOTHING_LEVELS):
                 raise CommandError(f"smoothing by region: {', '.join(REGIONS)}, each {', '.join(SMOOTHING_LEVELS)}")
 
         def change(pipeline: FacePipeline) -> None:
@@ -224,7 +233,7 @@ class Panel:
         return check
 
     def _check_mode(self, value: Any) -> Callable[[FacePipeline], None]:
-        if value not in MODES:
+        if value not in tuple(MODES):
             raise CommandError(f"mode is one of {', '.join(MODES)}")
 
         def change(pipeline: FacePipeline) -> None:
@@ -251,13 +260,15 @@ class Panel:
         return {"video": self._makers.cameras(), "audio": self._makers.microphones()}
 
     def _choose(self, args: Mapping[str, Any]) -> None:
-        only(args, "video", "audio", "mesh")
+        only(args, "video", "audio", "mesh", "speech")
         if len(args) != 1 or not all(isinstance(value, str) and 0 < len(value) <= 500 for value in args.values()):
-            raise CommandError("choose takes one of video, audio and mesh, as the command line does")
+            raise CommandError("choose takes one of video, audio, mesh and speech, as the command line does")
         if "mesh" in args:
             self._choose_mesh(args["mesh"])
         elif "video" in args:
             self._choose_video(args["video"])
+        elif "speech" in args:
+            self._choose_speech(args["speech"])
         elif self._makers.listen_to is None:
             raise CommandError("no microphone is in use: start again with --audio")
         else:
@@ -285,8 +296,8 @@ class Panel:
         self._request(change)
 
     def _choose_mesh(self, mesh: str) -> None:
-        if mesh not in MESHES:
-            raise CommandError(f"mesh is one of {', '.join(MESHES)}")
+        if mesh not in TRACKERS:
+            raise CommandError(f"mesh is one of {', '.join(TRACKERS)}")
         pipeline = self._live.pipeline
         make = self._makers.tracker_factory(mesh)
         tracker: Tracker = make(pipeline.device)
@@ -296,6 +307,13 @@ class Panel:
             self.settings.mesh = mesh
 
         self._request(change)
+
+    def _choose_speech(self, name: str) -> None:
+        if name not in free_drivers():
+            raise CommandError(f"speech is one of {', '.join(free_drivers())}")
+        if self._makers.speak_with is None:
+            raise CommandError("no microphone is in use: start again with --audio")
+        self._makers.speak_with(name)
 
     def _calibrate(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Looks at the face for a moment: at rest, or in a pose."""

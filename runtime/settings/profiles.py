@@ -197,7 +197,7 @@ def _read_gaze(values: Any, gaze: Float32Array) -> None:
 
 def _levels(smoothing: Mapping[str, Any]) -> dict[str, str]:
     for region, level in smoothing.items():
-        if region in REGIONS and level not in SMOOTHING_LEVELS:
+        if region in REGIONS and level not in tuple(SMOOTHING_LEVELS):
             raise ValueError(f"smoothing.{region} is one of {', '.join(SMOOTHING_LEVELS)}")
     return {region: level for region, level in smoothing.items() if region in REGIONS}
 

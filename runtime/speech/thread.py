@@ -100,6 +100,10 @@ class Speak:
             self._thread.join(timeout_s)
         self.ended.set()
 
+    def use(self, pipeline: SpeechPipeline) -> None:
+        """Have ``pipeline`` make the motion from the next block on."""
+        self._pipeline = pipeline
+
     def status(self) -> dict[str, Any]:
         """The device, rates, latencies and drops, to be merged into the status message."""
         now, source, pipeline = self._clock(), self.capture.source, self._pipeline
@@ -153,11 +157,12 @@ class Speak:
         started_ns = self._clock()
         if self._tap is not None:
             self._tap(*self._recorded(block))
-        if self._pipeline is None or self._take_tick is None:
+        pipeline = self._pipeline  # ``use`` may put another in its place
+        if pipeline is None or self._take_tick is None:
             return
         self._heard_ns, self._eased = started_ns, 0
-        self._pipeline.feed(block)
-        while (tick := self._pipeline.step()) is not None:
+        pipeline.feed(block)
+        while (tick := pipeline.step()) is not None:
             self._last = tick
             published_ns = self._take_tick(tick, "audio")
             self._late.add(published_ns, (published_ns - tick.capture_ns) * 1e-6)

@@ -24,9 +24,9 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
+from facewire.models.face.tracker import FaceTracker
 from facewire.models.face.training.media import clips, stills
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.fit.fitter import TAKE_NS, FlameFit, FlameFitter, eye_distance

@@ -7,12 +7,15 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal
 
+from facewire.models.face.trackers import TRACKERS, TrackerKind
+from facewire.models.speech.drivers import DRIVERS, DriverKind
 from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.settings.choices import explained
 
 Verdict = Literal["ok", "note", "bad"]
 MARKS = {"ok": "✓", "note": "–", "bad": "✗"}
@@ -72,6 +75,7 @@ def findings() -> Iterator[Finding]:
         _system,
         _libraries,
         _networks,
+        _choices,
         _processor,
         _gpu,
         _cameras,
@@ -123,12 +127,27 @@ def _version(name: str) -> str | None:
 
 def _networks() -> Iterator[Finding]:
     from facewire.models.assets.store import cache_folder, list_assets
+    from facewire.runtime.cli.options.networks import registered_assets
 
-    missing = [asset.name for asset in list_assets() if asset.pulled_by_default and not asset.cached]
+    wanted = {asset.name for asset in list_assets() if asset.pulled_by_default}.union(registered_assets())
+    missing = [asset.name for asset in list_assets() if asset.name in wanted and not asset.cached]
     if missing:
         yield Finding("note", "networks", f"not fetched: {', '.join(missing)}", "fetch them with: facewire models pull")
     else:
         yield Finding("ok", "networks", f"all ready in {cache_folder()}")
+
+
+def _choices() -> Iterator[Finding]:
+    """What can be chosen to track a face and to make motion of speech, and what of it has to be fetched first."""
+    from facewire.models.assets.store import list_assets
+
+    missing = {asset.name for asset in list_assets() if not asset.cached}
+    registries: tuple[tuple[str, Mapping[str, TrackerKind | DriverKind]], ...]
+    registries = (("trackers", TRACKERS), ("speech", DRIVERS))
+    for topic, registry in registries:
+        late = [name for name, kind in registry.items() if missing.intersection(kind.assets)]
+        advice = f"fetch what {', '.join(late)} needs with: facewire models pull" if late else ""
+        yield Finding("note" if late else "ok", topic, explained(registry), advice)
 
 
 def _processor() -> Iterator[Finding]:

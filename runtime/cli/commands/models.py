@@ -70,14 +70,16 @@ def run_pull(args: argparse.Namespace) -> int:
     """Fetches what is missing. Raises UsageError and ModelError."""
     from facewire.models.assets.store import find_asset, list_assets
     from facewire.models.errors import ModelError
-    from facewire.runtime.cli.options.networks import fetch
+    from facewire.runtime.cli.options.networks import fetch, registered_assets
 
     try:
         for name in args.names:
             find_asset(name)
     except ModelError as error:
         raise UsageError(str(error)) from None
-    names = args.names or [asset.name for asset in list_assets() if asset.pulled_by_default or args.for_tests]
+    wanted = registered_assets()
+    default = [a.name for a in list_assets() if a.pulled_by_default or args.for_tests or a.name in wanted]
+    names = args.names or default
     for name, path in zip(names, fetch(names, quiet=args.quiet), strict=True):
         if not args.quiet:
             print(f"{name}: {path}")

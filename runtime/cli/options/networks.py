@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.models.assets.store import asset_path, list_assets
+from facewire.models.face.trackers import TRACKERS, make_tracker
+from facewire.models.speech.drivers import DRIVERS
 from facewire.runtime.cli.options.files import require_file
 from facewire.runtime.cli.options.usage import OPEN_FLAME, say
 
@@ -24,12 +26,12 @@ if TYPE_CHECKING:
     from facewire.runtime.pipeline import FacePipeline, TrackerFactory
 
 SLOW_S = 3.0
-MESH_ASSETS = {"v2": ("face_mesh_v2",), "attention": ("attention_mesh", "face_mesh_v2")}  # V2 anchors the other
 
 
-def tracking_assets(mesh: str) -> list[str]:
-    """What a tracker with this mesh loads."""
-    return [*MESH_ASSETS[mesh], "face_detector", "face_blendshapes", "face_geometry"]
+def registered_assets() -> list[str]:
+    """Return what the registered trackers and speech drivers load, each once."""
+    kinds = [kind.assets for kind in TRACKERS.values()] + [kind.assets for kind in DRIVERS.values()]
+    return list(dict.fromkeys(name for assets in kinds for name in assets))
 
 
 def fetch(names: Iterable[str], *, quiet: bool = False) -> list[Path]:
@@ -56,10 +58,8 @@ def fetch(names: Iterable[str], *, quiet: bool = False) -> list[Path]:
 
 def tracker_factory(mesh: str) -> TrackerFactory:
     """What makes trackers with this mesh; its weights are fetched first. Raises ModelError."""
-    fetch(tracking_assets(mesh))
-    from facewire.models.face import FaceTracker
-
-    return lambda device: FaceTracker(mesh, device=device)  # type: ignore[arg-type]
+    fetch(TRACKERS[mesh].assets)
+    return lambda device: make_tracker(mesh, device)
 
 
 def make_pipeline(

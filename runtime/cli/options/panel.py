@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from facewire.runtime.cli.options.networks import tracker_factory
 from facewire.runtime.cli.options.speech import chosen_mode, make_source
+from facewire.runtime.fusion.modes import MODES
+from facewire.runtime.settings.choices import explained
 from facewire.runtime.tools.network import own_address
 
 if TYPE_CHECKING:
@@ -28,10 +30,9 @@ def add_face_options(parser: argparse.ArgumentParser) -> None:
     """The options of calibration and of fusion."""
     parser.add_argument(
         "--mode",
-        choices=("auto", "camera", "microphone", "mouth"),
+        choices=tuple(MODES),
         default="auto",
-        help="who drives the face: auto, one of the two, or the camera with the mouth from the microphone "
-        "(default: auto)",
+        help=f"who drives the face: {explained(MODES)} (default: auto)",
     )
     parser.add_argument(
         "--sync", action="store_true", help="have the faster of camera and microphone wait for the slower one"
@@ -71,6 +72,8 @@ def make_panel(
             microphones=microphones,
             listen_to=listener.listen_to,
             audio=lambda: listener.name,
+            speech=lambda: listener.driver,
+            speak_with=listener.speak_with,
             outputs=outputs.kept,
             use_outputs=outputs.use,
         ),

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facewire.models.errors import ModelError
+from facewire.models.speech.drivers import DEFAULT_DRIVER, DRIVERS, parse_driver, usages
 from facewire.runtime.cli.options.usage import UsageError, say
 
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
     from facewire.runtime.capture.sound.sound_source import SoundSource
     from facewire.runtime.capture.video.source import Source
-    from facewire.runtime.fusion.fuse import Mode
+    from facewire.runtime.fusion.modes import Mode
     from facewire.runtime.speech.pipeline import SpeechDriver, SpeechPipeline
     from facewire.runtime.speech.thread import Speak, TakeTick, Tap
-
-FACEFORMER = "faceformer:"
-LOOK_AHEAD_MS = {"causal": 40, "faceformer": 200}
-"""What is taken where nothing is asked for."""
 
 
 def add_speech_options(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +30,8 @@ def add_speech_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speech",
         metavar="MODEL",
-        default="causal",
-        help="our own network (causal), or a published FaceFormer as faceformer:FILE.pth (default: causal)",
+        default=DEFAULT_DRIVER,
+        help=f"what makes motion of speech: {_drivers()} (default: {DEFAULT_DRIVER})",
     )
     parser.add_argument(
         "--speech-encoder",
@@ -46,8 +43,7 @@ def add_speech_options(parser: argparse.ArgumentParser) -> None:
         "--look-ahead",
         metavar="MS",
         type=int,
-        help="how much sound to wait for before moving; later and steadier (causal: 0, 20, 40 or 80, default 40; "
-        "faceformer: default 200)",
+        help=f"how much sound to wait for before moving; later and steadier ({_look_aheads()})",
     )
     parser.add_argument(
         "--expressiveness",
@@ -58,19 +54,38 @@ def add_speech_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _drivers() -> str:
+    return ", ".join(f"{' or '.join(usages(name))} ({kind.about})" for name, kind in DRIVERS.items())
+
+
+def _look_aheads() -> str:
+    texts = []
+    for name, kind in DRIVERS.items():
+        known = f"one of {', '.join(map(str, kind.look_aheads_ms))}, " if kind.look_aheads_ms else ""
+        texts.append(f"{name}: {known}default {kind.look_ahead_ms}")
+    return "; ".join(texts)
+
+
 def check_speech(args: argparse.Namespace) -> None:
-    """Raises UsageError for options that do not go together."""
-    if args.speech != "causal" and not args.speech.startswith(FACEFORMER):
-        raise UsageError(f"--speech is causal or {FACEFORMER}FILE.pth, not {args.speech!r}")
-    if args.speech_encoder is not None and args.speech == "causal":
-        raise UsageError(f"--speech-encoder goes with --speech {FACEFORMER}FILE.pth: our own network needs none")
+    """Check options that must go together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    try:
+        name, _ = parse_driver(args.speech)
+    except ModelError as error:
+        raise UsageError(f"--speech: {error}") from None
+    if args.speech_encoder is not None and not DRIVERS[name].takes_encoder:
+        takers = " or ".join(usage for name, kind in DRIVERS.items() if kind.takes_encoder for usage in usages(name))
+        raise UsageError(f"--speech-encoder goes with --speech {takers}: {name} needs none")
 
 
 def make_speech(args: argparse.Namespace) -> SpeechPipeline:
     """The pipeline for ``add_speech_options``'s options. Raises ModelError."""
     from facewire.runtime.cli.options.networks import fetch, patience
 
-    fetch(["voice_activity"])
+    fetch(["voice_activity", *DRIVERS[parse_driver(args.speech)[0]].assets])
     with patience():
         from facewire.models.speech.voice import VoiceDetector
         from facewire.runtime.speech.pipeline import SpeechPipeline
@@ -79,22 +94,26 @@ def make_speech(args: argparse.Namespace) -> SpeechPipeline:
 
 
 def make_driver(args: argparse.Namespace) -> SpeechDriver:
-    """The driver that ``--speech`` names. Raises ModelError."""
-    if args.speech.startswith(FACEFORMER):
-        from facewire.models.speech.published import open_faceformer
+    """Load the driver that ``--speech`` names.
 
-        return open_faceformer(
-            Path(args.speech.removeprefix(FACEFORMER)),
-            args.speech_encoder,
-            look_ahead_ms=LOOK_AHEAD_MS["faceformer"] if args.look_ahead is None else args.look_ahead,
-            style=args.speech_style,
-            device=args.device,
-            flame=spoken_flame(args),
-        )
-    from facewire.models.speech.causal import SpeechDriver
+    Raises:
+        ModelError: it cannot be loaded, or does not take the other options.
+    """
+    from facewire.models.speech import drivers
 
-    look_ahead_ms = LOOK_AHEAD_MS["causal"] if args.look_ahead is None else args.look_ahead
-    return SpeechDriver(look_ahead_ms, args.speech_style, args.expressiveness)
+    name, file = drivers.parse_driver(args.speech)
+    kind = DRIVERS[name]
+    options = drivers.DriverOptions(
+        file=file,
+        look_ahead_ms=kind.look_ahead_ms if args.look_ahead is None else args.look_ahead,
+        style=args.speech_style,
+        expressiveness=args.expressiveness,
+        encoder=args.speech_encoder,
+        device=args.device,
+        flame=spoken_flame(args) if kind.moves_flame else None,
+    )
+    driver: SpeechDriver = drivers.make_driver(name, options)
+    return driver
 
 
 def spoken_flame(args: argparse.Namespace) -> FlameModel | None:
@@ -186,6 +205,26 @@ class Listener:
     def name(self) -> str | None:
         """What is listened to, or None."""
         return None if self.speak is None else self.speak.capture.source.name
+
+    @property
+    def driver(self) -> str | None:
+        """The name of what makes motion of speech, or None."""
+        return None if self.speak is None else parse_driver(self._args.speech)[0]
+
+    def speak_with(self, name: str) -> None:
+        """Have another speech driver make the motion from now on.
+
+        Raises:
+            CommandError: nothing is listened to.
+            ModelError: the driver cannot be loaded, or does not take the command line's options.
+        """
+        from facewire.bridge.shared.errors import CommandError
+
+        if self.speak is None:
+            raise CommandError("no microphone is in use: start again with --audio")
+        args = argparse.Namespace(**{**vars(self._args), "speech": name})
+        self.speak.use(make_speech(args))
+        self._args = args
 
     def start(self) -> None:
         """Loads the networks and listens. Raises ModelError."""

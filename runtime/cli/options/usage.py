@@ -7,6 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from facewire.bridge.shared.errors import FacewireError
+from facewire.models.face.trackers import DEFAULT_TRACKER, TRACKERS
+from facewire.runtime.face.filter_config import DEFAULT_SMOOTHING, SMOOTHING_LEVELS
+from facewire.runtime.settings.choices import explained
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[Any]
@@ -42,9 +45,9 @@ def add_tracking_options(parser: argparse.ArgumentParser) -> None:
     """The options of everything that tracks a face."""
     parser.add_argument(
         "--mesh",
-        choices=("v2", "attention"),
-        default="v2",
-        help="the landmark network: v2 for the best blendshapes, attention for the least work (default: v2)",
+        choices=tuple(TRACKERS),
+        default=DEFAULT_TRACKER,
+        help=f"the network that tracks: {explained(TRACKERS)} (default: {DEFAULT_TRACKER})",
     )
     parser.add_argument(
         "--device",
@@ -55,9 +58,9 @@ def add_tracking_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mirror", action="store_true", help="swap left and right, as in a mirror")
     parser.add_argument(
         "--smoothing",
-        choices=("off", "low", "medium", "high"),
-        default="medium",
-        help="how calm the face is kept; more is a little later (default: medium)",
+        choices=tuple(SMOOTHING_LEVELS),
+        default=DEFAULT_SMOOTHING,
+        help=f"how calm the face is kept; {explained(SMOOTHING_LEVELS)} (default: {DEFAULT_SMOOTHING})",
     )
 
 

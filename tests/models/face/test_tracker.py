@@ -14,11 +14,10 @@ import pytest
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
-from facewire.models.face import FaceTracker
 from facewire.models.face import tracker as tracker_module
 from facewire.models.face.blendshapes import NETWORK_NAMES
 from facewire.models.face.region import _crop
-from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceObservation
+from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceObservation, FaceTracker
 
 pytestmark = pytest.mark.models
 

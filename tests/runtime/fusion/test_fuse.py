@@ -15,13 +15,14 @@ import pytest
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
+from facewire.models.face.tracker import FaceTracker
 from facewire.models.speech.causal import SpeechDriver
 from facewire.models.speech.voice import VoiceDetector
 from facewire.runtime.face.presence import Presence
 from facewire.runtime.face.trust import MouthTrust, facing
-from facewire.runtime.fusion.fuse import MODES, MOUTH, Fusion
+from facewire.runtime.fusion.fuse import MOUTH, Fusion
 from facewire.runtime.fusion.idle import IdleEyes
+from facewire.runtime.fusion.modes import MODES
 from facewire.runtime.fusion.sync import Aligner, DelayLine
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.sound.blocks import SoundBlock
