@@ -312,7 +312,7 @@ def run_nobody(frames: Sequence[FaceFrame]) -> tuple[list[float], float, int, li
     outputs = Outputs(time.perf_counter_ns, said.append)
     for index, name in enumerate(NETWORKED):
         outputs.add(f"{name}:127.0.0.1:{20001 + index}")
-    hanging = Runner("hanging")
+    hanging = Runner("hanging", time.perf_counter_ns)
     hanging.add(Lane(Hanging(), "hanging", time.perf_counter_ns, said.append))
     outputs._runners = (*outputs._runners, hanging)
     _, costs_us, cpu = pace(outputs, frames)

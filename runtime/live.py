@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, NotReadyError
+from facewire.bridge.shared.worker import STOP_S, Worker
 from facewire.bridge.wire.frame import FaceFrame, Sources
 from facewire.runtime.capture.video.source import Captured, CapturedImage, Source
 from facewire.runtime.capture.video.thread import CaptureThread
@@ -34,7 +35,7 @@ STAGES = ("hand_over", "track", "filter", "publish", "total")
 MAX_REQUESTS = 64
 
 
-class Live:
+class Live(Worker):
     """Runs one source through one pipeline into ``publish``, which must not block.
 
     ``publish`` gets every frame from the track thread; several takers (server, recording, outputs) share it by a
@@ -49,14 +50,12 @@ class Live:
         report: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
-        self._publish, self._report, self._clock = publish, report, clock
-        self._slot: NewestSlot[Captured] = NewestSlot()
-        self.capture = CaptureThread(source, self._slot, report) if source else None
+        super().__init__("track", clock)
+        self._publish, self._report = publish, report
+        self.slot: NewestSlot[Captured] = NewestSlot()
+        """Where what is captured waits to be tracked."""
+        self.capture = CaptureThread(source, self.slot, report) if source else None
         self._pipeline: FacePipeline | None = None
-        self._thread = threading.Thread(target=self._run, name="facewire-track", daemon=True)
-        self._stopping = threading.Event()
-        self.ended = threading.Event()
-        """Set when the source has come to its end, or after ``stop``."""
         self._requests: deque[Callable[[FacePipeline], None]] = deque()
         self._publishing = threading.Lock()
         self._seq = 0
@@ -66,8 +65,8 @@ class Live:
         self._windows = {name: Window() for name in STAGES}
         self._published = Window()
 
-    def start(self, make_pipeline: Callable[[], FacePipeline]) -> None:
-        """Loads the networks with ``make_pipeline``, while a camera opens on its own thread, then tracks.
+    def start(self, make_pipeline: Callable[[], FacePipeline]) -> None:  # type: ignore[override]
+        """Load the networks with ``make_pipeline``, while a camera opens on its own thread, then tracks.
 
         A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
         """
@@ -83,17 +82,15 @@ class Live:
             raise
         if not self.capture.source.returns:
             self.capture.start()
-        self._thread.start()
+        super().start()
 
-    def stop(self, timeout_s: float = 0.5) -> None:
-        """Ends both threads; safe to call twice."""
-        self._stopping.set()
-        self._slot.close()
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """End both threads; safe to call twice."""
+        self._stopping.set()  # first: a slot that is closed is the end of the source only to a thread that goes on
+        self.slot.close()
         if self.capture is not None:
             self.capture.stop(timeout_s)
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join(timeout_s)
-        self.ended.set()
+        super().stop(timeout_s)
 
     def hear(self, tick: SpeechTick, sources: Sources) -> int:
         """Takes a tick of speech, from the speak thread; returns when a frame of it was published, or now.
@@ -110,17 +107,17 @@ class Live:
             if self.capture is not None and not pipeline.needs_speech:
                 return now
             frame = pipeline.finish(self._seq, max(tick.capture_ns, self._capture_ns), now, self._clock)
-            self._hand_on(frame)
+            self._dispatch(frame)
             return frame.publish_ns
 
     def switch(self, source: Source) -> None:
         """Watches another source from now on; the face goes on. Raises CommandError where no source was watched yet."""
         if self.capture is None or self._pipeline is None:
             raise CommandError("no camera is in use: start again with --video")
-        old_capture, old_slot = self.capture, self._slot
+        old_capture, old_slot = self.capture, self.slot
         slot: NewestSlot[Captured] = NewestSlot()
         slot.dropped = old_slot.dropped
-        self._slot, self.capture = slot, CaptureThread(source, slot, self._report)
+        self.slot, self.capture = slot, CaptureThread(source, slot, self._report)
         self.capture.start()
         old_slot.close()
         old_capture.stop()
@@ -160,41 +157,38 @@ class Live:
                 "publish": round(self._published.rate(now), 2),
             },
             "latencies": {name: round(ms, 3) for name, ms in latencies.items() if ms is not None},
-            "drops": {"capture": self._slot.dropped, "bad_frames": self._bad_frames},
+            "drops": {"capture": self.slot.dropped, "bad_frames": self._bad_frames},
             **({} if self._pipeline is None else {"face": self._pipeline.state(now)}),
             **({} if self._pipeline is None or self._pipeline.flame is None else self._pipeline.flame.state()),
         }
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                if not self._turn():
-                    break
-            except Exception as error:  # nothing that one frame does may end the stream
-                self._note_bad_frame(error)
-        self.ended.set()
+    def wait(self) -> None:
+        """Wait for what is captured, or until the face has to ease on its own."""
+        self.slot.wait(REST_WAIT_S if self.pipeline.at_rest else IDLE_STEP_S)
 
-    def _turn(self) -> bool:
-        """One turn of the track thread; False at the end of the source."""
-        pipeline = self._pipeline
-        assert pipeline is not None
-        slot = self._slot
-        captured = slot.take(REST_WAIT_S if pipeline.at_rest else IDLE_STEP_S)
+    def turn(self, now_ns: int) -> bool:
+        """Make the changes that were asked for and a frame of what was captured; return False at the source's end."""
+        pipeline, slot = self.pipeline, self.slot
+        captured = slot.take(0)
         while self._requests:
             self._requests.popleft()(pipeline)
         if captured is not None:
-            self._step(pipeline, captured)
+            self._track(pipeline, captured, now_ns)
         elif slot.exhausted:
-            return slot is not self._slot  # another source may have taken its place
-        elif not pipeline.at_rest and self._clock() - self._capture_ns > STALE_NS:
-            now = self._clock()
-            pipeline.lose(now)
+            return slot is not self.slot  # another source may have taken its place
+        elif not pipeline.at_rest and now_ns - self._capture_ns > STALE_NS:
+            pipeline.lose(now_ns)
             with self._publishing:
-                self._hand_on(pipeline.finish(self._seq, self._capture_ns, self._clock(), self._clock))
+                self._dispatch(pipeline.finish(self._seq, self._capture_ns, self._clock(), self._clock))
         return True
 
-    def _step(self, pipeline: FacePipeline, captured: Captured) -> None:
-        start_ns, self._capture_ns = self._clock(), captured.capture_ns
+    def goes_on(self, error: Exception) -> bool:
+        """Count the frame as bad: nothing that one frame does may end the stream."""
+        self._note_bad_frame(error)
+        return True
+
+    def _track(self, pipeline: FacePipeline, captured: Captured, start_ns: int) -> None:
+        self._capture_ns = captured.capture_ns
         try:
             if isinstance(captured, CapturedImage):
                 pipeline.track(captured.image, captured.capture_ns)
@@ -210,14 +204,14 @@ class Live:
         tracked_ns = self._clock()
         with self._publishing:
             frame = pipeline.finish(self._seq, captured.capture_ns, self._clock(), self._clock)
-            self._hand_on(frame)
+            self._dispatch(frame)
         end_ns = self._clock()
         times_ns = (captured.capture_ns, start_ns, tracked_ns, frame.publish_ns, end_ns)
         for i, name in enumerate(STAGES[:4]):
             self._windows[name].add(end_ns, (times_ns[i + 1] - times_ns[i]) * 1e-6)
         self._windows["total"].add(end_ns, (end_ns - captured.capture_ns) * 1e-6)
 
-    def _hand_on(self, frame: FaceFrame) -> None:
+    def _dispatch(self, frame: FaceFrame) -> None:
         self._seq += 1
         self._published.add(frame.publish_ns)
         self._publish(frame)

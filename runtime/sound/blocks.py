@@ -54,12 +54,12 @@ class SoundRing:
         self._next_sample = 0
 
     def begin(self) -> None:
-        """Says that the device was opened: a new stream, its samples counted from 0."""
+        """Note that the device was opened: a new stream, its samples counted from 0."""
         self.stream += 1
         self._next_sample = 0
 
     def write(self, samples: Float32Array, rate: int, start_ns: int) -> None:
-        """Takes samples [n] or [n, channels], whose mean is kept."""
+        """Take samples [n] or [n, channels], whose mean is kept."""
         for first in range(0, len(samples), LARGEST_BLOCK):
             part = samples[first : first + LARGEST_BLOCK]
             self._write(part, rate, start_ns + first * NS_PER_S // rate)
@@ -81,8 +81,13 @@ class SoundRing:
             self._written += 1
             self._ready.notify()
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is a block to take or nothing more will come, or for ``timeout_s``."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._written > self._taken or self._closed, timeout_s)
+
     def take(self, timeout_s: float) -> SoundBlock | None:
-        """The oldest block, waiting for one; None after ``timeout_s``, or when the ring is closed and empty."""
+        """Take the oldest block, waiting for one; None after ``timeout_s``, or when the ring is closed and empty."""
         with self._ready:
             if not self._ready.wait_for(lambda: self._written > self._taken or self._closed, timeout_s):
                 return None
@@ -106,7 +111,7 @@ class SoundRing:
         return self._written - self._taken
 
     def close(self) -> None:
-        """Says that nothing more will come; whoever waits wakes up."""
+        """Say that nothing more will come; whoever waits wakes up."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat
 from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.worker import STOP_S, Worker
 from facewire.bridge.wire.frame import Sources
 from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.sound.sound_thread import SoundThread
@@ -38,7 +38,7 @@ TakeTick: TypeAlias = Callable[[SpeechTick, Sources], int]
 Tap: TypeAlias = Callable[[AudioBlock, AudioFormat], None]
 
 
-class Speak:
+class Speak(Worker):
     """Runs one source of sound through one pipeline into ``take_tick``, which must not block.
 
     ``tap``, where given, gets the sound as it was captured, for a recording. ``report`` gets one line for each thing
@@ -55,14 +55,11 @@ class Speak:
         clock: Clock = now_ns,
     ) -> None:
         """Without ``take_tick`` the sound is only tapped."""
-        self._take_tick, self._tap, self._report, self._clock = take_tick, tap, report, clock
+        super().__init__("speak", clock)
+        self._take_tick, self._tap, self._report = take_tick, tap, report
         self.ring = SoundRing()
         self.capture = SoundThread(source, self.ring, report)
         self._pipeline: SpeechPipeline | None = None
-        self._thread = threading.Thread(target=self._run, name="facewire-speak", daemon=True)
-        self._stopping = threading.Event()
-        self.ended = threading.Event()
-        """Set when the source has come to its end, or after ``stop``."""
         self._last: SpeechTick | None = None
         self._heard_ns = 0
         self._eased = 0
@@ -72,8 +69,8 @@ class Speak:
         self._late = Window()
         self._work = Window()
 
-    def start(self, make_pipeline: Callable[[], SpeechPipeline] | None) -> None:
-        """Loads the networks with ``make_pipeline`` while a microphone opens, then listens.
+    def start(self, make_pipeline: Callable[[], SpeechPipeline] | None) -> None:  # type: ignore[override]
+        """Load the networks with ``make_pipeline`` while a microphone opens, then listens.
 
         A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
         """
@@ -89,16 +86,14 @@ class Speak:
         self.ring.overruns = 0
         if not self.capture.source.returns:
             self.capture.start()
-        self._thread.start()
+        super().start()
 
-    def stop(self, timeout_s: float = 0.5) -> None:
-        """Ends both threads; safe to call twice."""
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """End both threads; safe to call twice."""
         self._stopping.set()
         self.ring.close()
         self.capture.stop(timeout_s)
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join(timeout_s)
-        self.ended.set()
+        super().stop(timeout_s)
 
     def use(self, pipeline: SpeechPipeline) -> None:
         """Have ``pipeline`` make the motion from the next block on."""
@@ -132,29 +127,32 @@ class Speak:
             "drops": {"sound": self.ring.overruns + self.ring.device_overruns, "bad_blocks": self._bad_blocks},
         }
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                if not self._turn():
-                    break
-            except Exception as error:  # nothing that one block does may end the stream
-                self._note_bad_block(error)
-        self.ended.set()
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing moves until there is sound."""
+        return self._last is None or (self._eased >= EASE_STEPS and not self._last.blendshapes.any())
 
-    def _turn(self) -> bool:
-        """One turn of the speak thread; False at the end of the source."""
-        resting = self._last is None or (self._eased >= EASE_STEPS and not self._last.blendshapes.any())
-        block = self.ring.take(REST_WAIT_S if resting else EASE_STEP_S)
+    def wait(self) -> None:
+        """Wait for sound, or until the face has to ease to rest."""
+        self.ring.wait(REST_WAIT_S if self.at_rest else EASE_STEP_S)
+
+    def turn(self, now_ns: int) -> bool:
+        """Make ticks of a block that waits, or ease the face if none comes; return False at the source's end."""
+        block = self.ring.take(0)
         if block is not None:
-            self._step(block)
+            self._speak(block, now_ns)
         elif self.ring.exhausted:
             return False
-        elif not resting and self._clock() - self._heard_ns > STALE_NS:
+        elif not self.at_rest and now_ns - self._heard_ns > STALE_NS:
             self._ease()
         return True
 
-    def _step(self, block: SoundBlock) -> None:
-        started_ns = self._clock()
+    def goes_on(self, error: Exception) -> bool:
+        """Count the block as bad: nothing that one block does may end the stream."""
+        self._note_bad_block(error)
+        return True
+
+    def _speak(self, block: SoundBlock, started_ns: int) -> None:
         if self._tap is not None:
             self._tap(*self._recorded(block))
         pipeline = self._pipeline  # ``use`` may put another in its place
@@ -174,8 +172,8 @@ class Speak:
         assert self._last is not None
         assert self._take_tick is not None
         self._eased += 1
-        left = max(0.0, 1.0 - EASE_STEP_S / EASE_S)
-        self._last = self._last.eased(left if self._last.blendshapes.max() * left >= 0.01 else 0.0)
+        share = max(0.0, 1.0 - EASE_STEP_S / EASE_S)
+        self._last = self._last.eased(share if self._last.blendshapes.max() * share >= 0.01 else 0.0)
         self._take_tick(self._last, "held")
 
     def _recorded(self, block: SoundBlock) -> tuple[AudioBlock, AudioFormat]:

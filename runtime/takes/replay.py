@@ -16,6 +16,7 @@ from typing import Any
 from facewire.bridge.recording.reader import Session
 from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
+from facewire.bridge.shared.worker import Worker
 from facewire.bridge.wire.frame import FaceFrame
 
 LEAD_NS = 50_000_000
@@ -64,7 +65,7 @@ class ReplayClock:
         self._started_ns = self._clock()
 
 
-class Replay:
+class Replay(Worker):
     """Hands the frames of a session to ``publish`` on a thread of its own, each when it is due.
 
     Carries over the playhead, the frame that is next, and the last ``seq`` that went out: numbers go on counting over
@@ -93,38 +94,38 @@ class Replay:
         lead_ns = min(LEAD_NS, self.start_ns)
         self.clock = ReplayClock(self.start_ns - lead_ns, clock)
         """The clock for the server that serves the replay."""
+        super().__init__(
+            "replay", self.clock
+        )  # its ``ended`` is set when the last frame has gone out; a seek clears it
         self.playhead = Playhead(self.start_ns, self.start_ns, speed)
-        self.ended = threading.Event()
-        """Set when the last frame has gone out, unless it loops; cleared by a seek."""
         self.error: FacewireError | None = None
         """Why it ended before its time: the file is damaged."""
         self.published = 0
         self._changed = threading.Condition()
         self._door = threading.Lock()
         """Held by whoever wants ``_changed`` for a command: a replay that is late would hardly ever let go of that."""
-        self._stopping = False
         self._last_seq: int | None = None
         self._seq_shift = 0
         self._recorded_seq = -1
         self._frames: Iterator[tuple[int, FaceFrame]] = iter(())
         self._next: tuple[int, FaceFrame] | None = None
         self._seek(self.start_ns)
-        self._thread = threading.Thread(target=self._run, name="facewire-replay", daemon=True)
 
     def start(self) -> None:
         """Start the clock; the first frame is due ``LEAD_NS`` later."""
         self.clock.start()
-        self._thread.start()
+        super().start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """End the thread and close the session."""
-        self._stopping = True
+        super().stop(timeout_s)
+        if not self.running:  # Nobody may close a file that is being read.
+            self._session.close()
+
+    def wake(self) -> None:
+        """Have it look at the playhead again."""
         with self._door, self._changed:
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-        if not self._thread.is_alive():  # Nobody may close a file that is being read.
-            self._session.close()
 
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
@@ -166,30 +167,39 @@ class Replay:
         """Return the keys of the status message."""
         return {"devices": {}, "replay": {"file": self._session.path.name, **self.state()}}
 
-    def _run(self) -> None:
-        try:
-            while True:
-                with self._door:
-                    pass  # Commands that wait come first.
-                with self._changed:
-                    if self._stopping:
-                        return
-                    self._turn()
-        except FacewireError as error:
-            self.error = error
-            self.playhead.paused = True
-            self.ended.set()
+    def wait(self) -> None:
+        """Wait until the next frame is due, or for a command."""
+        with self._door:
+            pass  # Commands that wait come first.
+        with self._changed:
+            due_in_ns = self.due_in_ns(self.clock())
+            if not self._stopping.is_set() and due_in_ns != 0:
+                self._changed.wait(None if due_in_ns is None else due_in_ns / NS_PER_S)
 
-    def _turn(self) -> None:
-        """Publish the next frame if it is due, or wait for that, or for a command."""
+    def turn(self, now_ns: int) -> bool:
+        """Publish the next frame if it is due at ``now_ns``, or be at the end."""
+        with self._changed:
+            if self._stopping.is_set() or self.due_in_ns(now_ns) != 0:
+                return True
+            if self._next is None:
+                self._end_or_loop()
+            else:
+                self._send(self.playhead.due_ns(self._next[0]))
+            return True
+
+    def due_in_ns(self, now_ns: int) -> int | None:
+        """Return how long after ``now_ns`` there is something to do; None while it is paused."""
         if self.playhead.paused:
-            self._changed.wait()
-        elif self._next is None:
-            self._end_or_loop()
-        elif (wait_ns := self.playhead.due_ns(self._next[0]) - self.clock()) > 0:
-            self._changed.wait(wait_ns / NS_PER_S)
-        else:
-            self._send(self.playhead.due_ns(self._next[0]))
+            return None
+        return 0 if self._next is None else max(0, self.playhead.due_ns(self._next[0]) - now_ns)
+
+    def goes_on(self, error: Exception) -> bool:
+        """End where the file is damaged."""
+        if not isinstance(error, FacewireError):
+            raise error
+        self.error = error
+        self.playhead.paused = True
+        return False
 
     def _end_or_loop(self) -> None:
         due_ns = self.playhead.due_ns(self.end_ns)
@@ -230,7 +240,7 @@ class Replay:
             if set(args) - set(known):
                 raise CommandError(f"this command takes {' and '.join(known) or 'no args'}, and nothing else")
             with self._door, self._changed:
-                if self._stopping:  # Its file may be closed already.
+                if self._stopping.is_set():  # Its file may be closed already.
                     raise CommandError("no take is playing")
                 change(args)
                 self._changed.notify_all()

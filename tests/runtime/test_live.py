@@ -329,7 +329,7 @@ def test_networks_that_cannot_be_loaded_stop_the_capture_again():
     with pytest.raises(RuntimeError, match="no networks"):
         live.start(fail)
     assert live.ended.is_set()
-    assert not live.capture._thread.is_alive()
+    assert not live.capture.running
 
 
 def test_stopping_is_quick_and_may_be_done_twice():
@@ -351,11 +351,12 @@ def test_a_stream_leaves_no_garbage():
     tracker.images = SimpleNamespace(append=lambda _: None)
     pipeline, image = FacePipeline(lambda _: tracker), np.zeros((48, 64, 3), np.uint8)
     live = Live(None, lambda _: None)
-    live._pipeline = pipeline
+    live.start(lambda: pipeline)
 
     def run(frames):
         for i in range(frames):
-            live._step(pipeline, CapturedImage(image, i * 10**7))
+            live.slot.put(CapturedImage(image, i * 10**7))
+            assert live.turn(i * 10**7)
 
     run(200)
     gc.collect()

@@ -41,26 +41,32 @@ class DeviceThread:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread has started and not ended."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
+        """Begin to open the source."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 0.5) -> None:
-        """Asks the thread to end and waits; a driver that hangs is left behind (the thread is a daemon)."""
+        """Ask the thread to end and wait; a driver that hangs is left behind (the thread is a daemon)."""
         self._stopping.set()
         self._device.interrupt()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def _open(self) -> None:
-        """Opens the source. Raises what it raises."""
+        """Open the source; what it raises is raised."""
         raise NotImplementedError
 
     def _pass_on(self) -> bool:
-        """Passes on what comes next and notes that the source runs; False at its end. Raises what the source raises."""
+        """Pass on what comes next and note that the source runs; return False at its end. What it raises is raised."""
         raise NotImplementedError
 
     def _end(self) -> None:
-        """Tells who listens that nothing more comes."""
+        """Tell who listens that nothing more comes."""
         raise NotImplementedError
 
     def _run(self) -> None:
@@ -88,7 +94,7 @@ class DeviceThread:
         self.state, self.error = "running", None
 
     def _lose(self, error: CaptureError) -> None:
-        """Reports a loss once: the retries that fail after it say nothing new."""
+        """Report a loss once: the retries that fail after it say nothing new."""
         if self.state == "running":
             self.losses += 1
         if self.state != "lost" and self._device.returns:

@@ -524,7 +524,7 @@ def test_a_stall_brings_the_whole_face_to_rest_once(said):
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice(float(said.any()))))
     wait_for(lambda: frames and frames[-1].sources == "held")
     assert "audio" in {frame.sources for frame in frames}
-    wait_for(lambda: speak._eased >= speak_live.EASE_STEPS and not speak._last.blendshapes.any())
+    wait_for(lambda: speak.at_rest)
     stop.set()
     assert speak.ended.wait(60)
     live.stop()

@@ -158,7 +158,7 @@ def test_a_disk_that_never_comes_back_does_not_hold_up_the_end(tmp_path: Path, f
     with pytest.raises(RecordingError, match=r"the disk does not take .*: what it took is in .*\.part"):
         recorder.stop(timeout_s=0.2)
     disk.gate.set()
-    recorder._thread.join()
+    assert recorder.join(60)
 
 
 def test_a_full_disk_is_one_line_and_the_take_up_to_there(tmp_path: Path, frames: Frames) -> None:
@@ -218,7 +218,7 @@ def test_what_is_not_yet_on_its_way_to_the_disk_is_half_a_second(tmp_path: Path,
         now[0] = frame.seq * 10**9 // 60
         recorder.offer_frame(frame)
         if frame.seq % 3 == 2:  # POLL_S
-            recorder._turn(now[0])
+            recorder.turn(now[0])
         most = max(most, frame.seq + 1 - written)
     assert most <= 0.6 * 60
     assert len(syncs) == 9
