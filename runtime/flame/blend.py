@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.bridge.shared.errors import CommandError
 from facewire.bridge.wire.frame import FlameParameters
 from facewire.models.flame.fit.fitter import FlameFitter
 from facewire.models.flame.maps.arkit_map import ArkitToFlame
@@ -26,6 +25,7 @@ from facewire.models.flame.registration.correspondence import correspondence_of
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.face.filters import FIRST_NOISE, MIN_STEP_S, smooth_lines
 from facewire.runtime.flame.place import HeadInModel
+from facewire.runtime.tools.arguments import CommandSpec
 from facewire.runtime.tools.quantize import quantize
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ class FlameFilter:
         np.multiply(self._value, self._units, out=out, casting="same_kind")
 
 
+RESET = CommandSpec("flame_reset")
+
+
 class LiveFlame:
     """FLAME of one live face.
 
@@ -123,7 +126,7 @@ class LiveFlame:
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
         """What clients may ask, by name."""
-        return {"flame_reset": self._reset}
+        return {RESET.name: RESET.handler(lambda _: self.learn_anew())}
 
     @property
     def greeting(self) -> dict[str, Any]:
@@ -166,11 +169,6 @@ class LiveFlame:
     def learn_anew(self) -> None:
         """Forget who it is, for it is somebody else from the next picture on; from any thread."""
         self._asked = True
-
-    def _reset(self, args: Mapping[str, Any]) -> None:
-        if args:
-            raise CommandError("flame_reset takes nothing")
-        self.learn_anew()
 
     def _greet(self, now_ns: int) -> None:
         """Forget the person, if the face that is seen now may be another's."""

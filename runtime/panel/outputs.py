@@ -6,12 +6,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from facewire.bridge.outputs.base import OutputError
-from facewire.bridge.outputs.choose import OUTPUTS, check_remote, parse_spec
+from facewire.bridge.outputs.choose import MAX_SPEC_LENGTH, OUTPUTS, check_remote, parse_spec
 from facewire.bridge.outputs.runner import Outputs
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.bridge.shared.errors import CommandError, FacewireError
+from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.settings.profiles import config_folder
+from facewire.runtime.tools.arguments import CommandSpec, Text
+
+OUTPUT = {"output": Text("an output, such as vmc:127.0.0.1:39539", most=MAX_SPEC_LENGTH)}
+LIST = CommandSpec("outputs")
+START = CommandSpec("output_start", OUTPUT, required=("output",))
+STOP = CommandSpec("output_stop", OUTPUT, required=("output",))
 
 
 class OutputSwitches:
@@ -48,7 +54,11 @@ class OutputSwitches:
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask, by name."""
-        return {"outputs": self._list, "output_start": self._start, "output_stop": self._stop}
+        return {
+            LIST.name: LIST.handler(self._list),
+            START.name: START.handler(self._start),
+            STOP.name: STOP.handler(self._stop),
+        }
 
     def state(self) -> dict[str, Any]:
         """Returns the keys that the status message gets."""
@@ -75,9 +85,7 @@ class OutputSwitches:
                 except FacewireError as error:
                     self._report(f"an output of the profile is not on: {error}")
 
-    def _list(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        if args:
-            raise CommandError("outputs takes no arguments")
+    def _list(self, _args: dict[str, Any]) -> dict[str, Any]:
         kinds = [
             {"name": name, "about": kind.about, "target": f"{kind.host}:{kind.port}", "options": _plain(kind.options)}
             for name, kind in OUTPUTS.items()
@@ -85,15 +93,14 @@ class OutputSwitches:
         ]
         return {"kinds": kinds, "outputs": self._outputs.status()}
 
-    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        spec = _spec("output_start", args)
+    def _start(self, args: dict[str, Any]) -> dict[str, Any]:
+        spec = args["output"]
         self._check([spec])
         self._outputs.add(check_remote(spec))
         return {"outputs": self._outputs.status()}
 
-    def _stop(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        spec = _spec("output_stop", args)
-        self._outputs.remove(spec)
+    def _stop(self, args: dict[str, Any]) -> dict[str, Any]:
+        self._outputs.remove(args["output"])
         return {"outputs": self._outputs.status()}
 
 
@@ -124,10 +131,3 @@ def _is_remote(spec: str) -> bool:
 
 def _plain(options: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
     return {name: list(values) for name, values in options.items()}
-
-
-def _spec(command: str, args: Mapping[str, Any]) -> str:
-    spec = args.get("output")
-    if set(args) != {"output"} or not isinstance(spec, str) or not spec:
-        raise CommandError(f"{command} takes output, such as vmc:127.0.0.1:39539")
-    return spec

@@ -20,12 +20,17 @@ from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.takes.recorder import Recorder
+from facewire.runtime.tools.arguments import CommandSpec, Text
 
 if TYPE_CHECKING:
     from facewire.runtime.live import Live
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 """What a client may call a take: nothing that leaves the folder."""
+START = CommandSpec(
+    "record_start", {"name": Text("letters, digits, spaces, dots, dashes or underscores, 64 at most", NAME)}
+)
+STOP = CommandSpec("record_stop")
 
 StatusCall = Callable[[], Mapping[str, Any]]
 
@@ -68,7 +73,7 @@ class Takes:
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask, by name."""
-        return {"record_start": self._start, "record_stop": self._stop}
+        return {START.name: START.handler(self._start), STOP.name: STOP.handler(self._stop)}
 
     def offer_frame(self, frame: FaceFrame) -> None:
         """Have ``frame`` recorded if a take is running. Never blocks and raises nothing."""
@@ -153,13 +158,10 @@ class Takes:
             }
         }
 
-    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        name = args.get("name")
-        if name is not None and (not isinstance(name, str) or NAME.fullmatch(name) is None):
-            raise CommandError("name must be letters, digits, spaces, dots, dashes or underscores, 64 at most")
-        return {"file": self.start(name).name}
+    def _start(self, args: dict[str, Any]) -> dict[str, Any]:
+        return {"file": self.start(args.get("name")).name}
 
-    def _stop(self, _args: Mapping[str, Any]) -> dict[str, Any]:
+    def _stop(self, _args: dict[str, Any]) -> dict[str, Any]:
         recorder = self._recorder
         if recorder is None:
             raise CommandError("no take is running")

@@ -17,6 +17,7 @@ from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.takes.replay import Replay
+from facewire.runtime.tools.arguments import CommandSpec, Flag, Text
 
 logger = logging.getLogger("facewire.runtime")
 
@@ -24,6 +25,9 @@ MAX_TAKES = 200
 """Newest takes that are listed."""
 STEERING = ("pause", "resume", "seek", "step", "speed")
 """Commands that go to the take that plays."""
+LIST = CommandSpec("takes")
+START = CommandSpec("replay_start", {"file": Text("one of takes"), "loop": Flag()}, required=("file",))
+STOP = CommandSpec("replay_stop")
 
 
 class Outlet:
@@ -61,7 +65,12 @@ class Outlet:
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask, by name."""
         steering = {name: self._steer(name) for name in STEERING}
-        return {"takes": self._list, "replay_start": self._start, "replay_stop": self._stop, **steering}
+        return {
+            LIST.name: LIST.handler(self._list),
+            START.name: START.handler(self._start),
+            STOP.name: STOP.handler(self._stop),
+            **steering,
+        }
 
     def state(self) -> dict[str, Any]:
         """Returns the keys that the status message gets."""
@@ -91,7 +100,7 @@ class Outlet:
             seq = self._last_seq + 1
             self._send(replace(frame, seq=seq, publish_ns=now, capture_ns=captured, video_ns=None, audio_ns=None))
 
-    def _list(self, _args: Mapping[str, Any]) -> dict[str, Any]:
+    def _list(self, _args: dict[str, Any]) -> dict[str, Any]:
         if self._folder is None:
             return {"takes": [], "folder": None}
         takes: list[dict[str, Any]] = [
@@ -101,10 +110,8 @@ class Outlet:
         takes.sort(key=lambda take: take["unix_s"], reverse=True)
         return {"takes": takes[:MAX_TAKES], "folder": str(self._folder)}
 
-    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        name, loop = args.get("file"), args.get("loop", False)
-        if not isinstance(name, str) or not isinstance(loop, bool) or set(args) - {"file", "loop"}:
-            raise CommandError("replay_start takes file (one of takes) and loop (true or false)")
+    def _start(self, args: dict[str, Any]) -> dict[str, Any]:
+        name, loop = args["file"], args.get("loop", False)
         if self._folder is None or name not in _takes(self._folder):
             raise CommandError(f"there is no take {name[:80]!r}")
         path = self._folder / name
@@ -128,7 +135,7 @@ class Outlet:
 
         return run
 
-    def _stop(self, _args: Mapping[str, Any]) -> dict[str, Any]:
+    def _stop(self, _args: dict[str, Any]) -> dict[str, Any]:
         if self._replay is None:
             raise CommandError("no take is playing")
         self.stop()

@@ -18,11 +18,14 @@ from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.bridge.shared.worker import Worker
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.runtime.tools.arguments import CommandSpec, Number
 
 LEAD_NS = 50_000_000
 """From the start of a replay to its first frame, so that a subscriber's first pings come before it."""
 MIN_SPEED, MAX_SPEED = 0.05, 20.0
 MAX_STEP = 1000
+STEP = CommandSpec("step", {"frames": Number(-MAX_STEP, MAX_STEP)})
+SPEED = CommandSpec("speed", {"speed": Number(MIN_SPEED, MAX_SPEED)}, required=("speed",))
 
 
 @dataclass(slots=True)
@@ -130,13 +133,15 @@ class Replay(Worker):
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask of a replay, by name; each answers with the state afterwards (wire.md, 3.6)."""
-        return {
-            "pause": self._command(self._pause),
-            "resume": self._command(self._resume),
-            "seek": self._command(self._seek_command, "time_s"),
-            "step": self._command(self._step, "frames"),
-            "speed": self._command(self._speed, "speed"),
-        }
+        time_s = Number(self._seconds(self.start_ns), self._seconds(self.end_ns))
+        changes = (
+            (CommandSpec("pause"), self._pause),
+            (CommandSpec("resume"), self._resume),
+            (CommandSpec("seek", {"time_s": time_s}, required=("time_s",)), self._seek_command),
+            (STEP, self._step),
+            (SPEED, self._speed),
+        )
+        return {spec.name: spec.handler(self._command(change)) for spec, change in changes}
 
     def state(self) -> dict[str, Any]:
         """Return where the replay is, in seconds from the session's first frame."""
@@ -233,12 +238,8 @@ class Replay(Worker):
             self._recorded_seq = self._next[1].seq - 1
             self._seq_shift = self._last_seq + 1 - self._next[1].seq
 
-    def _command(
-        self, change: Callable[[Mapping[str, Any]], None], *known: str
-    ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-        def run(args: Mapping[str, Any]) -> dict[str, Any]:
-            if set(args) - set(known):
-                raise CommandError(f"this command takes {' and '.join(known) or 'no args'}, and nothing else")
+    def _command(self, change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def run(args: dict[str, Any]) -> dict[str, Any]:
             with self._door, self._changed:
                 if self._stopping.is_set():  # Its file may be closed already.
                     raise CommandError("no take is playing")
@@ -248,30 +249,28 @@ class Replay(Worker):
 
         return run
 
-    def _pause(self, _args: Mapping[str, Any]) -> None:
+    def _pause(self, _args: dict[str, Any]) -> None:
         if not self.playhead.paused:
             clock_ns = self.clock()
             place_ns = self.playhead.at_ns(clock_ns)
             self.playhead.move(place_ns if self._next is None else min(place_ns, self._next[0]), clock_ns)
             self.playhead.paused = True
 
-    def _resume(self, _args: Mapping[str, Any]) -> None:
+    def _resume(self, _args: dict[str, Any]) -> None:
         if self.ended.is_set() or (self.playhead.paused and self._next is None):  # It shows the last frame.
             self._jump(self.start_ns)
         elif self.playhead.paused:
             self.playhead.move(self.playhead.place_ns, self.clock())
         self.playhead.paused = False
 
-    def _speed(self, args: Mapping[str, Any]) -> None:
-        speed = number(args, "speed", MIN_SPEED, MAX_SPEED)
+    def _speed(self, args: dict[str, Any]) -> None:
         clock_ns = self.clock()
         self.playhead.move(self.playhead.at_ns(clock_ns), clock_ns)
-        self.playhead.speed = speed
+        self.playhead.speed = float(args["speed"])
 
-    def _seek_command(self, args: Mapping[str, Any]) -> None:
-        """Goes to a place; the ends are rounded, as the state has them."""
-        time_s = number(args, "time_s", self._seconds(self.start_ns), self._seconds(self.end_ns))
-        place_ns = self._session.start_ns + round(time_s * NS_PER_S)
+    def _seek_command(self, args: dict[str, Any]) -> None:
+        """Go to a place; the ends are rounded, as the state has them."""
+        place_ns = self._session.start_ns + round(float(args["time_s"]) * NS_PER_S)
         self._jump(min(max(place_ns, self.start_ns), self.end_ns))
 
     def _jump(self, place_ns: int) -> None:
@@ -284,9 +283,9 @@ class Replay(Worker):
             self.playhead.move(self._next[0], clock_ns)
             self._send(clock_ns)
 
-    def _step(self, args: Mapping[str, Any]) -> None:
+    def _step(self, args: dict[str, Any]) -> None:
         """Show the frame that is ``frames`` after the one shown last (before it, where negative), and stay there."""
-        count = round(number({"frames": 1, **args}, "frames", -MAX_STEP, MAX_STEP))
+        count = round(args.get("frames", 1))
         self._pause({})
         if count > 0:
             for _ in range(count - 1):
@@ -317,15 +316,3 @@ def moved(frame: FaceFrame, seq: int, publish_ns: int) -> FaceFrame:
         video_ns=at(frame.video_ns),
         audio_ns=at(frame.audio_ns),
     )
-
-
-def number(args: Mapping[str, Any], name: str, least: float, most: float) -> float:
-    """Return a command's argument as a number of ``least`` to ``most``.
-
-    Raises:
-        CommandError: it is missing or is anything else.
-    """
-    value = args.get(name)
-    if type(value) not in (int, float) or not least <= float(value) <= most:  # type: ignore[arg-type]
-        raise CommandError(f"{name} must be a number of {least:g} to {most:g}")
-    return float(value)  # type: ignore[arg-type]

@@ -151,7 +151,7 @@ def _serve(args: argparse.Namespace) -> int:
             **(flame.commands if flame is not None else {}),
         },
         status=lambda: {
-            **panel.status(merged(live.status(), listener.status())),
+            **panel.state.status(merged(live.status(), listener.status())),
             **takes.state(),
             **outlet.state(),
             **outputs.state(),
@@ -169,11 +169,11 @@ def _serve(args: argparse.Namespace) -> int:
         takes.offer_frame(frame)
 
     def prepare() -> FacePipeline:
-        calibrator = Calibrator(panel.load_default(), silent=not args.no_learning)
+        calibrator = Calibrator(panel.state.load_default(), silent=not args.no_learning)
         fusion = Fusion(panel.settings.mode, sync=args.sync)
         pictures = gives_pictures(source)
         pipeline = make_pipeline(args, calibrator=calibrator, fusion=fusion, camera=pictures, flame=flame)
-        panel.smooth(pipeline)
+        panel.prepare(pipeline)
         if flame is not None:
             # A take may begin at any frame, and FLAME that begins later is no use to it.
             flame.wanted = lambda: takes.folder is not None or server.wants("flame")

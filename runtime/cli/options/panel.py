@@ -50,7 +50,9 @@ def make_panel(
     outputs: OutputSwitches,
 ) -> Panel:
     """The panel for a run with these options; ``server`` gives what it listens on, once there is one."""
-    from facewire.runtime.panel.commands import Makers, Panel, Settings
+    from facewire.runtime.panel.commands import Panel
+    from facewire.runtime.panel.services import PanelServices
+    from facewire.runtime.settings.settings import Settings
 
     settings = Settings(
         video=args.video,
@@ -64,7 +66,7 @@ def make_panel(
     return Panel(
         live,
         settings,
-        Makers(
+        PanelServices(
             source=lambda what: make_source(args, what),
             tracker_factory=tracker_factory,
             cameras=lambda: cameras(args.video),

@@ -20,7 +20,9 @@ from facewire.runtime.cli import main
 from facewire.runtime.cli.commands import doctor
 from facewire.runtime.cli.options.speech import check_speech, make_driver
 from facewire.runtime.cli.options.usage import UsageError
-from facewire.runtime.panel.commands import Makers, Panel, Settings
+from facewire.runtime.panel.commands import Panel
+from facewire.runtime.panel.services import PanelServices
+from facewire.runtime.settings.settings import Settings
 
 PAGE = Path(manifest.__file__).parents[2] / "bridge" / "page"
 
@@ -88,7 +90,7 @@ def make_panel(**makers):
     live.request = lambda change: change(live.pipeline)
     chosen: list = []
     nothing = SimpleNamespace(names=lambda _camera: [])
-    services = Makers(source=lambda _: None, cameras=list, address=dict, **makers)
+    services = PanelServices(source=lambda _: None, cameras=list, address=dict, **makers)
     return Panel(live, Settings(video="demo", mesh="v2"), services, nothing), chosen
 
 

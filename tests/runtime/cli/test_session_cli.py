@@ -81,7 +81,7 @@ def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
             assert client.next_frame(timeout_s=WAIT_S) is not None
             assert client.command("pause")["paused"] is True
             assert client.command("seek", {"time_s": 3.0})["time_s"] == 3.0
-            with pytest.raises(CommandError, match=r"time_s must be a number of 1 to 4\.5"):
+            with pytest.raises(CommandError, match=r"time_s must be a number from 1 to 4\.5"):
                 client.command("seek", {"time_s": 0.5})
             assert client.command("resume")["paused"] is False
             assert client.next_frame(timeout_s=WAIT_S) is not None

@@ -283,10 +283,10 @@ def test_commands_check_what_they_are_given(make_take: MakeTake) -> None:
         ("speed", {"speed": 0}),
         ("step", {"frames": 10**9}),
     ):
-        with pytest.raises(CommandError, match="must be a number of"):
+        with pytest.raises(CommandError, match=r"must be a number from|needs"):
             replay.commands[name](args)
     for name, args in (("pause", {"at": 1}), ("seek", {"time_s": 1.0, "fast": True})):
-        with pytest.raises(CommandError, match="and nothing else"):
+        with pytest.raises(CommandError, match=r"takes .*, not"):
             replay.commands[name](args)
     replay.stop()
 
