@@ -28,7 +28,7 @@ from facewire.runtime.cli.commands import (
     tail,
     train,
 )
-from facewire.runtime.cli.options.usage import for_terminal
+from facewire.runtime.tools.terminal import for_terminal
 
 COMMANDS = (
     serve,

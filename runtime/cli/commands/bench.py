@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from facewire.models.face.trackers import TRACKERS
 from facewire.models.speech.drivers import DriverOptions, free_drivers, make_driver
 from facewire.runtime.cli.options.usage import Subparsers, command_parser, positive
+from facewire.runtime.session.options import TrackingOptions
 
 if TYPE_CHECKING:
     from facewire.bridge.shared.arrays import Image
@@ -50,7 +51,7 @@ def add_parser(commands: Subparsers) -> None:
         "--seconds", metavar="S", type=positive, default=5.0, help="how long to measure each (default: 5)"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the networks run")
-    parser.set_defaults(run=run, mirror=False, smoothing="medium")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from facewire.runtime.cli.options.networks import make_pipeline
+    from facewire.runtime.session.networks import make_pipeline
 
     console = Console(highlight=False)
     pictures = demo_pictures()
@@ -69,9 +70,7 @@ def run(args: argparse.Namespace) -> int:
         speech.add_column(title, justify="left" if title == "speech" else "right", no_wrap=True)
     with console.status("measuring") if console.is_terminal else console.capture():
         for mesh in TRACKERS:
-            timing = measure(
-                mesh, make_pipeline(argparse.Namespace(**vars(args) | {"mesh": mesh})), pictures, args.seconds
-            )
+            timing = measure(mesh, make_pipeline(TrackingOptions(mesh, args.device)), pictures, args.seconds)
             times = (timing.track_ms, timing.filter_ms, timing.pack_ms, timing.whole_ms, timing.whole_p95_ms)
             table.add_row(mesh, *(f"{ms:.2f}" for ms in times), f"{timing.rate:.0f} fps")
         for name, kind in free_drivers().items():
@@ -89,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 def demo_pictures() -> list[Image]:
     """Two seconds of the demo face, drawn beforehand so that drawing is not measured."""
     from facewire.runtime.capture.video.demo import DemoSource
-    from facewire.runtime.cli.options.networks import fetch
+    from facewire.runtime.session.networks import fetch
 
     source = DemoSource(lambda: fetch(["demo_face"])[0], paced=False)
     source.open()
@@ -128,7 +127,7 @@ def measure_driver(name: str, look_ahead_ms: int, device: str, seconds: float) -
     import numpy as np
 
     from facewire.models.speech.features import SAMPLE_RATE
-    from facewire.runtime.cli.options.networks import patience
+    from facewire.runtime.session.networks import patience
 
     with patience():
         driver = make_driver(name, DriverOptions(look_ahead_ms=look_ahead_ms, device=device))

@@ -12,7 +12,8 @@ from facewire.runtime.cli.options.files import (
     progress_bar,
     require_suffix,
 )
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.tools.terminal import notify
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -39,5 +40,5 @@ def run(args: argparse.Namespace) -> int:
     require_suffix(args.output, ".mcap")
     with progress_bar(f"writing {args.output.name}") as progress:
         report = cut(args.input, args.output, TimeRange(args.start, args.end), force=args.force, progress=progress)
-    say(f"{args.output}: {report.frames} frames, {duration_text(report.duration_ns / 1e9)}")
+    notify(f"{args.output}: {report.frames} frames, {duration_text(report.duration_ns / 1e9)}")
     return 0

@@ -127,7 +127,7 @@ def _version(name: str) -> str | None:
 
 def _networks() -> Iterator[Finding]:
     from facewire.models.assets.store import cache_folder, list_assets
-    from facewire.runtime.cli.options.networks import registered_assets
+    from facewire.runtime.session.networks import registered_assets
 
     wanted = {asset.name for asset in list_assets() if asset.pulled_by_default}.union(registered_assets())
     missing = [asset.name for asset in list_assets() if asset.name in wanted and not asset.cached]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.options.files import add_output_options, add_range_options, duration_text, progress_bar
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, positive, say
+from facewire.runtime.cli.options.usage import Subparsers, command_parser, positive
+from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
     from facewire.bridge.export.formats import ExportOptions
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     with open_session(args.input) as session, progress_bar(f"exporting {args.input.name}") as progress:
         report = export(session, args.output, _options(args), force=args.force, progress=progress)
     frames = f"{report.frames} frames at {report.rate:.4g} a second, " if report.frames else ""
-    say(f"{args.output}: {frames}{duration_text(report.duration_s)}")
+    notify(f"{args.output}: {frames}{duration_text(report.duration_s)}")
     return 0
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.options.files import require_file, require_suffix
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     theirs = None if args.compare is None else load_landmarks(args.compare, model)
     own = args.file is not None
     if own:
-        say(f"laying the landmarks onto {model.name}: some seconds")
+        notify(f"laying the landmarks onto {model.name}: some seconds")
     found = correspondence_of(model, again=own)
     maps = maps_of(model, again=own)
     picture = args.output

@@ -7,7 +7,8 @@ import math
 from pathlib import Path
 
 from facewire.runtime.cli.options.files import add_output_options, duration_text, progress_bar, require_suffix
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.tools.terminal import notify
 
 MAX_NAMED = 4
 MAX_OFFSET_S = 24 * 3600.0
@@ -83,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
             force=args.force,
             progress=progress,
         )
-    say(f"{args.output}: {report.frames} frames, {duration_text(report.duration_s)}")
+    notify(f"{args.output}: {report.frames} frames, {duration_text(report.duration_s)}")
     if report.missing:
         more = f" and {len(report.missing) - MAX_NAMED} more" if len(report.missing) > MAX_NAMED else ""
-        say(f"the take has no {', '.join(report.missing[:MAX_NAMED])}{more}: at rest")
+        notify(f"the take has no {', '.join(report.missing[:MAX_NAMED])}{more}: at rest")
     if report.skipped:
-        say(f"{report.skipped} rows repeat the time of the row before and were left out")
+        notify(f"{report.skipped} rows repeat the time of the row before and were left out")
     return 0

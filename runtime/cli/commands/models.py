@@ -70,7 +70,7 @@ def run_pull(args: argparse.Namespace) -> int:
     """Fetches what is missing. Raises UsageError and ModelError."""
     from facewire.models.assets.store import find_asset, list_assets
     from facewire.models.errors import ModelError
-    from facewire.runtime.cli.options.networks import fetch, registered_assets
+    from facewire.runtime.session.networks import fetch, registered_assets
 
     try:
         for name in args.names:

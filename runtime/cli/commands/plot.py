@@ -12,7 +12,8 @@ from facewire.runtime.cli.options.files import (
     require_suffix,
     size_text,
 )
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.tools.terminal import notify
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -51,5 +52,5 @@ def run(args: argparse.Namespace) -> int:
         content = render_png(data) if png else render_html(data, session, part_ns)
     with replacing(args.output, force=args.force) as file:
         file.write(content)
-    say(f"{args.output}: {size_text(len(content))}")
+    notify(f"{args.output}: {size_text(len(content))}")
     return 0

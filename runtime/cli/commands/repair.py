@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from facewire.runtime.cli.options.files import duration_text, progress_bar, require_suffix
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.tools.terminal import notify
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     with progress_bar(f"reading {args.input.name}") as progress:
         whole = is_whole(args.input, progress)
     if whole:
-        say(f"{args.input} is whole: there is nothing to mend")
+        notify(f"{args.input} is whole: there is nothing to mend")
         return 0
     output = args.output or mended_path(args.input)
     require_suffix(output, SUFFIX)
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     lost += [f"{report.damaged_chunks} damaged parts were left out"] if report.damaged_chunks else []
     saved = f"{report.frames} frames, {duration_text(report.duration_s)}"
     sound = f", {report.audio_blocks} blocks of sound" if report.audio_blocks else ""
-    say(f"saved {output}: {saved}{sound}; {', '.join(lost) or 'nothing that was written is lost'}")
+    notify(f"saved {output}: {saved}{sound}; {', '.join(lost) or 'nothing that was written is lost'}")
     return 0
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.options.files import add_range_options, duration_text
-from facewire.runtime.cli.options.flame_stream import recorded_head
 from facewire.runtime.cli.options.listening import add_listen_options, server_config, until_interrupted, wait_until
 from facewire.runtime.cli.options.outputs import add_output_option, people_stream
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.session.heads import recorded_head
+from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
     from facewire.bridge.server.server import LiveServer
@@ -81,7 +82,7 @@ def _replay(args: argparse.Namespace) -> int:
             server.publish_every(frame, timeout_s=STALL_S)
 
         replay = Replay(session, publish, part_ns=part_ns, speed=args.speed, loop=args.loop)
-        outputs = OutputSwitches(say, replay.clock)
+        outputs = OutputSwitches(notify, replay.clock)
         stack.callback(outputs.stop)
         stack.callback(replay.stop)
         server = LiveServer(
@@ -114,10 +115,10 @@ def _play_along(args: argparse.Namespace, replay: Replay, stack: ExitStack) -> N
 
     session = open_session(args.input)
     if session.audio is None:
-        say(f"{args.input} has no sound: it plays silently")
+        notify(f"{args.input} has no sound: it plays silently")
         session.close()
         return
-    output = open_output(session.audio, say)
+    output = open_output(session.audio, notify)
     if output is None:
         session.close()
         return
@@ -132,7 +133,7 @@ def _wait(replay: Replay, *, once: bool) -> None:
     if replay.error is not None:
         raise replay.error
     time.sleep(GOODBYE_S)
-    say(f"{replay.published} frames replayed")
+    notify(f"{replay.published} frames replayed")
 
 
 def _start_block(args: argparse.Namespace, server: LiveServer, length_s: float) -> str:

@@ -1,26 +1,17 @@
-"""What the commands that listen share: their options, and making the pipeline that these ask for."""
+"""The options of the commands that move a face by speech."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from facewire.models.errors import ModelError
 from facewire.models.speech.drivers import DEFAULT_DRIVER, DRIVERS, parse_driver, usages
-from facewire.runtime.cli.options.usage import UsageError, say
-
-if TYPE_CHECKING:
-    from facewire.models.flame import FlameModel
-    from facewire.runtime.capture.sound.sound_source import SoundSource
-    from facewire.runtime.capture.video.source import Source
-    from facewire.runtime.fusion.modes import Mode
-    from facewire.runtime.speech.pipeline import SpeechDriver, SpeechPipeline
-    from facewire.runtime.speech.thread import Speak, TakeTick, Tap
+from facewire.runtime.cli.options.usage import UsageError
+from facewire.runtime.session.options import SpeechOptions
 
 
 def add_speech_options(parser: argparse.ArgumentParser) -> None:
-    """The options of everything that moves a face by speech."""
+    """Add the options of everything that moves a face by speech."""
     parser.add_argument(
         "--mouth",
         choices=("auto", "video", "audio"),
@@ -66,11 +57,11 @@ def _look_aheads() -> str:
     return "; ".join(texts)
 
 
-def check_speech(args: argparse.Namespace) -> None:
-    """Check options that must go together.
+def speech_options(args: argparse.Namespace) -> SpeechOptions:
+    """Return what ``add_speech_options``'s options ask for.
 
     Raises:
-        UsageError: they do not.
+        UsageError: they name no driver, or do not go together.
     """
     try:
         name, _ = parse_driver(args.speech)
@@ -79,177 +70,4 @@ def check_speech(args: argparse.Namespace) -> None:
     if args.speech_encoder is not None and not DRIVERS[name].takes_encoder:
         takers = " or ".join(usage for name, kind in DRIVERS.items() if kind.takes_encoder for usage in usages(name))
         raise UsageError(f"--speech-encoder goes with --speech {takers}: {name} needs none")
-
-
-def make_speech(args: argparse.Namespace) -> SpeechPipeline:
-    """The pipeline for ``add_speech_options``'s options. Raises ModelError."""
-    from facewire.runtime.cli.options.networks import fetch, patience
-
-    fetch(["voice_activity", *DRIVERS[parse_driver(args.speech)[0]].assets])
-    with patience():
-        from facewire.models.speech.voice import VoiceDetector
-        from facewire.runtime.speech.pipeline import SpeechPipeline
-
-        return SpeechPipeline(make_driver(args), VoiceDetector())
-
-
-def make_driver(args: argparse.Namespace) -> SpeechDriver:
-    """Load the driver that ``--speech`` names.
-
-    Raises:
-        ModelError: it cannot be loaded, or does not take the other options.
-    """
-    from facewire.models.speech import drivers
-
-    name, file = drivers.parse_driver(args.speech)
-    kind = DRIVERS[name]
-    options = drivers.DriverOptions(
-        file=file,
-        look_ahead_ms=kind.look_ahead_ms if args.look_ahead is None else args.look_ahead,
-        style=args.speech_style,
-        expressiveness=args.expressiveness,
-        encoder=args.speech_encoder,
-        device=args.device,
-        flame=spoken_flame(args) if kind.moves_flame else None,
-    )
-    driver: SpeechDriver = drivers.make_driver(name, options)
-    return driver
-
-
-def spoken_flame(args: argparse.Namespace) -> FlameModel | None:
-    """The FLAME whose parameters a published FaceFormer can give: ``--flame``'s, where it is of VOCASET's mesh; else
-    FLAME follows the shapes, as with our own network. Raises ModelError."""
-    if getattr(args, "flame", None) is None:
-        return None
-    from facewire.models.flame.vertices import VOCASET_VERTICES
-    from facewire.runtime.cli.options.networks import flame_model
-
-    model = flame_model(args.flame)
-    if len(model.template) == VOCASET_VERTICES:
-        return model
-    say(
-        f"{model.name} is not the mesh that FaceFormer moves: FLAME follows its blendshapes (name a FLAME file of "
-        f"{VOCASET_VERTICES} vertices with --flame to have its own motion)"
-    )
-    return None
-
-
-def chosen_mode(args: argparse.Namespace) -> Mode:
-    """Who drives the face: ``--mode``, or what ``--mouth`` makes of it. The demo face is given the demo's speech."""
-    speaks = args.mouth == "audio" or (args.mouth == "auto" and args.video == args.audio == "demo")
-    return "mouth" if speaks and args.mode == "auto" else args.mode
-
-
-def choose_inputs(args: argparse.Namespace) -> tuple[Source | None, SoundSource | None]:
-    """What to watch and what to listen to. Raises CaptureError where an input that was asked for is not there.
-
-    A microphone is opened where speech may move the mouth: without a camera, beside a camera or a phone, or where one
-    was named; not beside a file or the demo face, whose mouth is not the user's.
-    """
-    from facewire.runtime.capture.remote.phone import PhoneSource
-    from facewire.runtime.capture.video.camera import first_camera
-    from facewire.runtime.capture.video.source import CaptureError
-
-    deaf = args.mouth == "video" or args.mode == "camera"
-    spoken = args.mouth == "audio" or args.mode in ("microphone", "mouth")
-    blind = args.video == "none" or (args.video == "auto" and not deaf and first_camera() is None)
-    source = None if blind else make_source(args, args.video)
-    user = source is not None and source.kind in ("camera", "phone")
-    wanted = args.audio != "auto" or blind or spoken or (user and not deaf)
-    sound = make_sound(args) if wanted else None
-    if sound is None and spoken:
-        raise CaptureError("no microphone found: name what to listen to with --audio, or leave the mouth to the camera")
-    if blind and sound is not None:
-        if args.video == "auto":
-            say(f"no camera found: {sound.name} moves the face (choose inputs with --video and --audio)")
-        return None, sound
-    if blind:
-        source = make_source(args, args.video)  # The demo, unless nothing is to be watched.
-    if isinstance(source, PhoneSource):
-        source.open()  # now, so that a port that is taken is said at once
-    return source, sound
-
-
-def gives_pictures(source: Source | None) -> bool:
-    """Whether there is something to look at, so that networks are needed."""
-    return source is not None and source.gives == "pictures"
-
-
-def make_source(args: argparse.Namespace, what: str) -> Source | None:
-    """The source that ``what`` names, with this run's other options. Raises CaptureError."""
-    from facewire.runtime.capture.choose import choose_source
-    from facewire.runtime.cli.options.networks import fetch
-
-    return choose_source(what, rate=args.rate, loop=args.loop, demo_photo=lambda: fetch(["demo_face"])[0], report=say)
-
-
-def make_sound(args: argparse.Namespace) -> SoundSource | None:
-    """The source that ``--audio`` names. Raises CaptureError, and ModelError where the demo's cannot be had."""
-    from facewire.runtime.capture.sound.choose_sound import choose_sound
-    from facewire.runtime.cli.options.networks import fetch
-
-    return choose_sound(args.audio, loop=args.loop, demo_speech=lambda: fetch(["demo_speech"])[0])
-
-
-class Listener:
-    """What a run listens to, which may change while it runs. ``take_tick`` gets speech, ``tap`` the sound itself."""
-
-    def __init__(self, args: argparse.Namespace, sound: SoundSource | None, take_tick: TakeTick, tap: Tap) -> None:
-        from facewire.runtime.speech.thread import Speak
-
-        self._args = args
-        self._make: Callable[[SoundSource], Speak] = lambda source: Speak(source, take_tick, tap=tap, report=say)
-        self.speak = None if sound is None else self._make(sound)
-
-    @property
-    def name(self) -> str | None:
-        """What is listened to, or None."""
-        return None if self.speak is None else self.speak.capture.source.name
-
-    @property
-    def driver(self) -> str | None:
-        """The name of what makes motion of speech, or None."""
-        return None if self.speak is None else parse_driver(self._args.speech)[0]
-
-    def speak_with(self, name: str) -> None:
-        """Have another speech driver make the motion from now on.
-
-        Raises:
-            CommandError: nothing is listened to.
-            ModelError: the driver cannot be loaded, or does not take the command line's options.
-        """
-        from facewire.bridge.shared.errors import CommandError
-
-        if self.speak is None:
-            raise CommandError("no microphone is in use: start again with --audio")
-        args = argparse.Namespace(**{**vars(self._args), "speech": name})
-        self.speak.use(make_speech(args))
-        self._args = args
-
-    def start(self) -> None:
-        """Loads the networks and listens. Raises ModelError."""
-        if self.speak is not None:
-            self.speak.start(lambda: make_speech(self._args))
-
-    def stop(self) -> None:
-        """Ends it; safe to call twice."""
-        if self.speak is not None:
-            self.speak.stop()
-
-    def status(self) -> dict[str, Any]:
-        """The microphone's part of the status message."""
-        return {} if self.speak is None else self.speak.status()
-
-    def listen_to(self, what: str) -> None:
-        """Listens to the microphone with this number from now on. Raises CaptureError, ModelError and CommandError."""
-        from facewire.bridge.shared.errors import CommandError
-        from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones
-
-        if not what.isdigit():
-            raise CommandError("choose a microphone by the id that devices lists")
-        find_microphone(what, list_microphones())
-        fresh, old = self._make(Microphone(what)), self.speak
-        fresh.start(lambda: make_speech(self._args))
-        self.speak = fresh
-        if old is not None:
-            old.stop()
+    return SpeechOptions(args.speech, args.speech_encoder, args.speech_style, args.look_ahead, args.expressiveness)

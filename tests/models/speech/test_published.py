@@ -218,7 +218,7 @@ def test_an_exported_encoder_runs_without_torch_from_the_command_line(files, tmp
     ],
 )
 def test_the_command_line_says_in_one_line_why_it_cannot(files, tmp_path, capsys, monkeypatch, args, status, says):
-    monkeypatch.setattr("facewire.runtime.cli.options.speech.make_speech", _driver_only)
+    monkeypatch.setattr("facewire.runtime.session.networks.make_speech", _driver_only)
     sound = tmp_path / "speech.wav"
     with wave.open(str(sound), "wb") as file:
         file.setnchannels(1)
@@ -233,11 +233,11 @@ def test_the_command_line_says_in_one_line_why_it_cannot(files, tmp_path, capsys
     assert not (tmp_path / "take.csv").exists()
 
 
-def _driver_only(args):
-    """Makes the driver as the commands do; the voice detector is not what is tested here."""
-    from facewire.runtime.cli.options.speech import make_driver
+def _driver_only(options, *, device, flame):
+    """Make the driver as the commands do; the voice detector is not what is tested here."""
+    from facewire.runtime.session.networks import speech_driver
 
-    return make_driver(args)
+    return speech_driver(options, device=device, flame=flame)
 
 
 def test_folding_needs_no_torch_tensor():

@@ -13,15 +13,17 @@ import pytest
 from facewire.bridge.shared.errors import CommandError
 from facewire.models.assets import manifest
 from facewire.models.errors import ModelError
-from facewire.models.face.trackers import TRACKERS, TrackerKind
+from facewire.models.face.trackers import TRACKERS, TrackerKind, make_tracker
 from facewire.models.speech import drivers
 from facewire.models.speech.drivers import DRIVERS, DriverKind, parse_driver
 from facewire.runtime.cli import main
 from facewire.runtime.cli.commands import doctor
-from facewire.runtime.cli.options.speech import check_speech, make_driver
+from facewire.runtime.cli.options.speech import speech_options
 from facewire.runtime.cli.options.usage import UsageError
 from facewire.runtime.panel.commands import Panel
 from facewire.runtime.panel.services import PanelServices
+from facewire.runtime.session.networks import speech_driver
+from facewire.runtime.session.options import SpeechOptions
 from facewire.runtime.settings.settings import Settings
 
 PAGE = Path(manifest.__file__).parents[2] / "bridge" / "page"
@@ -96,8 +98,6 @@ def make_panel(**makers):
 
 @pytest.mark.usefixtures("registered")
 def test_the_panel_shows_and_chooses_them():
-    from facewire.runtime.cli.options.networks import make_tracker
-
     spoken: list[str] = []
     panel, chosen = make_panel(
         tracker_factory=lambda name: lambda device: make_tracker(name, device),
@@ -171,24 +171,17 @@ def test_what_is_no_driver_is_told_what_there_is(text):
         parse_driver(text)
 
 
-def speech_options(**changes):
-    options = {
-        "speech": "causal",
-        "speech_encoder": None,
-        "look_ahead": None,
-        "speech_style": 0,
-        "expressiveness": 1.0,
-        "device": "cpu",
-        "flame": None,
-    }
-    return argparse.Namespace(**options | changes)
+def parsed(speech, encoder=None):
+    return speech_options(
+        argparse.Namespace(speech=speech, speech_encoder=encoder, look_ahead=None, speech_style=0, expressiveness=1.0)
+    )
 
 
 def test_an_encoder_goes_with_a_driver_that_takes_one():
-    check_speech(speech_options(speech="faceformer:x.pth", speech_encoder="x.onnx"))
+    assert parsed("faceformer:x.pth", "x.onnx") == SpeechOptions("faceformer:x.pth", "x.onnx")
     for speech in ("causal", "run/causal.npz"):
         with pytest.raises(UsageError, match=r"--speech-encoder goes with --speech faceformer:FILE\.pth"):
-            check_speech(speech_options(speech=speech, speech_encoder="x.onnx"))
+            parsed(speech, "x.onnx")
 
 
 def test_weights_of_train_are_weights_for_serve(tmp_path):
@@ -199,7 +192,7 @@ def test_weights_of_train_are_weights_for_serve(tmp_path):
     arrays["shapes_bias"] = arrays["shapes_bias"] + np.float32(0.5)
     trained = tmp_path / "causal.npz"
     np.savez(trained, **arrays)
-    ours, theirs = (make_driver(speech_options(speech=name)) for name in ("causal", str(trained)))
+    ours, theirs = (speech_driver(parsed(name), device="cpu") for name in ("causal", str(trained)))
     for driver in (ours, theirs):
         driver.push(np.zeros(16_000, np.float32))
     assert not np.array_equal(ours.step(), theirs.step())
@@ -210,4 +203,4 @@ def test_a_file_that_is_no_speech_model_is_said_so(tmp_path):
     path = tmp_path / "causal.npz"
     path.write_bytes(b"la la la")
     with pytest.raises(ModelError, match="is no speech model"):
-        make_driver(speech_options(speech=str(path)))
+        speech_driver(parsed(str(path)), device="cpu")
