@@ -26,6 +26,11 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.set_defaults(run=run_list)
     actions = parser.add_subparsers(metavar="ACTION")
+    _add_pull(actions)
+    _add_encoder(actions)
+
+
+def _add_pull(actions: Subparsers) -> None:
     pull = command_parser(
         actions,
         "pull",
@@ -37,6 +42,9 @@ def add_parser(commands: Subparsers) -> None:
     pull.add_argument("--quiet", action="store_true", help="show nothing but errors")
     pull.add_argument("--for-tests", action="store_true", help="also what only tests and benchmarks use")
     pull.set_defaults(run=run_pull)
+
+
+def _add_encoder(actions: Subparsers) -> None:
     encoder = command_parser(
         actions,
         "encoder",
