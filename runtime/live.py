@@ -66,7 +66,7 @@ class Live(Worker):
         self._published = Window()
 
     def start(self, make_pipeline: Callable[[], FacePipeline]) -> None:  # type: ignore[override]
-        """Load the networks with ``make_pipeline``, while a camera opens on its own thread, then tracks.
+        """Load the networks with ``make_pipeline``, while a camera opens on its own thread, then track.
 
         A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
         """
@@ -93,7 +93,7 @@ class Live(Worker):
         super().stop(timeout_s)
 
     def hear(self, tick: SpeechTick, sources: Sources) -> int:
-        """Takes a tick of speech, from the speak thread; returns when a frame of it was published, or now.
+        """Take a tick of speech, from the speak thread; return when a frame of it was published, or now.
 
         It makes a frame where speech moves anything: every tick without a camera, and beside one wherever the mouth or
         the idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
@@ -111,7 +111,11 @@ class Live(Worker):
             return frame.publish_ns
 
     def switch(self, source: Source) -> None:
-        """Watches another source from now on; the face goes on. Raises CommandError where no source was watched yet."""
+        """Watch another source from now on; the face goes on.
+
+        Raises:
+            CommandError: no source was watched yet.
+        """
         if self.capture is None or self._pipeline is None:
             raise CommandError("no camera is in use: start again with --video")
         old_capture, old_slot = self.capture, self.slot
@@ -129,14 +133,18 @@ class Live(Worker):
 
     @property
     def pipeline(self) -> FacePipeline:
-        """The face's way, for what its documentation allows from other threads. Raises CommandError before start."""
+        """The face's way, for what its documentation allows from other threads; NotReadyError before start."""
         if self._pipeline is None:
             raise NotReadyError("the networks are still being loaded: try again in a moment")
         return self._pipeline
 
     def request(self, change: Callable[[FacePipeline], None]) -> None:
-        """Has ``change`` made between two frames, on the track thread; at once where nothing is watched, for no thread
-        turns there while sound is lost. Raises CommandError when too many wait, and what ``pipeline`` raises."""
+        """Have ``change`` made between two frames, on the track thread; at once if nothing is watched, for no thread
+        turns there while sound is lost.
+
+        Raises:
+            CommandError: too many wait, or the networks are still being loaded.
+        """
         if self.capture is None:
             with self._publishing:
                 change(self.pipeline)
@@ -146,7 +154,7 @@ class Live(Worker):
         self._requests.append(change)
 
     def status(self) -> dict[str, Any]:
-        """Devices, rates, medians of the last seconds by stage, and drops, for the status message."""
+        """Return device, rates, medians of the last seconds by stage, and drops, for the status message."""
         now = self._clock()
         latencies = {name: window.median(now) for name, window in self._windows.items()}
         return {
@@ -217,7 +225,7 @@ class Live(Worker):
         self._publish(frame)
 
     def _note_bad_frame(self, error: Exception) -> None:
-        """Counts it; says it once for each kind, for a fault that stays would say it sixty times a second."""
+        """Count it; say it once for each kind, for a fault that stays would say it sixty times a second."""
         self._bad_frames += 1
         kind = f"{type(error).__name__}: {error}"
         if kind not in self._errors_seen and len(self._errors_seen) < 100:
@@ -226,7 +234,7 @@ class Live(Worker):
             self._report(f"a picture could not be tracked ({first_line}); the stream goes on")
 
     def _recover(self, pipeline: FacePipeline, error: Exception) -> None:
-        """A GPU that fails takes its session with it: go on without it."""
+        """Go on without a GPU that fails: it takes its session with it."""
         if type(error).__module__.startswith("onnxruntime") and pipeline.fall_back_to_cpu():
             self._report("the GPU has failed: tracking goes on on the processor")
 

@@ -34,7 +34,8 @@ class BakedTick:
 def speech_ticks(path: Path, speech: SpeechPipeline, *, as_live: bool) -> Iterator[BakedTick]:
     """Every tick of a file's sound, in order; those of before its beginning are left out.
 
-    Raises CaptureError where the file cannot be read or has no sound.
+    Raises:
+        CaptureError: the file cannot be read or has no sound.
     """
     reader = SoundReader(path)
     try:
@@ -60,9 +61,12 @@ def speech_ticks(path: Path, speech: SpeechPipeline, *, as_live: bool) -> Iterat
 def speech_frames(
     path: Path, speech: SpeechPipeline, face: FacePipeline, *, as_live: bool, start_ns: int
 ) -> Iterator[tuple[FaceFrame, int]]:
-    """A frame for each tick of a file's sound, with its time in the file; the clock begins at ``start_ns``.
+    """Yield a frame for each tick of a file's sound, with its time in the file; the clock begins at ``start_ns``.
 
-    ``face`` has no camera. Raises CaptureError.
+    ``face`` has no camera.
+
+    Raises:
+        CaptureError: the input is not there, or is lost.
     """
     for seq, baked in enumerate(speech_ticks(path, speech, as_live=as_live)):
         place_ns = start_ns + baked.time_ns
@@ -73,7 +77,7 @@ def speech_frames(
 def watched_frames(
     source: FileSource, ticks: Iterator[BakedTick], face: FacePipeline, *, start_ns: int
 ) -> Iterator[tuple[FaceFrame, int]]:
-    """A frame for each picture of an open video, its mouth moved by the ticks of its sound, with its time there."""
+    """Yield a frame for each picture of an open video, with its time; ticks of its sound move the mouth."""
     image, seq, waiting = None, 0, next(ticks, None)
     while (captured := source.read(image)) is not None:
         image, time_ns = captured.image, captured.capture_ns

@@ -30,10 +30,12 @@ def choose_source(
     demo_photo: Callable[[], Path],
     report: Callable[[str], None],
 ) -> Source | None:
-    """The live source that ``what`` names; None for ``none``.
+    """Return the live source that ``what`` names; None for ``none``.
 
-    ``report`` gets a line where ``auto`` finds no camera, or where a second phone sends. Raises CaptureError when no
-    camera or file has that name.
+    ``report`` gets a line if ``auto`` finds no camera, or if a second phone sends.
+
+    Raises:
+        CaptureError: no camera or file has that name.
     """
     if what == "none":
         return None

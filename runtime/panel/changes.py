@@ -30,12 +30,16 @@ class PanelChanges:
         self._live, self._state = live, state
 
     def smooth(self, pipeline: FacePipeline) -> None:
-        """Have ``pipeline`` smooth each region as the settings say; where it runs already, on its own thread."""
+        """Have ``pipeline`` smooth each region as the settings say; if it runs already, on its own thread."""
         settings = self._state.settings
         pipeline.filter.configure(FilterConfig.by_region(settings.smoothing, settings.regions))
 
     def set(self, values: Mapping[str, Any]) -> None:
-        """Change settings, all between the same two frames. Raises CommandError."""
+        """Change settings, all between the same two frames.
+
+        Raises:
+            CommandError: no face is tracked now.
+        """
         changes: dict[str, Callable[[Any, FacePipeline], object]] = {
             "smoothing": self._smoothing,
             "mirror": self._mirror,
@@ -71,7 +75,12 @@ class PanelChanges:
         pipeline.calibrator.calibration = with_gain(pipeline.calibrator.calibration, value)
 
     def watch(self, what: str) -> None:
-        """Watch another source, with its default profile. Raises CommandError, and what opening it raises."""
+        """Watch another source, with its default profile.
+
+        Raises:
+            CommandError: there is no such source, or no face is tracked now.
+            FacewireError: it cannot be opened.
+        """
         source = self._state.services.source(what)
         if source is None:
             raise CommandError("choose a camera, or stop the server to run without one")
@@ -89,7 +98,12 @@ class PanelChanges:
         self.request(change)
 
     def track_with(self, mesh: str) -> None:
-        """Track with another tracker. Raises CommandError, and ModelError if it cannot be loaded."""
+        """Track with another tracker.
+
+        Raises:
+            CommandError: no face is tracked now.
+            ModelError: it cannot be loaded.
+        """
         make = self._state.services.tracker_factory(mesh)
         tracker: Tracker = make(self._live.pipeline.device)
 
@@ -100,7 +114,12 @@ class PanelChanges:
         self.request(change)
 
     def look(self, seconds: float) -> Sampling:
-        """Collect the face for some seconds. Raises CommandError if no pictures come, and CalibrationError."""
+        """Collect the face for some seconds.
+
+        Raises:
+            CommandError: no pictures come.
+            CalibrationError: they are dark.
+        """
         sampling = Sampling(seconds)
 
         def begin(pipeline: FacePipeline) -> None:
@@ -113,11 +132,19 @@ class PanelChanges:
         return sampling
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Use another calibration. Raises CommandError."""
+        """Use another calibration.
+
+        Raises:
+            CommandError: no face is tracked now.
+        """
         self.request(lambda pipeline: pipeline.calibrator.use(calibration))
 
     def use_profile(self, profile: Profile) -> None:
-        """Use a profile: calibration, smoothing, then its outputs. Raises CommandError."""
+        """Use a profile: calibration, smoothing, then its outputs.
+
+        Raises:
+            CommandError: no face is tracked now.
+        """
 
         def change(pipeline: FacePipeline) -> None:
             self._state.use_profile(profile)

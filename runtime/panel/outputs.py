@@ -21,7 +21,7 @@ STOP = CommandSpec("output_stop", OUTPUT, required=("output",))
 
 
 class OutputSwitches:
-    """The outputs of a run. Carries over which of them the command line started: a profile does not stop those."""
+    """The outputs of a run. State: which of them the command line started: a profile does not stop those."""
 
     def __init__(
         self,
@@ -37,18 +37,22 @@ class OutputSwitches:
         self._given: set[str] = set()
 
     def start(self, specs: Iterable[str]) -> None:
-        """Starts what the command line asks for. Raises FacewireError at the first that cannot be."""
+        """Start what the command line asks for.
+
+        Raises:
+            FacewireError: one cannot be started; those before it run.
+        """
         for spec in specs:
             self._check([spec])
             self._outputs.add(spec)
             self._given.add(spec)
 
     def offer(self, frame: FaceFrame) -> None:
-        """Hands a frame to each. Never waits."""
+        """Hand a frame to each. Never waits."""
         self._outputs.offer(frame)
 
     def stop(self) -> None:
-        """Stops all; safe to call twice."""
+        """Stop all; safe to call twice."""
         self._outputs.stop()
 
     @property
@@ -61,16 +65,16 @@ class OutputSwitches:
         }
 
     def state(self) -> dict[str, Any]:
-        """Returns the keys that the status message gets."""
+        """Return the keys that the status message gets."""
         return {"outputs": self._outputs.status()}
 
     def kept(self) -> tuple[str, ...]:
-        """What runs and may be kept in a profile."""
+        """Return what runs and may be kept in a profile."""
         return tuple(spec for spec in self._outputs.specs if _is_remote(spec))
 
     def use(self, specs: Iterable[str] | None) -> None:
-        """Has the outputs of a profile run, beside those of the command line; None leaves all as it is. One that cannot
-        be started is reported, and the others run."""
+        """Have the outputs of a profile run, beside those of the command line; None leaves all as it is. One that
+        cannot be started is reported, and the others run."""
         if specs is None:
             return
         wanted, running = list(specs), self._outputs.specs
@@ -105,7 +109,11 @@ class OutputSwitches:
 
 
 def writes_to_stdout(specs: Iterable[str]) -> bool:
-    """Whether one of the outputs takes standard output for itself. Raises OutputError for one that is none."""
+    """Return whether one of the outputs takes standard output for itself.
+
+    Raises:
+        OutputError: one of them is none.
+    """
     return any(target.path == "-" for _, target in map(parse_spec, specs))
 
 

@@ -41,7 +41,7 @@ Tap: TypeAlias = Callable[[AudioBlock, AudioFormat], None]
 class Speak(Worker):
     """Runs one source of sound through one pipeline into ``take_tick``, which must not block.
 
-    ``tap``, where given, gets the sound as it was captured, for a recording. ``report`` gets one line for each thing
+    ``tap``, if given, gets the sound as it was captured, for a recording. ``report`` gets one line for each thing
     that a person should know, from any thread.
     """
 
@@ -70,7 +70,7 @@ class Speak(Worker):
         self._work = Window()
 
     def start(self, make_pipeline: Callable[[], SpeechPipeline] | None) -> None:  # type: ignore[override]
-        """Load the networks with ``make_pipeline`` while a microphone opens, then listens.
+        """Load the networks with ``make_pipeline`` while a microphone opens, then listen.
 
         A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
         """
@@ -100,7 +100,7 @@ class Speak(Worker):
         self._pipeline = pipeline
 
     def status(self) -> dict[str, Any]:
-        """The device, rates, latencies and drops, to be merged into the status message."""
+        """Return the device, rates, latencies and drops, to be merged into the status message."""
         now, source, pipeline = self._clock(), self.capture.source, self._pipeline
         latencies = {"speak": self._work.median(now), "sound": self._late.median(now)}
         device: dict[str, Any] = {
@@ -186,7 +186,7 @@ class Speak(Worker):
         return AudioBlock(block.start_ns, shift + block.first_sample, data), AudioFormat(block.rate, 1)
 
     def _note_bad_block(self, error: Exception) -> None:
-        """Counts it, and says the first one only: a fault that stays would be said a hundred times a second."""
+        """Count it, and say the first one only: a fault that stays would be said a hundred times a second."""
         self._bad_blocks += 1
         if self._bad_blocks == 1:
             line = f"{type(error).__name__}: {error}".splitlines()[0]

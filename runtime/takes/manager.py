@@ -54,7 +54,7 @@ class Takes:
         clock: Clock = now_ns,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Make ``folder`` where it is not there; None refuses every take.
+        """Make ``folder`` if it is not there; None refuses every take.
 
         Raises:
             RecordingError: it cannot be made.
@@ -112,7 +112,7 @@ class Takes:
             return recorder.path
 
     def _make_recorder(self, path: Path, about: SessionMetadata) -> Recorder:
-        """At ``path`` or, where that is taken, with a number behind it; another server may take names there, too."""
+        """At ``path`` or, if that is taken, with a number behind it; another server may take names there, too."""
         status = recorded_status(self._status, keep_device_names=self._keep_names)
         for _ in range(MOST_TRIES):
             with contextlib.suppress(PathTakenError):
@@ -128,7 +128,7 @@ class Takes:
         raise RecordingError(f"others took every name like {path}: start the take again, or give it a name")
 
     def stop(self, *, keep_empty: bool = True) -> Path | None:
-        """End the running take and return its path; None where none is running, or it was empty and is not to be kept.
+        """End the running take and return its path; None if none is running, or it was empty and is not to be kept.
 
         Raises:
             RecordingError: it could not be finished, or had failed before.

@@ -33,7 +33,7 @@ STOP = CommandSpec("replay_stop")
 class Outlet:
     """Sends live frames on, or a take's while one plays; ``seq`` counts on over both, and times are the session's.
 
-    Carries over the number of the last frame, and the replay. While a take plays live frames are left out (drop policy:
+    State: the number of the last frame, and the replay. While a take plays live frames are left out (drop policy:
     the take wins); whoever records gets the live ones all the same.
     """
 
@@ -47,7 +47,7 @@ class Outlet:
         self._last_seq = -1
 
     def live(self, frame: FaceFrame) -> None:
-        """Takes a live frame, from the thread that makes them. Never blocks for long."""
+        """Take a live frame, from the thread that makes them. Never blocks for long."""
         with self._lock:
             replay = self._replay
             if replay is not None and not replay.ended.is_set():
@@ -73,14 +73,14 @@ class Outlet:
         }
 
     def state(self) -> dict[str, Any]:
-        """Returns the keys that the status message gets."""
+        """Return the keys that the status message gets."""
         replay, file = self._replay, self._file
         if replay is None or replay.ended.is_set():
             return {"replay": None}
         return {"replay": {"file": file, **replay.state()}}
 
     def stop(self) -> None:
-        """Ends a take that plays; safe to call twice."""
+        """End a take that plays; safe to call twice."""
         with self._lock:
             replay, self._replay, self._file = self._replay, None, None
         if replay is not None:
@@ -143,7 +143,7 @@ class Outlet:
 
 
 def _takes(folder: Path) -> dict[str, os.stat_result]:
-    """The takes in a folder by name; what goes while it is looked at, the folder included, is left out."""
+    """Return the takes in a folder by name; what goes while it is looked at, the folder included, is left out."""
     found: dict[str, os.stat_result] = {}
     with contextlib.suppress(OSError):
         for file in folder.glob(f"*{SUFFIX}"):

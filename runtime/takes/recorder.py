@@ -34,7 +34,7 @@ POLL_S = 0.05
 COMMIT_NS = 500_000_000
 """A chunk is closed and handed to the system this often: what a killed process loses is less than a second."""
 SYNC_NS = 1_000_000_000
-"""The system is asked to put it on the disk this often: what a power cut loses, where the disk keeps up."""
+"""The system is asked to put it on the disk this often: what a power cut loses, if the disk keeps up."""
 STATUS_NS = 1_000_000_000
 
 
@@ -75,8 +75,8 @@ class Recorder(Worker):
 
         Args:
             status: returns the keys of a status message, recorded once a second.
-            profile: returns the calibration at the end, where there is one.
-            flame: returns whose FLAME it is, where there is any.
+            profile: returns the calibration at the end, if there is one.
+            flame: returns whose FLAME it is, if there is any.
             report: gets one line when the recording has to stop.
 
         Raises:
@@ -232,7 +232,7 @@ class Recorder(Worker):
 
 
 def _text(ask: Callable[[], Mapping[str, Any] | None]) -> str | None:
-    """What a run says of itself as JSON; None where that fails, for the take is whole without it."""
+    """Return what a run says of itself as JSON; None if that fails, for the take is whole without it."""
     try:
         value = ask()
         return None if value is None else json.dumps(value)

@@ -71,7 +71,7 @@ class ReplayClock:
 class Replay(Worker):
     """Hands the frames of a session to ``publish`` on a thread of its own, each when it is due.
 
-    Carries over the playhead, the frame that is next, and the last ``seq`` that went out: numbers go on counting over
+    State: the playhead, the frame that is next, and the last ``seq`` that went out: numbers go on counting over
     loops and seeks, and keep the gaps that the recording has.
     """
 
@@ -199,7 +199,7 @@ class Replay(Worker):
         return 0 if self._next is None else max(0, self.playhead.due_ns(self._next[0]) - now_ns)
 
     def goes_on(self, error: Exception) -> bool:
-        """End where the file is damaged."""
+        """End: the file is damaged."""
         if not isinstance(error, FacewireError):
             raise error
         self.error = error

@@ -56,7 +56,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that is not empty, of a form where one is given."""
+    """A text that is not empty, of a form if one is given."""
 
     expects: str = "a text"
     form: re.Pattern[str] | None = None

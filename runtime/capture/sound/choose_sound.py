@@ -13,10 +13,13 @@ from facewire.runtime.capture.video.source import CaptureError
 
 
 def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> SoundSource | None:
-    """The live source that ``what`` names; None for ``none``, and for ``auto`` where there is no microphone.
+    """Return the live source that ``what`` names; None for ``none``, and for ``auto`` if there is no microphone.
 
-    ``demo_speech`` may fetch the demo's recording. Raises CaptureError when no microphone or file has that name, the
-    file is no sound, or a library is not installed, and what ``demo_speech`` raises.
+    ``demo_speech`` may fetch the demo's recording.
+
+    Raises:
+        CaptureError: no microphone or file has that name, the file is no sound, or a library is not
+            installed.
     """
     if what == "none":
         return None

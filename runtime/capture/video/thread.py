@@ -26,7 +26,7 @@ class CaptureThread(DeviceThread):
         return self._captured.rate(now_ns)
 
     def recycle(self, image: Image) -> None:
-        """Gives back a picture that nobody reads any more, so that the next one is written into it."""
+        """Give back a picture that nobody reads any more, so that the next one is written into it."""
         self._spare.append(image)
 
     def _open(self) -> None:

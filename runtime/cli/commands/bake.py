@@ -34,7 +34,7 @@ FLAME_SUFFIXES = (".npz", ".mcap", ".jsonl")
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
 """What is taken out of a folder; beside them a sound is a video's own."""
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma")
-"""What has no picture: speech moves the whole face. Taken out of a folder where that has no video."""
+"""What has no picture: speech moves the whole face. Taken out of a folder if that has no video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class Job:
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "bake",
         "turn videos and recordings into takes",
         "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
-        "Face would have written, .mcap is a session (with the video's sound where facewire[media] is installed),\n"
+        "Face would have written, .mcap is a session (with the video's sound if facewire[media] is installed),\n"
         "and the others are what 'facewire export' makes of one. A folder stands for the videos in it, or for the\n"
-        "recordings where it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
+        "recordings if it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
         "so is a video's mouth with --mouth audio.",
         "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap\n"
         "facewire bake speech.wav -o speech.csv\nfacewire bake interview.mp4 -o flame.npz --flame",
@@ -82,7 +82,13 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Bakes each input; a take is written whole or not at all. Raises UsageError, FacewireError and ModelError."""
+    """Bake each input; a take is written whole or not at all.
+
+    Raises:
+        UsageError: what was asked for is not there or does not go together.
+        FacewireError: it cannot be done; the message says why.
+        ModelError: a network or its file cannot be used.
+    """
     jobs = plan(args.input, args.output, args.format, force=args.force)
     if args.flame is not None and (suffix := jobs[0].output.suffix.lower()) not in FLAME_SUFFIXES:
         raise UsageError(f"--flame goes into {', '.join(FLAME_SUFFIXES)}, and {suffix} has no place for it")
@@ -126,8 +132,11 @@ def _bake_of_many(job: Job, options: BakeOptions) -> bool:
 
 
 def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool) -> list[Job]:
-    """What to bake to where. Raises UsageError where an input is not there or a take cannot be written, before any work
-    is done."""
+    """Return what to bake to where.
+
+    Raises:
+        UsageError: an input is not there or a take cannot be written, before any work is done.
+    """
     given = list(inputs)
     for path in given:
         require_file(path)
@@ -154,8 +163,11 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """The videos in a folder, by name, or the recordings where it has no video. Raises UsageError where there is
-    neither."""
+    """Return the videos in a folder, by name, or the recordings if it has no video.
+
+    Raises:
+        UsageError: there is neither.
+    """
     for suffixes in (VIDEOS, SOUNDS):
         if found := sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes):
             return found
@@ -163,7 +175,7 @@ def videos_in(folder: Path) -> list[Path]:
 
 
 def check_output(path: Path, *, force: bool) -> None:
-    """Raises UsageError where a take cannot be written there."""
+    """Raise UsageError if a take cannot be written there."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} would be a {path.suffix or 'file without a suffix'}: name it {' or '.join(SUFFIXES)}")
     if not path.parent.is_dir():
@@ -252,7 +264,7 @@ def _make_speech(options: BakeOptions, path: Path) -> SpeechPipeline:
 
 @contextmanager
 def _asked_for() -> Iterator[None]:
-    """Raises UsageError for an input that cannot be opened: like a session of that kind, it was asked for wrongly."""
+    """Raise UsageError for an input that cannot be opened: like a session of that kind, it was asked for wrongly."""
     from facewire.runtime.capture.video.source import CaptureError
 
     try:
@@ -262,7 +274,11 @@ def _asked_for() -> Iterator[None]:
 
 
 def sound_length_s(path: Path) -> float:
-    """How long a file says that it is, 0 where it does not. Raises CaptureError where it has no sound."""
+    """Return how long a file says that it is, 0 if it does not say.
+
+    Raises:
+        CaptureError: it has no sound.
+    """
     from facewire.runtime.capture.sound.sound_file import SoundReader
 
     reader = SoundReader(path)

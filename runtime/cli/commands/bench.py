@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from facewire.bridge.shared.clock import now_ns
 from facewire.models.face.trackers import TRACKERS
 from facewire.models.speech.drivers import DriverOptions, free_drivers, make_driver
 from facewire.runtime.cli.options.usage import Subparsers, command_parser, positive
@@ -38,7 +38,7 @@ class Timing:
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "bench",
@@ -55,7 +55,11 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures and prints. Raises ModelError."""
+    """Measure and print.
+
+    Raises:
+        ModelError: a network or its file cannot be used.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -97,12 +101,12 @@ def demo_pictures() -> list[Image]:
 
 
 def measure(mesh: str, pipeline: FacePipeline, pictures: list[Image], seconds: float) -> Timing:
-    """Times the whole way of a picture, part by part, for about ``seconds``."""
+    """Time the whole way of a picture, part by part, for about ``seconds``."""
     import numpy as np
 
     from facewire.bridge.wire.codec import Encoder
 
-    encoder, clock = Encoder(), time.perf_counter_ns
+    encoder, clock = Encoder(), now_ns
     rows: list[tuple[int, int, int, int]] = []
     end_ns, i = clock() + int(seconds * 1e9), 0
     while clock() < end_ns or len(rows) <= WARM_UP:
@@ -132,7 +136,7 @@ def measure_driver(name: str, look_ahead_ms: int, device: str, seconds: float) -
     with patience():
         driver = make_driver(name, DriverOptions(look_ahead_ms=look_ahead_ms, device=device))
     sound = np.random.default_rng(1).normal(0.0, 0.1, SAMPLE_RATE).astype(np.float32)
-    clock, block = time.perf_counter_ns, SAMPLE_RATE // 60
+    clock, block = now_ns, SAMPLE_RATE // 60
     times_ns: list[int] = []
     end_ns, i = clock() + int(seconds * 1e9), 0
     while clock() < end_ns or len(times_ns) <= WARM_UP:

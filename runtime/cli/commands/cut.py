@@ -17,7 +17,7 @@ from facewire.runtime.tools.terminal import notify
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "cut",
@@ -34,7 +34,12 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Cuts. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    """Cut; OUT is written whole or not at all.
+
+    Raises:
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.recording.cut import TimeRange, cut
 
     require_suffix(args.output, ".mcap")

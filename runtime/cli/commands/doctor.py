@@ -26,7 +26,7 @@ LEAST_CORES = 2
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; ``advice`` says what to do where not all is well."""
+    """One line of the report; ``advice`` says what to do if not all is well."""
 
     verdict: Verdict
     topic: str
@@ -35,20 +35,20 @@ class Finding:
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "doctor",
         "check devices, libraries and networks",
-        "Checks what Facewire needs on this machine and says what to do where something is missing.\n"
-        "Exits 1 where a live run could not work.",
+        "Checks what Facewire needs on this machine and says what to do if something is missing.\n"
+        "Exits 1 if a live run could not work.",
         "facewire doctor",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints each finding as it is made."""
+    """Print each finding as it is made."""
     del args
     from rich.console import Console
     from rich.padding import Padding
@@ -138,7 +138,7 @@ def _networks() -> Iterator[Finding]:
 
 
 def _choices() -> Iterator[Finding]:
-    """What can be chosen to track a face and to make motion of speech, and what of it has to be fetched first."""
+    """Report what can be chosen to track a face and to make motion of speech, and what has to be fetched first."""
     from facewire.models.assets.store import list_assets
 
     missing = {asset.name for asset in list_assets() if not asset.cached}
@@ -212,7 +212,7 @@ def _microphones() -> Iterator[Finding]:
 
 
 def _phones() -> Iterator[Finding]:
-    """The ports where apps that track a face themselves are received: livelink, ifacialmocap and vmc."""
+    """Report the ports where apps that track a face themselves are received: livelink, ifacialmocap and vmc."""
     from facewire.runtime.capture.remote.choose_phone import APPS, LOOPBACK
 
     taken, free = [], []
@@ -231,7 +231,7 @@ def _phones() -> Iterator[Finding]:
 
 
 def _kernel_cache() -> Iterator[Finding]:
-    """Numba keeps compiled kernels beside the sources, or in the user's cache where it may not write there."""
+    """Numba keeps compiled kernels beside the sources, or in the user's cache if it may not write there."""
     from facewire.runtime.face import filters
 
     kernel: Any = filters.smooth_face

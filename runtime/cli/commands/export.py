@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "export",
@@ -52,7 +52,12 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exports. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    """Export; OUT is written whole or not at all.
+
+    Raises:
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.export.formats import export, format_of
     from facewire.bridge.recording.partfile import check_output
     from facewire.bridge.recording.reader import open_session

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(actions: Subparsers) -> None:
-    """Adds the action."""
+    """Add the action."""
     parser = command_parser(
         actions,
         "register",
@@ -33,7 +33,7 @@ def add_parser(actions: Subparsers) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, help="the picture, *.png (default: beside what is kept)"
     )
-    parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.add_argument(
         "--compare",
         metavar="LANDMARKS",
@@ -44,7 +44,13 @@ def add_parser(actions: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Registers anew, keeps, draws. Raises ModelError, UsageError and FacewireError."""
+    """Register anew, keep the result, draw it.
+
+    Raises:
+        ModelError: a network or its file cannot be used.
+        UsageError: what was asked for is not there or does not go together.
+        FacewireError: it cannot be done; the message says why.
+    """
     from facewire.bridge.export.output import replacing
     from facewire.models.flame import load_flame, open_flame
     from facewire.models.flame.landmarks import load_landmarks
@@ -77,7 +83,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _off_text(found: Correspondence, theirs: Landmarks, model: FlameModel) -> str:
-    """How far landmarks are from FLAME's own. Raises UsageError where these are not numbered as MediaPipe's."""
+    """Return how far landmarks are from FLAME's own.
+
+    Raises:
+        UsageError: these are not numbered as MediaPipe's.
+    """
     import numpy as np
 
     numbers = theirs.mediapipe

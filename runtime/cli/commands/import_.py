@@ -16,12 +16,12 @@ MAX_TIMECODE_RATE = 1000
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "import",
         "make a session of a Live Link Face take",
-        "Reads the CSV of a Live Link Face take, with its sound where given, into a session.",
+        "Reads the CSV of a Live Link Face take, with its sound if given, into a session.",
         "facewire import MySlate_1_iPhone.csv --sound MySlate_1_iPhone.mov -o take.mcap",
     )
     parser.add_argument("input", metavar="CSV", type=Path, help="the take's .csv")
@@ -64,7 +64,13 @@ def _timecode_rate(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Imports. Raises UsageError, SessionError and RecordingError; OUT is written whole or not at all."""
+    """Import; OUT is written whole or not at all.
+
+    Raises:
+        UsageError: OUT has no place for what was asked for.
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.export.livelink_import import import_take
     from facewire.bridge.recording.partfile import check_output
     from facewire.runtime.sound.media_sound import read_sound

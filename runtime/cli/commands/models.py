@@ -10,7 +10,7 @@ from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_p
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "models",
@@ -63,7 +63,7 @@ def _add_encoder(actions: Subparsers) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints a row for each file; touches no network."""
+    """Print a row for each file; touch no network."""
     from facewire.models.assets.store import list_assets
 
     for asset in list_assets():
@@ -75,7 +75,12 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_pull(args: argparse.Namespace) -> int:
-    """Fetches what is missing. Raises UsageError and ModelError."""
+    """Fetch what is missing.
+
+    Raises:
+        UsageError: what was asked for is not there or does not go together.
+        ModelError: a network or its file cannot be used.
+    """
     from facewire.models.assets.store import find_asset, list_assets
     from facewire.models.errors import ModelError
     from facewire.runtime.session.networks import fetch, registered_assets
@@ -95,7 +100,13 @@ def run_pull(args: argparse.Namespace) -> int:
 
 
 def run_encoder(args: argparse.Namespace) -> int:
-    """Exports one encoder. Raises UsageError, FacewireError and ModelError."""
+    """Export one encoder.
+
+    Raises:
+        UsageError: what was asked for is not there or does not go together.
+        FacewireError: it cannot be done; the message says why.
+        ModelError: a network or its file cannot be used.
+    """
     if args.output.suffix != ".onnx":
         raise UsageError(f"{args.output} would be a {args.output.suffix or 'file without a suffix'}: name it .onnx")
     from facewire.models.speech.published import NO_TORCH, own_encoder

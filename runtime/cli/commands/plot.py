@@ -17,7 +17,7 @@ from facewire.runtime.tools.terminal import notify
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "plot",
@@ -33,7 +33,12 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    """Draw; OUT is written whole or not at all.
+
+    Raises:
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.export.output import replacing
     from facewire.bridge.recording.cut import TimeRange
     from facewire.bridge.recording.partfile import check_output

@@ -37,7 +37,7 @@ def add_parser(commands: Subparsers) -> None:
     ends.add_argument("--loop", action="store_true", help="start again at the end")
     ends.add_argument("--once", action="store_true", help="exit at the end instead of waiting there for commands")
     parser.add_argument("--wait-subscriber", action="store_true", help="start when the first client has subscribed")
-    parser.add_argument("--audio", action="store_true", help="play the sound along, where there is an output device")
+    parser.add_argument("--audio", action="store_true", help="play the sound along, if there is an output device")
     add_range_options(parser)
     add_output_option(parser)
     add_listen_options(parser)

@@ -19,7 +19,7 @@ TEXTS = Path("/usr/share/games/fortunes")
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command and what it can train."""
+    """Add the command and what it can train."""
     parser = command_parser(
         commands,
         "train",
@@ -81,7 +81,11 @@ def _add_voices(speech: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, with a progress bar on a terminal. Raises ModelError."""
+    """Train, with a progress bar on a terminal.
+
+    Raises:
+        ModelError: a network or its file cannot be used.
+    """
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -100,12 +104,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _weights(name: str) -> Path:
-    """The file of an earlier run, or of the weights that come with Facewire."""
+    """Return the file of an earlier run, or of the weights that come with Facewire."""
     return Path(str(files("facewire.models.speech.weights") / "causal.npz")) if name == "shipped" else Path(name)
 
 
 class _Bars:
-    """Progress on a terminal, and a line now and then where there is none."""
+    """Progress on a terminal, and a line now and then if there is none."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

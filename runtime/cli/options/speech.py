@@ -16,7 +16,7 @@ def add_speech_options(parser: argparse.ArgumentParser) -> None:
         "--mouth",
         choices=("auto", "video", "audio"),
         default="auto",
-        help="what moves the mouth: auto takes speech where there is no picture (default: auto)",
+        help="what moves the mouth: auto takes speech if there is no picture (default: auto)",
     )
     parser.add_argument(
         "--speech",

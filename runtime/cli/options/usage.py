@@ -73,12 +73,12 @@ def add_flame_option(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         nargs="?",
         const=OPEN_FLAME,
-        help="FLAME parameters beside the shapes: of your FLAME model file, or of the open head where none is named",
+        help="FLAME parameters beside the shapes: of your FLAME model file, or of the open head if none is named",
     )
 
 
 def positive(text: str) -> float:
-    """Return a number above 0, for argparse."""
+    """Return a number greater than 0, for argparse."""
     try:
         value = float(text)
     except ValueError:

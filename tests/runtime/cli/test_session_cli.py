@@ -439,7 +439,7 @@ def test_repair_tells_what_it_saved(make_take: MakeTake, tmp_path: Path, capsys:
     assert "bytes at the end belong to nothing whole" in text
     assert sorted(one.name for one in tmp_path.iterdir()) == ["take.mcap", "take.mcap.part"]
     assert main(["repair", str(tmp_path / "take.mcap")]) == 0
-    assert "is whole: there is nothing to mend" in capsys.readouterr().err
+    assert "is whole: there is nothing to repair" in capsys.readouterr().err
     status, text = errors_of("repair", part, capsys=capsys)
     assert status == 2
     assert "is there already" in text
