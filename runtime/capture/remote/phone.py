@@ -35,7 +35,7 @@ NOWHERE_M: Float32Array = np.array([0, 0, -REST_DISTANCE_M], np.float32)
 class PhoneSource(Source):
     """Listens on one port and gives the newest face that came there. Delay: none beyond the way here.
 
-    State: who sends and when it was heard last. Drop policy: of several datagrams that wait, the newest counts;
+    Carries over who sends and when it was heard last. Drop policy: of several datagrams that wait, the newest counts;
     late, broken and foreign ones are counted.
     """
 
@@ -53,8 +53,7 @@ class PhoneSource(Source):
         report: Callable[[str], None] = lambda _: None,
         clock: Clock = now_ns,
     ) -> None:
-        """Prepare to listen on ``host``, or, if there is a ``phone``, on the address that faces it, to nobody else.
-
+        """Listens on ``host``; where there is a ``phone``, on the address that faces it instead and to nobody else.
         With a ``phone_port`` the phone is asked there for iFacialMocap's frames."""
         super().__init__()
         self.name = name
@@ -89,11 +88,7 @@ class PhoneSource(Source):
         return str(host), int(port)
 
     def open(self) -> None:
-        """Listen; this may be done again after ``close``.
-
-        Raises:
-            CaptureError: the port is taken, or the phone has no such address.
-        """
+        """Raises CaptureError where the port is taken or the phone has no such address."""
         if self._socket is not None:
             return
         if self._phone is not None:
@@ -115,12 +110,7 @@ class PhoneSource(Source):
         self.opened = describe_opening(self.address, self._phone_address)
 
     def read(self, spare: Image | None = None) -> CapturedFace | None:
-        """Wait for the next face.
-
-        Raises:
-            SourceSilent: none comes.
-            CaptureError: the port is lost.
-        """
+        """Waits for the next face. Raises SourceSilent and CaptureError."""
         del spare
         while not self._interrupted.is_set():
             if self._socket is None:
@@ -139,7 +129,7 @@ class PhoneSource(Source):
             self._socket = None
 
     def _drain(self, one: socket.socket) -> CapturedFace | None:
-        """Take what waits; return None if nothing of it is news."""
+        """Takes what waits; None where nothing of it is news."""
         news = arrived_ns = 0
         for _ in range(MAX_DRAIN):
             try:
@@ -188,7 +178,7 @@ class PhoneSource(Source):
             self._report(f"{self.name}: {who} sends too; only {heard} is heard (further ones are counted)")
 
     def _ask(self) -> None:
-        """Send the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""
+        """Sends the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""
         now = self._clock()
         silent = self._holder is None or now - self._heard_ns > ASK_NS
         if self._phone_port is None or not silent or now - self._asked_ns < ASK_NS:
@@ -210,7 +200,7 @@ class PhoneSource(Source):
         raise SourceSilent(f"{self.name}: nothing comes any more from {self._holder[0]}; is the app still open?")
 
     def _check_way(self) -> None:
-        """Look for another address of the phone or of this machine: then nothing comes here any more."""
+        """The phone or this machine may have got another address, and then nothing comes here any more."""
         if self._phone is None:
             return
         try:
@@ -226,17 +216,13 @@ class PhoneSource(Source):
 
 
 def to_face(received: ReceivedFace) -> Face:
-    """Return a received face as the pipeline takes it: sure of itself, for the formats have no doubts."""
+    """A received face as the pipeline takes it: sure of itself, for the formats have no doubts."""
     position_m = NOWHERE_M if received.position_m is None else received.position_m
     return Face(1.0, received.blendshapes, np.concatenate([received.rotation, position_m]), received.gaze)
 
 
 def find_way(phone: str) -> tuple[str, str]:
-    """Return a phone's address and this machine's own on the way to it; nothing is sent.
-
-    Raises:
-        CaptureError: it has none.
-    """
+    """Returns a phone's address and this machine's own on the way to it; nothing is sent. Raises CaptureError."""
     try:
         return way_to(phone)
     except (OSError, UnicodeError) as error:
@@ -245,7 +231,7 @@ def find_way(phone: str) -> tuple[str, str]:
 
 
 def describe_opening(address: tuple[str, int], phone: str | None) -> str:
-    """Return what an open port means, in one line."""
+    """What an open port means, in one line."""
     host, port = address
     where = f"UDP {f'[{host}]' if ':' in host else host}:{port}"
     if ipaddress.ip_address(host).is_loopback:

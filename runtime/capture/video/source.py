@@ -68,7 +68,7 @@ class Source(ABC):
     returns: bool
     """Whether it may come back after a failure, as a camera does; a file that ends has ended."""
     rate: float = 0.0
-    """Pictures a second that it is expected to give, known after ``open``; 0 if it does not say."""
+    """Pictures a second that it is expected to give, known after ``open``; 0 where it does not say."""
     opened: str | None = None
     """What it listens on and who may send there, for people; None for what opens nothing."""
 
@@ -77,15 +77,11 @@ class Source(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Get ready to read; may be called again after ``close``.
-
-        Raises:
-            CaptureError: there is no such input, or it is in use.
-        """
+        """Gets ready to read; may be called again after ``close``. Raises CaptureError."""
 
     @abstractmethod
     def read(self, spare: Image | None = None) -> Captured | None:
-        """Wait for the next picture or face; return None at the end. ``spare`` is a picture that may be written over.
+        """Waits for the next picture or face; None at the end. ``spare`` is a picture that may be written over.
 
         Raises:
             SourceSilent: nothing has come for some time; read on.
@@ -94,7 +90,7 @@ class Source(ABC):
 
     @property
     def dropped(self) -> dict[str, int]:
-        """What came and was not used, by reason; empty if there is no such thing."""
+        """What came and was not used, by reason; empty where there is no such thing."""
         return {}
 
     @abstractmethod
@@ -106,6 +102,6 @@ class Source(ABC):
         self._interrupted.set()
 
     def _sleep_until(self, due_ns: int, clock: Clock) -> bool:
-        """Wait until ``due_ns``; return False when interrupted."""
+        """Waits until ``due_ns``; False when interrupted."""
         wait_s = (due_ns - clock()) * 1e-9
         return not (self._interrupted.wait(wait_s) if wait_s > 0 else self._interrupted.is_set())
