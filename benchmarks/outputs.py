@@ -42,6 +42,7 @@ from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import OUTPUTS
 from facewire.bridge.outputs.lane import Lane
 from facewire.bridge.outputs.runner import Outputs, Runner
+from facewire.bridge.shared.face import GAZE, HEAD, SHAPES, FaceState
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.models.assets.store import asset_path
 from facewire.runtime.capture.video.demo_face import DemoFace, demo_pose
@@ -65,8 +66,9 @@ def talking(count: int) -> list[FaceFrame]:
     spec.loader.exec_module(module)
     face, frames = FaceFilter(FilterConfig.preset("medium")), []
     for frame in module.talking_frames(count, RATE):
-        shapes, head, gaze = face.step(frame.blendshapes, frame.head, frame.gaze, frame.capture_ns)
-        frames.append(replace(frame, blendshapes=shapes, head=head, gaze=gaze))
+        seen = FaceState.of(frame.blendshapes, frame.head, frame.gaze)
+        values = face.step(seen, frame.capture_ns).values.copy()
+        frames.append(replace(frame, blendshapes=values[SHAPES], head=values[HEAD], gaze=values[GAZE]))
     return frames
 
 

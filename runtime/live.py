@@ -1,6 +1,8 @@
 """The live loop: pictures in, frames out, on two threads that never wait for a slower neighbour.
 
-capture thread ─ newest-wins slot ─ track thread (tracker, presence, filters, frame) ─ publish
+capture thread ─ newest-wins slot ─ track thread (track → calibrate → presence → filter → fuse → frame) ─ publish
+
+Speech comes in from the speak thread, which has frames of its own made from ``fuse`` on.
 """
 
 from __future__ import annotations
@@ -9,19 +11,17 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, NotReadyError
-from facewire.bridge.wire.frame import FaceFrame, Sources
+from facewire.bridge.shared.face import Sources, SpeechTick
+from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.capture.video.source import Captured, CapturedImage, Source
 from facewire.runtime.capture.video.thread import CaptureThread
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.tools.slots import NewestSlot
 from facewire.runtime.tools.stats import Window
-
-if TYPE_CHECKING:
-    from facewire.runtime.speech.pipeline import SpeechTick
 
 logger = logging.getLogger("facewire.runtime")
 
@@ -95,22 +95,22 @@ class Live:
             self._thread.join(timeout_s)
         self.ended.set()
 
-    def hear(self, tick: SpeechTick, sources: Sources) -> int:
-        """Takes a tick of speech, from the speak thread; returns when a frame of it was published, or now.
+    def publish_speech(self, tick: SpeechTick, sources: Sources) -> int:
+        """Take a tick of speech, from the speak thread; return when a frame of it was published, or now.
 
-        It makes a frame where speech moves anything: every tick without a camera, and beside one wherever the mouth or
-        the idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
+        A frame is made if speech moves anything: every tick without a camera, and beside one whenever the mouth or the
+        idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
         """
         pipeline = self._pipeline
         if pipeline is None:
             return self._clock()
         with self._publishing:
             now = self._clock()
-            pipeline.hear(tick if sources == "audio" or self.capture is None else None)
+            pipeline.take_speech(tick if sources == "audio" or self.capture is None else None)
             if self.capture is not None and not pipeline.needs_speech:
                 return now
             frame = pipeline.finish(self._seq, max(tick.capture_ns, self._capture_ns), now, self._clock)
-            self._hand_on(frame)
+            self._dispatch(frame)
             return frame.publish_ns
 
     def switch(self, source: Source) -> None:
@@ -190,7 +190,7 @@ class Live:
             now = self._clock()
             pipeline.lose(now)
             with self._publishing:
-                self._hand_on(pipeline.finish(self._seq, self._capture_ns, self._clock(), self._clock))
+                self._dispatch(pipeline.finish(self._seq, self._capture_ns, self._clock(), self._clock))
         return True
 
     def _step(self, pipeline: FacePipeline, captured: Captured) -> None:
@@ -210,14 +210,14 @@ class Live:
         tracked_ns = self._clock()
         with self._publishing:
             frame = pipeline.finish(self._seq, captured.capture_ns, self._clock(), self._clock)
-            self._hand_on(frame)
+            self._dispatch(frame)
         end_ns = self._clock()
         times_ns = (captured.capture_ns, start_ns, tracked_ns, frame.publish_ns, end_ns)
         for i, name in enumerate(STAGES[:4]):
             self._windows[name].add(end_ns, (times_ns[i + 1] - times_ns[i]) * 1e-6)
         self._windows["total"].add(end_ns, (end_ns - captured.capture_ns) * 1e-6)
 
-    def _hand_on(self, frame: FaceFrame) -> None:
+    def _dispatch(self, frame: FaceFrame) -> None:
         self._seq += 1
         self._published.add(frame.publish_ns)
         self._publish(frame)

@@ -2,6 +2,6 @@
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.face.meshes import MESHES, MeshName
-from facewire.models.face.tracker import FaceObservation, FaceTracker
+from facewire.models.face.tracker import FaceTracker
 
-__all__ = ["BLENDSHAPES", "MESHES", "FaceObservation", "FaceTracker", "MeshName"]
+__all__ = ["BLENDSHAPES", "MESHES", "FaceTracker", "MeshName"]

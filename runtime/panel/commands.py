@@ -15,21 +15,16 @@ from typing import Any
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.errors import CommandError
 from facewire.runtime.capture.video.source import Source
-from facewire.runtime.face.calibrate import (
-    NEUTRAL_S,
-    POSE_S,
-    POSES,
-    calibrate_neutral,
-    calibrate_pose,
-    with_gain,
-)
+from facewire.runtime.face.calibrate import with_gain
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS, FilterConfig, Smoothing
+from facewire.runtime.face.guided import NEUTRAL_S, POSE_S, POSES, calibrate_neutral, calibrate_pose
 from facewire.runtime.face.sampling import PATIENCE_S, Sampling
-from facewire.runtime.fusion.fuse import MODES, Mode
+from facewire.runtime.face.tracking import Tracker, TrackerFactory
+from facewire.runtime.fusion.modes import MODES, Mode
 from facewire.runtime.live import Live
 from facewire.runtime.panel.problems import find_problems
-from facewire.runtime.pipeline import FacePipeline, Tracker, TrackerFactory
+from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.settings.profiles import DEFAULT_NAME, MAX_GAIN, NAME, Profile, ProfileError, ProfileStore
 
 logger = logging.getLogger("facewire.runtime")

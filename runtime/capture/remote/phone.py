@@ -14,8 +14,8 @@ from facewire.bridge.formats.ifacialmocap_text import encode_handshake
 from facewire.bridge.formats.received import DatagramError, FaceReader, OlderDatagramError, ReceivedFace
 from facewire.bridge.shared.arrays import Float32Array, Image
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.runtime.capture.video.source import CapturedFace, CaptureError, Face, Source, SourceSilent
-from facewire.runtime.face.presence import REST_DISTANCE_M
+from facewire.bridge.shared.face import REST_DISTANCE_M, FaceState
+from facewire.runtime.capture.video.source import CapturedFace, CaptureError, Source, SourceSilent
 from facewire.runtime.tools.network import own_address, way_to
 
 WAIT_S = 0.1
@@ -215,10 +215,10 @@ class PhoneSource(Source):
         return f"{own_address() if ipaddress.ip_address(host).is_unspecified else host}, UDP port {port}"
 
 
-def to_face(received: ReceivedFace) -> Face:
-    """A received face as the pipeline takes it: sure of itself, for the formats have no doubts."""
+def to_face(received: ReceivedFace) -> FaceState:
+    """Return a received face as the pipeline takes it: sure of itself, for the formats have no doubts."""
     position_m = NOWHERE_M if received.position_m is None else received.position_m
-    return Face(1.0, received.blendshapes, np.concatenate([received.rotation, position_m]), received.gaze)
+    return FaceState.of(received.blendshapes, np.concatenate([received.rotation, position_m]), received.gaze)
 
 
 def find_way(phone: str) -> tuple[str, str]:

@@ -180,7 +180,7 @@ def bake(job: Job, args: argparse.Namespace) -> str:
             frames = watched_frames(source, ticks, pipeline, start_ns=START_NS)
             footage = Footage(job.video, source.rate, frames, flame)
         else:
-            footage = watched(source, make_pipeline(args, flame=flame))
+            footage = watched(source, make_pipeline(args, flame=flame), flame)
         started_s = time.perf_counter()
         with progress_bar(job.video.name) as progress:
             result = write_take(footage, job.output, force=args.force, progress=_counted(source.frames, progress))

@@ -74,7 +74,7 @@ def _record(args: argparse.Namespace) -> int:
         say(f"listening on {source.opened}")
     live = Live(source, lambda frame: recorder.offer_frame(frame), report=say)
     recorder = _make_recorder(args, live, flame)
-    listener = Listener(args, sound, live.hear, recorder.offer_audio)
+    listener = Listener(args, sound, live.publish_speech, recorder.offer_audio)
 
     def prepare() -> FacePipeline:
         fusion = Fusion(chosen_mode(args), sync=args.sync)

@@ -135,7 +135,7 @@ def _serve(args: argparse.Namespace) -> int:
     greeting = greet(Greeting(rate=source.rate if source is not None else args.rate, streams=PANEL_STREAMS), flame)
     live = Live(source, lambda frame: hand_on(frame), report=say)
     takes = make_takes(args, live, lambda: greeting.message(now_ns()), flame)
-    listener = Listener(args, sound, live.hear, takes.offer_audio)
+    listener = Listener(args, sound, live.publish_speech, takes.offer_audio)
     outputs = OutputSwitches(say, check=lambda specs: check_no_circle(live.source, specs))
     outlet = Outlet(lambda frame: publish(frame), args.record)
     panel = make_panel(args, live, listener, lambda: server, outputs)
@@ -172,12 +172,13 @@ def _serve(args: argparse.Namespace) -> int:
         calibrator = Calibrator(panel.load_default(), silent=not args.no_learning)
         fusion = Fusion(panel.settings.mode, sync=args.sync)
         pictures = gives_pictures(source)
-        pipeline = make_pipeline(args, calibrator=calibrator, fusion=fusion, camera=pictures, flame=flame)
+        pipeline = make_pipeline(
+            args, calibrator=calibrator, fusion=fusion, camera=pictures, flame=flame, watch=preview.offer
+        )
         panel.smooth(pipeline)
         if flame is not None:
             # A take may begin at any frame, and FLAME that begins later is no use to it.
             flame.wanted = lambda: takes.folder is not None or server.wants("flame")
-        pipeline.watch = preview.offer
         return pipeline
 
     server.start()

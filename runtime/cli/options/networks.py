@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from facewire.models.flame import FlameModel
     from facewire.runtime.face.calibrate import Calibrator
+    from facewire.runtime.face.tracking import TrackerFactory
     from facewire.runtime.flame.blend import LiveFlame
     from facewire.runtime.fusion.fuse import Fusion
-    from facewire.runtime.pipeline import FacePipeline, TrackerFactory
+    from facewire.runtime.pipeline import FacePipeline, Watch
 
 SLOW_S = 3.0
 MESH_ASSETS = {"v2": ("face_mesh_v2",), "attention": ("attention_mesh", "face_mesh_v2")}  # V2 anchors the other
@@ -69,23 +70,25 @@ def make_pipeline(
     fusion: Fusion | None = None,
     camera: bool = True,
     flame: LiveFlame | None = None,
+    watch: Watch | None = None,
 ) -> FacePipeline:
     """The pipeline for ``add_tracking_options``'s options, without networks where there is nothing to look at: no
     ``camera``. Raises ModelError."""
     with patience():
         from facewire.runtime.face.filter_config import FilterConfig
+        from facewire.runtime.face.filters import FaceFilter
         from facewire.runtime.pipeline import FacePipeline
 
-        pipeline = FacePipeline(
+        return FacePipeline(
             tracker_factory(args.mesh) if camera else None,
             device=args.device,
-            filters=FilterConfig.preset(args.smoothing),
             mirror=args.mirror,
             calibrator=calibrator,
+            face_filter=FaceFilter(FilterConfig.preset(args.smoothing)),
             fusion=fusion,
+            flame=flame,
+            watch=watch,
         )
-        pipeline.flame = flame
-        return pipeline
 
 
 def make_flame(args: argparse.Namespace) -> LiveFlame | None:

@@ -12,7 +12,7 @@ from facewire.runtime.cli.options.usage import UsageError, say
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
     from facewire.runtime.capture.video.source import Source
-    from facewire.runtime.fusion.fuse import Mode
+    from facewire.runtime.fusion.modes import Mode
     from facewire.runtime.sound.blocks import SoundSource
     from facewire.runtime.speech.pipeline import SpeechDriver, SpeechPipeline
     from facewire.runtime.speech.thread import Speak, TakeTick, Tap
