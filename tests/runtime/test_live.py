@@ -15,12 +15,12 @@ from support.busy import assert_within
 
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.shared.errors import CommandError
+from facewire.bridge.shared.face import FaceState, SpeechTick
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source
-from facewire.runtime.face.presence import PresenceConfig
+from facewire.runtime.face.presence import Presence, PresenceConfig
 from facewire.runtime.live import MAX_REQUESTS, Live
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.speech.pipeline import SpeechTick
 
 
 class Pictures(Source):
@@ -64,13 +64,9 @@ class FakeTracker:
 
     def __init__(self, act=lambda _: None, source=None):
         self.act, self.images, self.source = act, [], source
-        self.face = SimpleNamespace(
-            confidence=0.9,
-            blendshapes=np.full(52, 0.5, np.float32),
-            head=np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32),
-            gaze=np.zeros(4, np.float32),
-            landmarks=np.ones((478, 3), np.float32),
-        )
+        self.face = FaceState()
+        self.face.blendshapes[:], self.face.confidence = 0.5, 0.9
+        self.face.landmarks = np.ones((478, 3), np.float32)
 
     def step(self, image_bgr, now_ns):  # noqa: ARG002
         self.images.append(image_bgr)
@@ -200,7 +196,7 @@ def test_on_the_processor_a_fault_of_the_network_is_a_bad_picture():
 
 
 def test_when_the_camera_hangs_the_face_eases_to_rest_and_then_nothing_is_sent():
-    run = Run(Pictures(5, then="silence"), presence=PresenceConfig(hold_s=0.05, ease_s=0.6))
+    run = Run(Pictures(5, then="silence"), presence=Presence(PresenceConfig(hold_s=0.05, ease_s=0.6)))
     wait_for(lambda: run.frames and run.frames[-1].sources == "held" and run.frames[-1].confidence == 0)
     time.sleep(0.1)
     count = len(run.frames)
@@ -218,7 +214,7 @@ def test_a_face_that_leaves_and_comes_back():
     run = Run(
         Pictures(60, rate=100),
         act=lambda number: "no face" if 20 <= number < 40 else None,
-        presence=PresenceConfig(hold_s=0.02, ease_s=0.1),
+        presence=Presence(PresenceConfig(hold_s=0.02, ease_s=0.1)),
     )
     sources = "".join(frame.sources[0] for frame in run.wait())
     assert sources.strip("v").strip("h") == ""
@@ -272,7 +268,7 @@ def test_frames_that_speech_alone_drives_count_as_published():
     live = Live(None, lambda _: None, clock=lambda: next(times_ns))
     live.start(lambda: FacePipeline(None))
     for _ in range(60):
-        live.hear(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
+        live.publish_speech(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
     assert live.status()["rates"] == {"capture": 0.0, "track": 0.0, "publish": pytest.approx(60, rel=0.1)}
 
 
@@ -295,7 +291,9 @@ def test_without_a_camera_a_change_waits_for_the_frame_that_is_being_made():
 
     live = Live(None, publish)
     live.start(lambda: FacePipeline(None))
-    hearing = threading.Thread(target=live.hear, args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio"))
+    hearing = threading.Thread(
+        target=live.publish_speech, args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
+    )
     hearing.start()
     assert making.wait(60)
     live.request(lambda _: changes.append("change"))

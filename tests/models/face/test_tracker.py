@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.face import FaceState
 from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face import FaceTracker
 from facewire.models.face import tracker as tracker_module
 from facewire.models.face.blendshapes import NETWORK_NAMES
 from facewire.models.face.region import _crop
-from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceObservation
+from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS
 
 pytestmark = pytest.mark.models
 
@@ -248,7 +249,7 @@ def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.concatenate([left, right], axis=1)
 
 
-def middle_x(seen: FaceObservation | None) -> float:
+def middle_x(seen: FaceState | None) -> float:
     assert seen is not None
     return float(seen.landmarks[:, 0].mean())
 

@@ -25,17 +25,20 @@ from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.track import load_track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.shared.clock import now_ns
+from facewire.bridge.shared.face import FaceState
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.capture.choose import choose_source
 from facewire.runtime.capture.remote import choose_phone
 from facewire.runtime.capture.remote import phone as phone_module
 from facewire.runtime.capture.remote.choose_phone import APPS, check_no_circle, is_phone, phone_source
 from facewire.runtime.capture.remote.phone import PhoneSource, describe_opening
-from facewire.runtime.capture.video.source import CapturedFace, CapturedImage, CaptureError, Face, Source, SourceSilent
+from facewire.runtime.capture.video.source import CapturedFace, CapturedImage, CaptureError, Source, SourceSilent
 from facewire.runtime.cli.commands.doctor import _phones
-from facewire.runtime.face.calibrate import Calibrator, calibrate_neutral, calibrate_pose
+from facewire.runtime.face.calibrate import Calibrator
 from facewire.runtime.face.filter_config import FilterConfig
-from facewire.runtime.face.presence import PresenceConfig
+from facewire.runtime.face.filters import FaceFilter
+from facewire.runtime.face.guided import calibrate_neutral, calibrate_pose
+from facewire.runtime.face.presence import Presence, PresenceConfig
 from facewire.runtime.face.sampling import Sampling
 from facewire.runtime.live import Live
 from facewire.runtime.panel.outputs import OutputSwitches
@@ -112,7 +115,7 @@ class Run:
         self.frames: list[FaceFrame] = []
         self.reports: list[str] = []
         self.live = Live(source, self.frames.append, report=self.reports.append)
-        options = {"filters": FilterConfig.preset("off"), "presence": PATIENT, **options}
+        options = {"face_filter": FaceFilter(FilterConfig.preset("off")), "presence": Presence(PATIENT), **options}
         self.live.start(lambda: FacePipeline(None, **options))
 
     @property
@@ -205,7 +208,7 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
     monkeypatch.setattr(phone_module, "SILENT_NS", S)
     source = use(phone("livelink"))
     sender = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
-    receiver = run(source, presence=QUICK)
+    receiver = run(source, presence=Presence(QUICK))
     receiver.stream(sender, lambda: len(receiver.frames) > 5 and receiver.jaw > 0.2)
     losses = receiver.live.capture.losses
     wait_for(lambda: receiver.last.sources == "held" and not receiver.last.blendshapes.any())
@@ -222,7 +225,7 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
 
 def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
     source = use(phone("livelink"))
-    receiver = run(source, presence=QUICK)
+    receiver = run(source, presence=Presence(QUICK))
     encoder, steps = LiveLinkEncoder("phone"), itertools.count()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.sendto(encoder.encode(a_frame(), 10 * S), source.address)
@@ -533,7 +536,7 @@ def test_serve_refuses_to_feed_itself():
 
 
 def a_face(**shapes):
-    face = Face(1.0, np.zeros(52, np.float32), np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32), np.zeros(4, np.float32))
+    face = FaceState.of(FaceState().blendshapes, FaceState().head, FaceState().gaze)
     for name, value in shapes.items():
         face.blendshapes[BLENDSHAPE_INDEX[name]] = value
     return face
@@ -582,7 +585,7 @@ def test_rest_and_poses_of_a_phone_s_face_are_calibrated_as_a_camera_s():
 
 
 def test_mirror_swaps_a_phone_s_sides():
-    pipeline = FacePipeline(None, filters=FilterConfig.preset("off"), mirror=True)
+    pipeline = FacePipeline(None, face_filter=FaceFilter(FilterConfig.preset("off")), mirror=True)
     face = a_face(eyeBlinkLeft=1.0, mouthSmileRight=0.5, jawLeft=0.25)
     face.head[:] = [0, 0.1, 0, math.sqrt(0.99), 0.2, 0, -0.5]
     face.gaze[:] = [0.1, 0.2, 0.3, 0.4]

@@ -488,7 +488,9 @@ def test_speech_alone_makes_frames():
     live = Live(None, frames.append)
     live.start(lambda: FacePipeline(None, fusion=Fusion("microphone")))
     speak = Speak(
-        Script(np.concatenate([np.zeros(3200, np.float32), tone(0.8, 16_000)])), live.hear, report=lambda _: None
+        Script(np.concatenate([np.zeros(3200, np.float32), tone(0.8, 16_000)])),
+        live.publish_speech,
+        report=lambda _: None,
     )
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
     assert speak.ended.wait(60)
@@ -519,7 +521,7 @@ def test_a_stall_brings_the_whole_face_to_rest_once(said):
     frames, stop = [], threading.Event()
     live = Live(None, frames.append)
     live.start(lambda: FacePipeline(None))
-    speak = Speak(Script(said, stop.is_set), live.hear, report=lambda _: None)
+    speak = Speak(Script(said, stop.is_set), live.publish_speech, report=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice(float(said.any()))))
     wait_for(lambda: frames and frames[-1].sources == "held")
     assert "audio" in {frame.sources for frame in frames}
