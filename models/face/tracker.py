@@ -54,11 +54,14 @@ class FaceTracker:
     def __init__(
         self, mesh: MeshName = "v2", device: Device = "auto", threads: int = THREADS, *, smoothing: bool = False
     ) -> None:
-        """Load and warm up the networks. Raises ModelError where one cannot be fetched or started.
+        """Load and warm up the networks.
 
-        ``threads`` of each network: two are quicker where cores are idle, one takes less of a busy processor.
+        ``threads`` of each network: two are quicker if cores are idle, one takes less of a busy processor.
         ``smoothing`` steadies the landmarks as FaceLandmarker does, before anything is derived from them: for those
-        who use the observations as they are. A live run filters what is derived, and both would only add delay.
+        who use the faces as they are. A live run filters what is derived, and both would only add delay.
+
+        Raises:
+            ModelError: a network cannot be fetched or started.
         """
         self._detector = FaceDetector(device=device, threads=threads)
         self._mesh = create_mesh(mesh, device=device, threads=threads)
@@ -92,9 +95,12 @@ class FaceTracker:
         return self._following
 
     def step(self, image_bgr: Image, now_ns: int) -> FaceState | None:
-        """Observe the face in an image uint8[h, w, 3] taken at ``now_ns``; None where there is none.
+        """Return the face in an image uint8[h, w, 3] taken at ``now_ns``; None if there is none.
 
-        Raises ModelError for an array that is no such image.
+        It is the tracker's own until the next step: unfiltered, and with landmarks.
+
+        Raises:
+            ModelError: the array is no such image.
         """
         image = self._contiguous(image_bgr)
         if min(image.shape[:2]) < MIN_SIDE_PX:
@@ -107,7 +113,7 @@ class FaceTracker:
         return self._observe(image, now_ns) if self._following else None
 
     def _contiguous(self, image: Image) -> Image:
-        """Check an image and return it, or a copy where it is read-only or in pieces: no kernel is made for those."""
+        """Check an image and return it, or a copy if it is read-only or in pieces: no kernel is made for those."""
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             found = f"{image.dtype}{list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
             raise ModelError(f"an image must be a BGR array uint8[height, width, 3], not {found}")
@@ -119,7 +125,7 @@ class FaceTracker:
         return self._image
 
     def _see(self, image: Image, least_probability: float) -> bool:
-        """Look for landmarks in the region; where they are a face's, move the region to them."""
+        """Look for landmarks in the region; if they are a face's, move the region to them."""
         probability = self._mesh.infer(image, self._region, self._raw)
         if not probability >= least_probability:  # NaN is no face either
             return False
@@ -187,7 +193,7 @@ class FaceTracker:
 
 
 def candidates(faces: list[Detection], lost_at: Float64Array | None) -> list[Detection]:
-    """Order faces by size; where one was just lost, take only those within its region's side of it, nearest first."""
+    """Order faces by size; if one was just lost, take only those within its region's side of it, nearest first."""
     if lost_at is None:
         return sorted(faces, key=lambda face: -face.size_px)
 

@@ -28,7 +28,7 @@ LEAST_RANGE = 0.35
 """No range shrinks below this share of ``PRIOR_TOP`` above rest, however still a face keeps."""
 MOST_REST = 0.6
 REST_SPREAD = 0.03
-"""So much is not motion where rest was never shown."""
+"""So much is not motion if rest was never shown."""
 
 PRIOR_TOP: Float32Array = np.full(len(BLENDSHAPES), 0.6, np.float32)
 """Raw extremes of people who were filmed, for a start (rounded, benchmarks/calibration.py)."""

@@ -1,4 +1,4 @@
-"""Camera and microphone on one time line: their delays are measured, and the faster one waits where it is told to."""
+"""Camera and microphone on one time line: their delays are measured, and the faster one waits if it is told to."""
 
 from __future__ import annotations
 
