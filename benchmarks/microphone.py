@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support.pulse import Player, VirtualMicrophone
+from support.sound.pulse import Player, VirtualMicrophone
 
 RATE = 48_000
 BLOCK_MS = 5

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.paths import GOLDEN
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.face import FaceState
@@ -23,7 +24,7 @@ from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS
 
 pytestmark = pytest.mark.models
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "mediapipe" / "talking_face.npz"
+TALKING_FACE = GOLDEN / "mediapipe" / "talking_face.npz"
 FRAME_NS = 33_333_333
 FROM_NETWORK = [NETWORK_NAMES.index(name) for name in BLENDSHAPES[:-1]]
 
@@ -40,7 +41,7 @@ def clip() -> Iterator[np.ndarray]:
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
     """Landmarks in pixels, blendshapes 0..1 in the frame's order (without the tongue)."""
-    with np.load(GOLDEN) as stored:
+    with np.load(TALKING_FACE) as stored:
         arrays = dict(stored)
     for name in ("mesh", "video_landmarks", "image_landmarks"):
         arrays[name] = arrays[name] / arrays["scale"]

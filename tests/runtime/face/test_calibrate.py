@@ -6,9 +6,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from support.faces import seen_face
+from support.turns import matrix_of
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
-from facewire.bridge.shared.face import FaceState
 from facewire.models.assets.store import asset_path
 from facewire.runtime.face.calibrate import Calibrator, with_gain
 from facewire.runtime.face.calibration import Calibration
@@ -37,15 +38,6 @@ def quaternion(pitch=0.0, turn=0.0):
     ])  # fmt: skip
 
 
-def matrix(q):
-    x, y, z, w = q
-    return np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ])  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def make(mesh):
     """Makes a face: ``lids`` (left, right) as shares of the usual opening, the canonical mesh moved by centimetres at
@@ -61,14 +53,14 @@ def make(mesh):
         for index, shift in moved:
             points[index] += shift
         head = quaternion(pitch, turn)
-        landmarks = (points @ matrix(head).T * 20.0 * [1, -1, -1] + [320, 240, 0]).astype(np.float32)
+        landmarks = (points @ matrix_of(head).T * 20.0 * [1, -1, -1] + [320, 240, 0]).astype(np.float32)
         shapes = np.zeros(len(BLENDSHAPES), np.float32)
         for name, value in network.items():
             for i, shape in enumerate(BLENDSHAPES):
                 if shape in (name, f"{name}Left", f"{name}Right"):
                     shapes[i] = value
         place = np.array([*head, x_m, 0, -0.5], np.float32)
-        return FaceState.of(shapes, place, np.array(gaze, np.float32), confidence=0.9, landmarks=landmarks)
+        return seen_face(0.9, shapes, place, np.array(gaze, np.float32), landmarks)
 
     return face
 

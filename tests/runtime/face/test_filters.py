@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.turns import matrix_of
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.face import FaceState
@@ -69,17 +70,6 @@ def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
     return (math.sin((1 - t) * angle) * a + math.sin(t * angle) * b) / math.sin(angle)
 
 
-def matrix(q: np.ndarray) -> np.ndarray:
-    x, y, z, w = q
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
 def rotation_vector(m: np.ndarray) -> np.ndarray:
     axis = np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]])
     sine = np.linalg.norm(axis) / 2
@@ -110,7 +100,7 @@ class TwinSphere:
 
 
 def turn_of_quaternions(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return rotation_vector(matrix(a).T @ matrix(b))
+    return rotation_vector(matrix_of(a).T @ matrix_of(b))
 
 
 def turn_of_directions(a: np.ndarray, b: np.ndarray) -> np.ndarray:

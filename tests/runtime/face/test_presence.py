@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.faces import head_of, seen_face
 
-from facewire.bridge.shared.face import REST_DISTANCE_M, FaceState
+from facewire.bridge.shared.face import REST_DISTANCE_M
 from facewire.runtime.face.presence import Presence, PresenceConfig
 
 S = 1_000_000_000
@@ -14,9 +15,8 @@ CONFIG = PresenceConfig(hold_s=0.3, ease_s=0.7, home_s=10.0)
 
 def face(level=0.8, x_m=0.1, confidence=0.9):
     """A face turned to the side by half a radian, at ``x_m``."""
-    head = np.array([0, np.sin(0.25), 0, np.cos(0.25), x_m, 0, -0.4], np.float32)
-    gaze = np.full(4, 0.2, np.float32)
-    return FaceState.of(np.full(52, level, np.float32), head, gaze, confidence=confidence)
+    head = head_of(yaw_rad=0.5, place_m=(x_m, 0, -0.4))
+    return seen_face(confidence, np.full(52, level, np.float32), head, np.full(4, 0.2, np.float32))
 
 
 def shown(presence):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.faces import head_of, seen_face, shapes_of
+from support.program import serving
+from support.trackers import ScriptedTracker
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.recording.layout import SessionMetadata
@@ -43,25 +44,6 @@ IMAGE = np.zeros((480, 640, 3), np.uint8)
 JAW, SMILE = BLENDSHAPES.index("jawOpen"), BLENDSHAPES.index("mouthSmileLeft")
 
 
-def seen_face(landmarks: np.ndarray) -> FaceState:
-    """What a tracker saw: at rest but for the eyes."""
-    head, gaze = np.array([0, 0, 0, 1, 0, 0, -0.6], np.float32), np.array([0.1, 0.05, 0.08, 0.05], np.float32)
-    return FaceState.of(np.zeros(52, np.float32), head, gaze, confidence=0.95, landmarks=landmarks)
-
-
-class Script:
-    """A tracker that sees what it is told."""
-
-    def __init__(self, seen: Iterator[FaceState | None]) -> None:
-        self._seen = seen
-
-    def step(self, _image: np.ndarray, _now_ns: int) -> FaceState | None:
-        return next(self._seen)
-
-    def reset(self) -> None:
-        """Nothing to forget."""
-
-
 class Talking:
     """Landmarks of the open head as it talks, with shapes that say something else: so the two can be told apart."""
 
@@ -84,9 +66,21 @@ class Talking:
         depth = -points[:, 2]
         pixels = np.stack([320 + focal_px * points[:, 0] / depth, 240 - focal_px * points[:, 1] / depth, 0 * depth], 1)
         pixels[:, 2] = (depth - depth.mean()) * focal_px / depth.mean()
-        seen = seen_face(pixels.astype(np.float32))
+        seen = seen_at(pixels.astype(np.float32))
         seen.blendshapes[JAW], seen.blendshapes[SMILE] = 0.5 + 0.3 * math.sin(8 * t), 0.4
         return seen
+
+
+def seen_at(landmarks: np.ndarray, blendshapes: np.ndarray | None = None, gaze: np.ndarray | None = None) -> FaceState:
+    """A face whose eyes look a little aside, unless they look where ``gaze`` says."""
+    aside = np.array([0.1, 0.05, 0.08, 0.05], np.float32)
+    return seen_face(
+        0.95,
+        shapes_of() if blendshapes is None else blendshapes,
+        head_of(place_m=(0, 0, -0.6)),
+        aside if gaze is None else gaze,
+        landmarks,
+    )
 
 
 def forever() -> Iterator[FaceState]:
@@ -117,7 +111,7 @@ def run(
     fusion: Fusion | None = None,
 ) -> list[FaceFrame]:
     unfiltered = FaceFilter(FilterConfig.preset("off"))
-    pipeline = FacePipeline(lambda _: Script(seen), face_filter=unfiltered, fusion=fusion, flame=flame)
+    pipeline = FacePipeline(lambda _: ScriptedTracker(seen), face_filter=unfiltered, fusion=fusion, flame=flame)
     made = []
     for i in range(frames):
         now_ns = 10**9 + i * FRAME_NS
@@ -176,14 +170,12 @@ def test_an_eye_that_nobody_sees_looks_as_the_gaze_says(flame: LiveFlame) -> Non
 
 
 def test_a_phone_gives_no_landmarks_so_it_is_the_map(flame: LiveFlame) -> None:
-    pipeline = FacePipeline(
-        lambda _: Script(forever()), face_filter=FaceFilter(FilterConfig.preset("off")), flame=flame
-    )
+    unfiltered = FaceFilter(FilterConfig.preset("off"))
+    pipeline = FacePipeline(lambda _: ScriptedTracker(forever()), face_filter=unfiltered, flame=flame)
     for i in range(40):
         pipeline.track(IMAGE, i * FRAME_NS)
     seen = Talking().next()
-    seen.landmarks = None
-    pipeline.follow(seen, 40 * FRAME_NS)
+    pipeline.follow(seen_face(1.0, seen.blendshapes, seen.head, seen.gaze), 40 * FRAME_NS)
     frame = pipeline.finish(0, 0, 40 * FRAME_NS, lambda: 0)
     np.testing.assert_allclose(values(frame.flame), mapped(frame), atol=2e-4)
 
@@ -191,8 +183,7 @@ def test_a_phone_gives_no_landmarks_so_it_is_the_map(flame: LiveFlame) -> None:
 def test_landmarks_that_are_no_face_leave_what_the_fit_knew_of_the_face(flame: LiveFlame) -> None:
     talking, noise = Talking(), np.random.default_rng(0).uniform(0, 400, (478, 3)).astype(np.float32)
     good = [talking.next() for _ in range(40)]
-    bad = seen_face(noise)
-    bad.values[:] = good[-1].values
+    bad = seen_at(noise, blendshapes=good[-1].blendshapes, gaze=good[-1].gaze)
     before, after = run(flame, iter([*good, bad]), 41)[-2:]
     assert flame.fitter.last.confidence == 0.0
     assert flame.state()["flame"]["confidence"] == 0.0
@@ -369,17 +360,8 @@ def test_bake_writes_the_names_that_flame_tools_use(tmp_path: Path, capsys: pyte
 
 @pytest.mark.models
 def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> None:
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--listen", "127.0.0.1:0", "--video", "demo"]
-    options = ["--audio", "none", "--mesh", "attention", "--flame"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        said: dict[str, str] = {}
-        assert process.stdout is not None
-        for line in process.stdout:  # It ends, instead of waiting for ever, where the server does.
-            key, _, value = line.strip().partition(" ")
-            said[key] = value.strip()
-            if key == "stop":
-                break
+    options = ["--video", "demo", "--audio", "none", "--mesh", "attention", "--flame"]
+    with serving(*options) as (_, said):
         assert said["flame"] == "the open head"
         with connect_blocking(said["stream"], streams=["flame"], timeout_s=120) as client:
             frame = next(frame for frame in client if frame.flame is not None)
@@ -388,9 +370,6 @@ def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> Non
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(said["open"] + "flame.bin", timeout=60) as answer:
             assert len(answer.read()) > 1_000_000
-    finally:
-        process.kill()
-        process.communicate()
     assert "flame" in hello["streams"]
     assert hello["flame"] == {"model": "open_flame", "digest": open_flame().digest, "expressions": 50, "shapes": 80}
     assert len(frame.flame.expression) == 50

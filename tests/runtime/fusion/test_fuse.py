@@ -11,9 +11,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from support.faces import head_of, seen_face
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
-from facewire.bridge.shared.face import FaceState, SpeechTick
+from facewire.bridge.shared.face import SpeechTick
 from facewire.models.assets.store import asset_path
 from facewire.models.face import FaceTracker
 from facewire.models.speech.causal import SpeechDriver
@@ -41,8 +42,7 @@ def shapes(mouth=0.0, upper=0.0):
 
 
 def face(mouth=0.6, upper=0.4, turn=0.2):
-    head = np.array([0, np.sin(turn), 0, np.cos(turn), 0, 0, -0.5], np.float32)
-    return FaceState.of(shapes(mouth, upper), head, np.full(4, 0.1, np.float32), confidence=0.9)
+    return seen_face(0.9, shapes(mouth, upper), head_of(yaw_rad=2 * turn), np.full(4, 0.1, np.float32))
 
 
 def spoken(now_ns, mouth=0.3, voice=1.0, snr_db=30.0, delay_ns=0):
