@@ -57,7 +57,7 @@ def watch(clip: Clip, weights: Path, most: int) -> dict[str, np.ndarray]:
         row = {column: np.full(51, np.nan, np.float32) for column in COLUMNS}
         if seen is not None:
             row["ours, anchored"] = seen.blendshapes[:51].copy()
-            row["streamed"] = face_filter.step(seen.blendshapes, seen.head, seen.gaze, now_ns)[0][:51].copy()
+            row["streamed"] = face_filter.step(seen, now_ns).blendshapes[:51].copy()
             ours.infer(seen.landmarks, seen.head, shapes)
             row["ours"] = shapes[:51].copy()
             plain.infer(seen.landmarks, seen.head, shapes)

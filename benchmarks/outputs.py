@@ -14,7 +14,6 @@ take of the processor in a live run that tracks 60 pictures a second, by their o
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -37,18 +36,22 @@ import cv2
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.server import ServerConnection, serve
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from support.takes import talking_frames
+
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import OUTPUTS
 from facewire.bridge.outputs.lane import Lane
 from facewire.bridge.outputs.runner import Outputs, Runner
+from facewire.bridge.shared.face import GAZE, HEAD, SHAPES, FaceState
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.models.assets.store import asset_path
 from facewire.runtime.capture.video.demo_face import DemoFace, demo_pose
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.face.filters import FaceFilter
 
-ROOT = Path(__file__).parents[1]
 RATE = 60
 SO_TIMESTAMPNS = 35
 NETWORKED = [name for name, kind in OUTPUTS.items() if kind.to == "address"]
@@ -58,15 +61,11 @@ Pipe = multiprocessing.connection.Connection
 
 def talking(count: int) -> list[FaceFrame]:
     """The tests' talking face through the live filters: every frame is another one, as noisy as a tracker's are."""
-    spec = importlib.util.spec_from_file_location("takes", ROOT / "tests" / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     face, frames = FaceFilter(FilterConfig.preset("medium")), []
-    for frame in module.talking_frames(count, RATE):
-        shapes, head, gaze = face.step(frame.blendshapes, frame.head, frame.gaze, frame.capture_ns)
-        frames.append(replace(frame, blendshapes=shapes, head=head, gaze=gaze))
+    for frame in talking_frames(count, RATE):
+        seen = FaceState.of(frame.blendshapes, frame.head, frame.gaze)
+        values = face.step(seen, frame.capture_ns).values.copy()
+        frames.append(replace(frame, blendshapes=values[SHAPES], head=values[HEAD], gaze=values[GAZE]))
     return frames
 
 

@@ -1,6 +1,8 @@
 """The live loop: pictures in, frames out, on two threads that never wait for a slower neighbour.
 
-capture thread ─ newest-wins slot ─ track thread (tracker, presence, filters, frame) ─ publish
+capture thread ─ newest-wins slot ─ track thread (track → calibrate → presence → filter → fuse → frame) ─ publish
+
+Speech comes in from the speak thread, which has frames of its own made from ``fuse`` on.
 """
 
 from __future__ import annotations
@@ -9,20 +11,18 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, NotReadyError
+from facewire.bridge.shared.face import Sources, SpeechTick
 from facewire.bridge.shared.worker import STOP_S, Worker
-from facewire.bridge.wire.frame import FaceFrame, Sources
+from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.capture.video.source import Captured, CapturedImage, Source
 from facewire.runtime.capture.video.thread import CaptureThread
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.tools.slots import NewestSlot
 from facewire.runtime.tools.stats import Window
-
-if TYPE_CHECKING:
-    from facewire.runtime.speech.pipeline import SpeechTick
 
 logger = logging.getLogger("facewire.runtime")
 
@@ -92,18 +92,18 @@ class Live(Worker):
             self.capture.stop(timeout_s)
         super().stop(timeout_s)
 
-    def hear(self, tick: SpeechTick, sources: Sources) -> int:
+    def publish_speech(self, tick: SpeechTick, sources: Sources) -> int:
         """Take a tick of speech, from the speak thread; return when a frame of it was published, or now.
 
-        It makes a frame where speech moves anything: every tick without a camera, and beside one wherever the mouth or
-        the idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
+        A frame is made if speech moves anything: every tick without a camera, and beside one whenever the mouth or the
+        idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
         """
         pipeline = self._pipeline
         if pipeline is None:
             return self._clock()
         with self._publishing:
             now = self._clock()
-            pipeline.hear(tick if sources == "audio" or self.capture is None else None)
+            pipeline.take_speech(tick if sources == "audio" or self.capture is None else None)
             if self.capture is not None and not pipeline.needs_speech:
                 return now
             frame = pipeline.finish(self._seq, max(tick.capture_ns, self._capture_ns), now, self._clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,19 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.import_graph import PACKAGES, Graph, circles, read_graph, rooms
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("bridge", "models", "runtime")
-MAY_IMPORT = {"models": {"models", "bridge"}, "bridge": {"bridge"}, "runtime": {"models", "bridge", "runtime"}}
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+MOST_MODULES, MOST_LINES = 14, 40
+GENERAL_NAMES = {"base", "common", "core", "helpers", "live", "misc", "types", "util", "utils"}
+"""Names that say nothing of what a module holds: each may stand once, if at all."""
+BRIDGE_ROOMS = sorted(path.name for path in (ROOT / "bridge").iterdir() if (path / "__init__.py").is_file())
+
+# BEGIN ROOMS
+ROOMS: Graph = {}
+# END ROOMS
+"""Which room may import which. A package's own name is its hall: the modules that lie in no room."""
 
 
 def tracked_files(folder: str) -> set[str]:
@@ -33,24 +43,68 @@ def test_wheel_holds_every_tracked_file_of_the_packages(tmp_path: Path) -> None:
         assert {name for name in in_wheel if name.startswith(f"{package}/")} == tracked_files(package)
 
 
-def imported_packages(path: Path) -> set[str]:
-    """Which of Facewire's packages a file imports, wherever in the file."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            assert node.level == 0, f"{path}: relative imports hide which package is meant"
-        found |= {name.split(".")[1] for name in names if name.startswith("facewire.")}
-    return found
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return read_graph(ROOT)
+
+
+def test_rooms_import_what_the_table_says_and_no_more(graph: Graph) -> None:
+    assert rooms(graph, ROOT) == ROOMS
+
+
+def test_the_architecture_shows_the_same_table() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_.]+)` \|.*\| ([^|]*) \|$", text, re.M)
+    assert {room: set(re.findall(r"`([a-z_.]+)`", others)) for room, others in rows} == ROOMS
+
+
+def test_no_two_modules_and_no_two_rooms_import_each_other(graph: Graph) -> None:
+    assert circles(graph) == []
+    assert circles(rooms(graph, ROOT)) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "never"),
+    [
+        ("bridge", ("models", "runtime")),
+        ("models", ("runtime", *(f"bridge.{room}" for room in BRIDGE_ROOMS if room != "shared"))),
+        ("bridge.client", ("bridge.server",)),
+        ("runtime.face", ("runtime.capture", "runtime.speech", "runtime.panel", "runtime.takes")),
+        ("runtime.fusion", ("runtime.capture", "runtime.speech", "runtime.panel", "runtime.takes")),
+        ("runtime.capture", ("runtime.face", "runtime.fusion", "runtime.speech", "runtime.panel", "runtime.takes")),
+        ("runtime.sound", ("runtime.capture", "runtime.speech")),
+    ],
+)
+def test_what_a_room_never_imports(graph: Graph, room: str, never: tuple[str, ...]) -> None:
+    for module, imported in graph.items():
+        if is_within(module, room):
+            for other in imported:
+                assert not any(is_within(other, one) for one in never), f"{module} imports {other}"
+
+
+def is_within(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def test_rooms_are_small_and_no_two_have_a_module_of_the_same_general_name() -> None:
+    seen: dict[str, Path] = {}
+    for package in PACKAGES:
+        for folder in [ROOT / package, *(path for path in (ROOT / package).rglob("*") if path.is_dir())]:
+            modules = sorted(folder.glob("*.py"))
+            assert len(modules) <= MOST_MODULES or folder == ROOT / "runtime" / "cli" / "commands", folder
+            for path in modules:
+                if path.stem in GENERAL_NAMES:
+                    assert seen.setdefault(path.stem, path) == path
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_import_rule(package: str) -> None:
+def test_functions_can_be_read(package: str) -> None:
     for path in sorted((ROOT / package).rglob("*.py")):
-        assert imported_packages(path) <= MAY_IMPORT[package], path
+        if "training" not in path.parts and "build" not in path.parts:  # no part of a live run
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    assert node.end_lineno is not None
+                    assert node.end_lineno - node.lineno < MOST_LINES, f"{path}: {node.name}"
 
 
 def test_bridge_stays_light() -> None:

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.paths import ROOT
+
 from facewire.bridge.recording.errors import NewerSessionError, SessionError
 from facewire.bridge.shared.errors import CommandError, FacewireError, NotReadyError
 from facewire.models.errors import ModelError
 from facewire.runtime.cli.options.usage import UsageError
 
-ROOT = Path(__file__).parents[1]
 SHARED = ROOT / "bridge" / "shared"
 
 

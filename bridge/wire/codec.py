@@ -17,7 +17,8 @@ import numpy as np
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.errors import WireError
-from facewire.bridge.wire.frame import LANDMARK_COUNT, SOURCES, FaceFrame, FlameParameters, Sources
+from facewire.bridge.shared.face import Sources
+from facewire.bridge.wire.frame import LANDMARK_COUNT, SOURCES, FaceFrame, FlameParameters
 
 Format: TypeAlias = Literal["msgpack", "json"]
 Message: TypeAlias = dict[str, Any]

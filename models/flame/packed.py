@@ -32,6 +32,8 @@ Array = npt.NDArray[Any]
 MAGIC = b"FWFLAME1"
 MOST_VERTICES = 65535
 EYE_JOINTS = slice(3, 5)
+STEP_M = 1e-7
+"""Of what a product gives: far below what is seen, far above a product's last bits."""
 EXPRESSIONS = 50
 """Components that are kept where nothing else is asked for: FLAME's are sorted by how much they move."""
 
@@ -48,8 +50,9 @@ def pack(model: FlameModel, expressions: int | None = EXPRESSIONS, shape: Array 
     if shape is not None:
         if shape.ndim != 1 or len(shape) > model.shapes:
             raise ModelError(f"an identity of {list(shape.shape)} values does not fit {model.name}'s {model.shapes}")
-        template = template + model.shape_basis[:, :, : len(shape)].astype(np.float64) @ shape.astype(np.float64)
-    joints = model.joint_regressor.astype(np.float64) @ template
+        basis = model.shape_basis[:, :, : len(shape)].astype(np.float64)
+        template = template + _rounded(basis @ shape.astype(np.float64))
+    joints = _rounded(model.joint_regressor.astype(np.float64) @ template)
     triangles, materials = split(model)
     correctives = np.flatnonzero(np.abs(model.pose_basis).max(axis=(0, 1)) > 0)
     parts = [MAGIC, struct.pack("<5i", vertices, len(triangles), len(materials), count, len(correctives))]
@@ -79,6 +82,14 @@ def split(model: FlameModel) -> tuple[Array, dict[str, tuple[int, int]]]:
     firsts = {"skin": 0, "eyes": sizes["skin"]}
     triangles = model.triangles[np.argsort(eyes, kind="stable")]
     return triangles, {name: (firsts[name], size) for name, size in sizes.items() if size}
+
+
+def _rounded(product_m: Array) -> Array:
+    """A product's metres in whole steps: its last bits differ between processors, the file must not.
+
+    What should be zero is 0.0, never -0.0.
+    """
+    return np.round(product_m / STEP_M) * STEP_M + 0.0
 
 
 def _quantised(moves_m: Array) -> bytes:

@@ -61,10 +61,10 @@ class Footage:
     """What makes the frames' FLAME, if they have any."""
 
 
-def watched(source: FileSource, pipeline: FacePipeline) -> Footage:
+def watched(source: FileSource, pipeline: FacePipeline, flame: LiveFlame | None) -> Footage:
     """Return an open video, picture after picture."""
     frames = watched_frames(source, iter(()), pipeline, start_ns=START_NS)
-    return Footage(Path(source.name), source.rate, frames, pipeline.flame)
+    return Footage(Path(source.name), source.rate, frames, flame)
 
 
 def write_take(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:

@@ -49,8 +49,13 @@ class OneEuro:
     pull_hz: float = 0.0
     """Cutoff that an output too far from its input by 0.1 gains; it grows with the fourth power of the distance."""
 
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """All six, as the kernels take them."""
+        return self.min_cutoff_hz, self.beta, self.speed_cutoff_hz, self.quiet, self.noise, self.pull_hz
+
     def scaled(self, factor: float) -> OneEuro:
-        """The same filter with both cutoffs times ``factor``: below one is smoother and later."""
+        """Return the same filter with both cutoffs times ``factor``: below one is smoother and later."""
         return replace(
             self,
             min_cutoff_hz=self.min_cutoff_hz * factor,
@@ -80,7 +85,7 @@ class FilterConfig:
     """Speeds in radians a second."""
 
     def scaled(self, factor: float) -> FilterConfig:
-        """Every filter with its cutoffs times ``factor``."""
+        """Return every filter with its cutoffs times ``factor``."""
         return FilterConfig(**{name: getattr(self, name).scaled(factor) for name in self.__slots__})
 
     @classmethod
@@ -93,7 +98,11 @@ class FilterConfig:
 
     @classmethod
     def by_region(cls, level: Smoothing, regions: Mapping[str, str]) -> FilterConfig:
-        """The settings of ``level``, with other levels for some regions. Raises ValueError for an unknown one."""
+        """Return the settings of ``level``, with other levels for some regions.
+
+        Raises:
+            ValueError: there is no such level.
+        """
         chosen = {region: cls.preset(own) for region, own in regions.items()}  # type: ignore[arg-type]
         return replace(cls.preset(level), **{region: getattr(config, region) for region, config in chosen.items()})
 

@@ -12,9 +12,10 @@ from facewire.runtime.face.calibrate import with_gain
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.face.sampling import PATIENCE_S, Sampling
+from facewire.runtime.face.tracking import Tracker
 from facewire.runtime.live import Live
 from facewire.runtime.panel.state import PanelState
-from facewire.runtime.pipeline import FacePipeline, Tracker
+from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.settings.profiles import Profile
 
 Change: TypeAlias = Callable[[FacePipeline], object]

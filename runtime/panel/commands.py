@@ -13,9 +13,9 @@ from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.errors import CommandError
 from facewire.models.face.trackers import TRACKERS
 from facewire.models.speech.drivers import free_drivers
-from facewire.runtime.face.calibrate import NEUTRAL_S, POSE_S, POSES, calibrate_neutral, calibrate_pose
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
+from facewire.runtime.face.guided import NEUTRAL_S, POSE_S, POSES, calibrate_neutral, calibrate_pose
 from facewire.runtime.fusion.modes import MODES
 from facewire.runtime.live import Live
 from facewire.runtime.panel.changes import PanelChanges

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facewire.runtime.capture.video.source import Source
-from facewire.runtime.pipeline import TrackerFactory
+from facewire.runtime.face.tracking import TrackerFactory
 
 
 @dataclass(slots=True)

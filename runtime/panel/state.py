@@ -10,9 +10,9 @@ from typing import Any
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.face.trackers import TRACKERS
 from facewire.models.speech.drivers import free_drivers
-from facewire.runtime.face.calibrate import POSES
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
+from facewire.runtime.face.guided import POSES
 from facewire.runtime.fusion.modes import MODES
 from facewire.runtime.live import Live
 from facewire.runtime.panel.problems import find_problems

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from facewire.models.flame import FlameModel
     from facewire.runtime.face.calibrate import Calibrator
+    from facewire.runtime.face.tracking import TrackerFactory
     from facewire.runtime.flame.blend import LiveFlame
     from facewire.runtime.fusion.fuse import Fusion
-    from facewire.runtime.pipeline import FacePipeline, TrackerFactory
+    from facewire.runtime.pipeline import FacePipeline, Watch
     from facewire.runtime.speech.pipeline import SpeechDriver, SpeechPipeline
 
 SLOW_S = 3.0
@@ -77,6 +78,7 @@ def make_pipeline(
     fusion: Fusion | None = None,
     camera: bool = True,
     flame: LiveFlame | None = None,
+    watch: Watch | None = None,
 ) -> FacePipeline:
     """Return the pipeline of a run, without networks if there is nothing to look at: no ``camera``.
 
@@ -85,18 +87,19 @@ def make_pipeline(
     """
     with patience():
         from facewire.runtime.face.filter_config import FilterConfig
+        from facewire.runtime.face.filters import FaceFilter
         from facewire.runtime.pipeline import FacePipeline
 
-        pipeline = FacePipeline(
+        return FacePipeline(
             tracker_factory(tracking.mesh) if camera else None,
             device=tracking.device,
-            filters=FilterConfig.preset(tracking.smoothing),
             mirror=tracking.mirror,
             calibrator=calibrator,
+            face_filter=FaceFilter(FilterConfig.preset(tracking.smoothing)),
             fusion=fusion,
+            flame=flame,
+            watch=watch,
         )
-        pipeline.flame = flame
-        return pipeline
 
 
 def make_flame(name: str | None) -> LiveFlame | None:

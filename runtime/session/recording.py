@@ -42,7 +42,7 @@ class RecordSession:
         self.frames = Broadcast()
         self.live = Live(self.source, self.frames.publish, report=notify)
         self.recorder = self._make_recorder()
-        self.listener = Listener(live, sound, self.live.hear, self.recorder.offer_audio, notify)
+        self.listener = Listener(live, sound, self.live.publish_speech, self.recorder.offer_audio, notify)
         self.frames.join(self.recorder.offer_frame)
         self._end_ns: int | None = None
 

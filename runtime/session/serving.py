@@ -67,7 +67,7 @@ class ServeSession:
         self.greeting = greet(Greeting(rate=rate, streams=PANEL_STREAMS), self.flame)
         self.live = Live(self.source, self.frames.publish, report=notify)
         self.takes = self._make_takes()
-        self.listener = Listener(live, self.sound, self.live.hear, self.takes.offer_audio, notify)
+        self.listener = Listener(live, self.sound, self.live.publish_speech, self.takes.offer_audio, notify)
         self.outputs = OutputSwitches(notify, check=self._check_outputs)
         self.outlet = Outlet(self.sent.publish, options.record)
         self.panel = Panel(self.live, first_settings(live), self._panel_services())
@@ -147,9 +147,9 @@ class ServeSession:
             fusion=Fusion(self.panel.settings.mode, sync=live.sync),
             camera=gives_pictures(self.source),
             flame=self.flame,
+            watch=self.preview.offer,
         )
         self.panel.prepare(pipeline)
-        pipeline.watch = self.preview.offer
         if self.flame is not None:
             self.flame.wanted = self._wants_flame
         return pipeline

@@ -14,12 +14,12 @@ import numpy as np
 
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat
 from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.face import Sources, SpeechTick
 from facewire.bridge.shared.worker import STOP_S, Worker
-from facewire.bridge.wire.frame import Sources
 from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.sound.sound_thread import SoundThread
 from facewire.runtime.sound.blocks import SoundBlock, SoundRing
-from facewire.runtime.speech.pipeline import SpeechPipeline, SpeechTick
+from facewire.runtime.speech.pipeline import SpeechPipeline
 from facewire.runtime.tools.stats import Window
 
 logger = logging.getLogger("facewire.runtime")

@@ -12,74 +12,17 @@ import numpy as np
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail as OnnxFail
 from support.busy import assert_within
+from support.sources import Pictures
+from support.trackers import FakeTracker
+from support.waiting import wait_until
 
-from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.shared.errors import CommandError
+from facewire.bridge.shared.face import SpeechTick
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source
-from facewire.runtime.face.presence import PresenceConfig
+from facewire.runtime.capture.video.source import CapturedImage
+from facewire.runtime.face.presence import Presence, PresenceConfig
 from facewire.runtime.live import MAX_REQUESTS, Live
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.speech.pipeline import SpeechTick
-
-
-class Pictures(Source):
-    """``count`` pictures at ``rate``, numbered by their first pixel; then the end, or silence like a hung camera.
-
-    It waits for the tracker before the next picture, so that a machine that is busy drops none; ``hurried`` does not.
-    """
-
-    name, kind = "pictures", "test"
-
-    def __init__(self, count, rate=200.0, then="end", returns=False, hurried=False):
-        super().__init__()
-        self.returns, self.hurried = returns, hurried
-        self.count, self.rate, self.then, self.sent, self.seen = count, rate, then, 0, 0
-
-    def open(self):
-        pass
-
-    def read(self, _spare=None):
-        if self.sent >= self.count:
-            if self.then == "silence":
-                self._interrupted.wait()
-            if self.then == "error":
-                raise CaptureError("the pictures are lost")
-            return None
-        if self._interrupted.wait(1 / self.rate):
-            return None
-        while not self.hurried and self.seen < self.sent:
-            if self._interrupted.wait(0.001):
-                return None
-        image = np.full((48, 64, 3), self.sent % 256, np.uint8)
-        self.sent += 1
-        return CapturedImage(image, now_ns())
-
-    def close(self):
-        pass
-
-
-class FakeTracker:
-    """Sees a face in every picture of ``source``; ``act`` may do something else with the picture's number."""
-
-    def __init__(self, act=lambda _: None, source=None):
-        self.act, self.images, self.source = act, [], source
-        self.face = SimpleNamespace(
-            confidence=0.9,
-            blendshapes=np.full(52, 0.5, np.float32),
-            head=np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32),
-            gaze=np.zeros(4, np.float32),
-            landmarks=np.ones((478, 3), np.float32),
-        )
-
-    def step(self, image_bgr, now_ns):  # noqa: ARG002
-        self.images.append(image_bgr)
-        if self.source is not None:
-            self.source.seen = self.source.sent
-        return None if self.act(int(image_bgr[0, 0, 0])) == "no face" else self.face
-
-    def reset(self):
-        pass
 
 
 class Run:
@@ -105,13 +48,6 @@ class Run:
         return self.frames
 
 
-def wait_for(condition, timeout_s=60.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)
-
-
 def test_each_new_picture_becomes_a_frame_with_rising_numbers_and_honest_times():
     frames = Run(Pictures(20)).wait()
     assert len(frames) == 20
@@ -133,7 +69,7 @@ def test_a_slow_tracker_gets_the_newest_picture_and_drops_are_counted():
     source, newest = Pictures(60, hurried=True), []
 
     def act(number):
-        wait_for(lambda: source.sent == 60 or source.sent > number + 5)
+        wait_until(lambda: source.sent == 60 or source.sent > number + 5)
         newest.append(source.sent - 2)  # the last but one is in the slot for certain
 
     run = Run(source, act=act)
@@ -200,8 +136,8 @@ def test_on_the_processor_a_fault_of_the_network_is_a_bad_picture():
 
 
 def test_when_the_camera_hangs_the_face_eases_to_rest_and_then_nothing_is_sent():
-    run = Run(Pictures(5, then="silence"), presence=PresenceConfig(hold_s=0.05, ease_s=0.6))
-    wait_for(lambda: run.frames and run.frames[-1].sources == "held" and run.frames[-1].confidence == 0)
+    run = Run(Pictures(5, then="silence"), presence=Presence(PresenceConfig(hold_s=0.05, ease_s=0.6)))
+    wait_until(lambda: run.frames and run.frames[-1].sources == "held" and run.frames[-1].confidence == 0)
     time.sleep(0.1)
     count = len(run.frames)
     held = [frame for frame in run.frames if frame.sources == "held"]
@@ -218,7 +154,7 @@ def test_a_face_that_leaves_and_comes_back():
     run = Run(
         Pictures(60, rate=100),
         act=lambda number: "no face" if 20 <= number < 40 else None,
-        presence=PresenceConfig(hold_s=0.02, ease_s=0.1),
+        presence=Presence(PresenceConfig(hold_s=0.02, ease_s=0.1)),
     )
     sources = "".join(frame.sources[0] for frame in run.wait())
     assert sources.strip("v").strip("h") == ""
@@ -229,7 +165,7 @@ def test_a_face_that_leaves_and_comes_back():
 
 def test_status_says_what_is_going_on():
     run = Run(Pictures(1000, rate=100))
-    wait_for(lambda: len(run.frames) > 60)
+    wait_until(lambda: len(run.frames) > 60)
     stamps_ns = np.array([(frame.capture_ns, frame.publish_ns) for frame in run.frames])
     status = run.live.status()
     run.live.stop()
@@ -247,20 +183,20 @@ def test_status_says_what_is_going_on():
 
 def test_a_change_is_made_between_frames():
     run = Run(Pictures(1000, rate=200))
-    wait_for(lambda: run.frames)
+    wait_until(lambda: run.frames)
     run.live.request(lambda pipeline: setattr(pipeline, "mirror", True))
-    wait_for(lambda: run.live.pipeline.mirror)
+    wait_until(lambda: run.live.pipeline.mirror)
     run.live.stop()
 
 
 def test_another_source_takes_over_while_the_face_goes_on():
     run = Run(Pictures(1000, rate=200))
-    wait_for(lambda: len(run.frames) > 5)
+    wait_until(lambda: len(run.frames) > 5)
     second = Pictures(1000, rate=200)
     second.name = "second"
     run.live.switch(second)
     before = len(run.frames)
-    wait_for(lambda: len(run.frames) > before + 10)
+    wait_until(lambda: len(run.frames) > before + 10)
     assert run.live.status()["devices"]["video"]["name"] == "second"
     assert [frame.seq for frame in run.frames] == list(range(len(run.frames)))
     assert not run.live.ended.is_set()
@@ -272,7 +208,7 @@ def test_frames_that_speech_alone_drives_count_as_published():
     live = Live(None, lambda _: None, clock=lambda: next(times_ns))
     live.start(lambda: FacePipeline(None))
     for _ in range(60):
-        live.hear(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
+        live.publish_speech(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
     assert live.status()["rates"] == {"capture": 0.0, "track": 0.0, "publish": pytest.approx(60, rel=0.1)}
 
 
@@ -295,7 +231,9 @@ def test_without_a_camera_a_change_waits_for_the_frame_that_is_being_made():
 
     live = Live(None, publish)
     live.start(lambda: FacePipeline(None))
-    hearing = threading.Thread(target=live.hear, args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio"))
+    hearing = threading.Thread(
+        target=live.publish_speech, args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
+    )
     hearing.start()
     assert making.wait(60)
     live.request(lambda _: changes.append("change"))
@@ -335,12 +273,12 @@ def test_networks_that_cannot_be_loaded_stop_the_capture_again():
 def test_stopping_is_quick_and_may_be_done_twice():
     def stop_twice():
         run = Run(Pictures(5, then="silence"))
-        wait_for(lambda: run.frames)
+        wait_until(lambda: run.frames)
         start = time.monotonic()
         run.live.stop()
         run.live.stop()
         took_s = time.monotonic() - start
-        wait_for(lambda: not any(t.name.startswith("facewire") for t in threading.enumerate()))
+        wait_until(lambda: not any(t.name.startswith("facewire") for t in threading.enumerate()))
         return took_s
 
     assert_within(0.4, stop_twice)  # less than the wait for a thread that does not end

@@ -15,11 +15,10 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from support.waiting import PATIENCE_S, wait_until
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_websocket
 
-PATIENCE_S = 60.0
-"""How long anything may take: a loaded machine is slow, and what never comes fails all the same."""
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
@@ -68,12 +67,12 @@ class Tab:
     def leave(self, method: str, **params: Any) -> None:
         self.run("window.isLeft = true")
         self.call(method, **params)
-        deadline = time.monotonic() + PATIENCE_S
-        there = False
-        while not there:
-            assert time.monotonic() < deadline, f"{method} never came to an end"
-            with contextlib.suppress(AssertionError):  # between two pages there is nobody to ask
-                there = self.run("!window.isLeft && document.readyState === 'complete'")
+        wait_until(self._is_there, what=f"the end of {method}")
+
+    def _is_there(self) -> bool:
+        with contextlib.suppress(AssertionError):  # between two pages there is nobody to ask
+            return bool(self.run("!window.isLeft && document.readyState === 'complete'"))
+        return False
 
     def wait_for(self, script: str, timeout_s: float = PATIENCE_S) -> Any:
         """Return the value of an expression once it is truthy."""
@@ -117,11 +116,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         file = profile / "DevToolsActivePort"
-        deadline = time.monotonic() + PATIENCE_S
-        while not (file.exists() and file.read_text().strip()):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or (file.exists() and file.read_text().strip()), every_s=0.05)
+        assert process.poll() is None
         yield int(file.read_text().split()[0])
         process.terminate()
 

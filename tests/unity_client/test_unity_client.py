@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,8 @@ import msgpack
 import pytest
 from frame_server import publish_evenly
 from probe import DEADLINE_S, FrameServer, Harness, Probe
+from support.program import FACEWIRE, addresses_of
+from support.waiting import wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
@@ -62,13 +63,6 @@ def live(harness: Harness) -> Iterator[Client]:
 def live_on_each(each_harness: Harness) -> Iterator[Client]:
     with starter(each_harness) as start:
         yield start
-
-
-def wait_for(what: str, is_so: Callable[[], bool], timeout_s: float = DEADLINE_S) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < end_s, f"{what} not in {timeout_s} s"
-        time.sleep(0.02)
 
 
 def test_unit_tests_pass(each_harness: Harness) -> None:
@@ -162,12 +156,10 @@ def test_a_wrong_token_is_told_once_and_not_tried_again(live_on_each: Client) ->
 
 @pytest.mark.models
 def test_moves_by_the_demo_input_of_the_real_program(live: Client) -> None:
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "demo", "--listen", "127.0.0.1:0"]
+    command = [*FACEWIRE, "serve", "--video", "demo", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
         try:
-            lines = iter(program.stdout.readline, "")
-            address = next(line.split()[1] for line in lines if line.split()[:1] == ["stream"])
+            address = addresses_of(program)["stream"]
             with connect_blocking(address) as ready:  # the first start compiles
                 assert ready.next_frame(timeout_s=60) is not None
             probe = live(address)
@@ -254,7 +246,7 @@ def test_an_oversized_message_is_refused_with_the_right_code(live_on_each: Clien
 
     with rogue(behave) as address:
         live_on_each(address).wait_for("problem", "too large")
-        wait_for("a close code", lambda: bool(codes))
+        wait_until(lambda: codes, what="a close code")
     assert codes[0] == 1009
 
 
@@ -282,7 +274,7 @@ def test_stopping_says_goodbye(live_on_each: Client) -> None:
             probe.wait_for("state", "Live")
             codes.clear()
             summary = probe.end()
-            wait_for("a close code", lambda: bool(codes))
+            wait_until(lambda: codes, what="a close code")
             if summary["close_ms"] < CLOSE_MS:
                 break
     assert summary["state"] == "Live"

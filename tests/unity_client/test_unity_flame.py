@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from build_client import PACKAGE
 from probe import Harness
 
@@ -35,6 +36,7 @@ def test_the_open_head_is_skinned_as_in_python(each_harness: Harness, tmp_path: 
     assert worst_m < 1e-5
 
 
+@pytest.mark.kernels
 def test_the_samples_head_is_the_open_head_of_today() -> None:
     """`facewire flame unity -o unity_client/Samples~/LiveHead/OpenHead.flame.bytes --force` writes it anew."""
     assert (PACKAGE / "Samples~" / "LiveHead" / "OpenHead.flame.bytes").read_bytes() == pack(open_flame())

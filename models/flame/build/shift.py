@@ -82,7 +82,7 @@ def watch(media: Path) -> dict[str, list[Seen]]:
         for i, frame in zip(range(CLIP_FRAMES), clip.frames(), strict=False):
             height, width = frame.shape[:2]
             face = tracker.step(frame, i * 33_333_333)
-            if face is not None:
+            if face is not None and face.landmarks is not None:
                 found.append(face.landmarks.copy())
         person = clip.name if clip.person == SEVERAL else clip.person
         people.setdefault(person, []).append(Seen(np.array(found)[:: max(len(found) // LOOKS, 1)], width, height))
@@ -92,8 +92,9 @@ def watch(media: Path) -> dict[str, list[Seen]]:
             continue
         for i in range(STILL_FRAMES):
             face = tracker.step(image, i * 33_333_333)
-        if face is not None and np.ptp(face.landmarks[:, 0]) >= LEAST_WIDTH_PX:
-            seen = Seen(face.landmarks[None].copy(), image.shape[1], image.shape[0])
+        landmarks = None if face is None else face.landmarks
+        if landmarks is not None and np.ptp(landmarks[:, 0]) >= LEAST_WIDTH_PX:
+            seen = Seen(landmarks[None].copy(), image.shape[1], image.shape[0])
             people.setdefault(still.person or str(still.path), []).append(seen)
     return people
 

@@ -216,7 +216,7 @@ def _bake_video(job: Job, options: BakeOptions) -> str:
             frames = watched_frames(source, ticks, pipeline, start_ns=START_NS)
             footage = Footage(job.video, source.rate, frames, flame)
         else:
-            footage = watched(source, make_pipeline(options.tracking, flame=flame))
+            footage = watched(source, make_pipeline(options.tracking, flame=flame), flame)
         result, speed = _write(job, footage, source.frames, force=options.force)
     finally:
         source.close()

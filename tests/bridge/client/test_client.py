@@ -8,12 +8,14 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from support.busy import slowness
+from support.paths import GOLDEN, ROOT
+from support.servers import Serve
+from support.waiting import wait_until
 from websockets.asyncio.client import ClientConnection
 
 from facewire.bridge.client import client as client_module
@@ -22,8 +24,6 @@ from facewire.bridge.client.client import Client, connect
 from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.errors import CommandError, ConnectError
 from facewire.bridge.wire.codec import Encoder
-
-Serve = Callable[..., LiveServer]
 
 
 async def take(client: Client, count: int) -> list[int]:
@@ -249,9 +249,7 @@ def test_a_frame_that_meets_its_timeout_is_not_lost(serve: Serve) -> None:
 def test_a_wait_of_nothing_takes_the_frame_that_is_there(serve: Serve) -> None:
     with connect_blocking(serve().url) as client:
         assert client.next_frame(timeout_s=20) is not None
-        deadline = time.monotonic() + 20
-        while not client.client._buffer and time.monotonic() < deadline:
-            time.sleep(0.005)
+        wait_until(lambda: client.client._buffer)
         assert client.next_frame(timeout_s=0) is not None
 
 
@@ -348,7 +346,7 @@ def test_a_server_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     async def say_hello_and_hang(connection: Any) -> None:
         nonlocal visits
         visits += 1
-        await connection.send((Path(__file__).parents[2] / "golden" / "hello.msgpack").read_bytes())
+        await connection.send((GOLDEN / "hello.msgpack").read_bytes())
         await connection.wait_closed()
 
     async def main() -> None:
@@ -384,7 +382,7 @@ def test_a_server_that_talks_nonsense_ends_in_an_error(answer: bytes | str) -> N
 
 
 def test_the_documented_example_prints_frames(serve: Serve) -> None:
-    script = Path(__file__).parents[3] / "docs" / "examples" / "receive.py"
+    script = ROOT / "docs" / "examples" / "receive.py"
     command = [sys.executable, str(script), serve().url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

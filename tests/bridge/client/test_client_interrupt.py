@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-import time
 from queue import SimpleQueue
 
 import pytest
 from support.interrupts import Interrupts
+from support.waiting import wait_until
 
 from facewire.bridge.client.blocking import BlockingClient, connect_blocking
 
@@ -53,7 +53,5 @@ def test_an_interrupted_close_still_ends_the_thread() -> None:
             client.close()
             assert client._loop.is_closed()
             assert client.next_frame() is None
-    deadline = time.monotonic() + 60
-    while threading.active_count() > before:  # An interrupted join takes a thread in its last steps for ended.
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    # An interrupted join takes a thread in its last steps for ended.
+    wait_until(lambda: threading.active_count() <= before)

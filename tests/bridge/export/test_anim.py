@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from support.takes import MakeTake
 
 from facewire.bridge.export.anim import RigPaths, write_anim
 from facewire.bridge.export.clip import Clip, ClipOptions, make_clip
@@ -21,8 +20,6 @@ from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.track import load_track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
-
-MakeTake = Callable[..., Path]
 
 CLIP_FIELDS = [
     "m_ObjectHideFlags",

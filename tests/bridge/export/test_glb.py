@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import html
 import http.server
-import importlib.util
 import io
 import json
 import os
@@ -13,15 +12,16 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from support.paths import TESTS, load_module
+from support.takes import MakeTake
 
 from facewire.bridge.export.clip import Clip, ClipOptions, make_clip
 from facewire.bridge.export.gltf import HeadMesh, vertex_normals, write_glb
@@ -44,18 +44,10 @@ validator.validateBytes(new Uint8Array(bytes)).then(report => console.log(JSON.s
 OPEN_S, SHUT_S = 1 / 6, 1 / 3
 """When the test take's jaw is widest and when it is shut."""
 
-MakeTake = Callable[..., Path]
-
 
 def toolchain() -> ModuleType:
     """The Unity client's tests fetch npm packages into the cache already."""
-    spec = importlib.util.spec_from_file_location("toolchain", HERE.parents[1] / "unity_client" / "toolchain.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_module(TESTS / "unity_client" / "toolchain.py")
 
 
 def fetched(package: tuple[str, str, str]) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.takes import MakeTake
 
 from facewire.bridge.export.clip import Clip, ClipOptions, at_rate, choose_shapes, make_clip, mirrored
 from facewire.bridge.export.formats import FORMATS, ExportOptions, export, format_of, time_of_day_ns
@@ -29,8 +30,6 @@ from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.recording.track import load_track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.wire.sides import other_side
-
-MakeTake = Callable[..., Path]
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.faces import shapes_of
+from support.paths import ROOT
 
 from facewire.bridge import mapping
 from facewire.bridge.mapping import MappingError, Row, Section, export_docs, export_unity
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
-ROOT = Path(__file__).parents[3]
 VRM1 = "happy angry sad relaxed surprised neutral "
 VRM1 += "aa ih ou ee oh blink blinkLeft blinkRight lookUp lookDown lookLeft lookRight"
 VRM0 = "Neutral A I U E O Blink Joy Angry Sorrow Fun LookUp LookDown LookLeft LookRight Blink_L Blink_R"
 VISEMES = "sil PP FF TH DD kk CH SS nn RR aa E ih oh ou"
 
 
-def shapes(**values: float) -> np.ndarray:
-    found = np.zeros(52, np.float32)
-    for name, value in values.items():
-        found[BLENDSHAPE_INDEX[name]] = value
-    return found
-
-
 def applied(kind: str, **values: float) -> dict[str, float]:
     table = mapping.load(kind)
-    return dict(zip(table.names, table.apply(shapes(**values)), strict=True))
+    return dict(zip(table.names, table.apply(shapes_of(**values)), strict=True))
 
 
 @pytest.mark.parametrize(("kind", "names"), [("vrm", VRM1), ("vrm0", VRM0), ("visemes", VISEMES)])
@@ -100,7 +93,7 @@ def test_greatest_bias_range_and_pose() -> None:
     table = mapping.Mapping(section)
     half = np.float32(np.deg2rad(20) / 2)
     head = np.array([0, np.sin(half), 0, np.cos(half), 0, 0, -0.5], np.float32)
-    face = shapes(eyeBlinkLeft=0.25, mouthSmileLeft=0.2, mouthSmileRight=0.6, jawRight=0.5, cheekPuff=0.1)
+    face = shapes_of(eyeBlinkLeft=0.25, mouthSmileLeft=0.2, mouthSmileRight=0.6, jawRight=0.5, cheekPuff=0.1)
     frame = FaceFrame(0, 0, 0, "video", 1.0, face, head, np.array([0.1, 0.2, 0.3, 0.4], np.float32))
     np.testing.assert_allclose(table.apply_frame(frame), [0.75, 0.3, -0.5, 0.2, 20.0, 0.3], atol=1e-5)
     with pytest.raises(MappingError, match="more than a sum"):
@@ -127,7 +120,7 @@ def test_applying_leaves_nothing_behind() -> None:
 
 
 def test_what_is_no_number_counts_as_none_and_spoils_nothing() -> None:
-    face = shapes(eyeBlinkLeft=np.nan, jawOpen=0.5, eyeBlinkRight=np.inf, cheekPuff=7.0, noseSneerLeft=-3.0)
+    face = shapes_of(eyeBlinkLeft=np.nan, jawOpen=0.5, eyeBlinkRight=np.inf, cheekPuff=7.0, noseSneerLeft=-3.0)
     for kind in mapping.read_table():
         table = mapping.load(kind)
         for value, row in zip(table.apply(face), table.section.rows, strict=True):

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.faces import shapes_of
 
 from facewire.bridge import mapping
-from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
 SIDES = ("Left", "Right")
@@ -56,16 +57,13 @@ VTS_DEFAULTS = {
 
 def face(shapes: Map[str, float] | None = None, **changes: Any) -> FaceFrame:
     """A frame of these shapes; ``yaw``, ``pitch`` and ``roll`` turn the head (radians, as FaceFrame has them)."""
-    values = np.zeros(len(BLENDSHAPES), np.float32)
-    for name, value in (shapes or {}).items():
-        values[BLENDSHAPE_INDEX[name]] = value
     angles = [changes.pop(name, 0.0) / 2 for name in ("pitch", "yaw", "roll")]
     axis = next((i for i, angle in enumerate(angles) if angle), 0)
     head = np.zeros(7, np.float32)
     head[axis], head[3] = math.sin(angles[axis]), math.cos(angles[axis])
     head[4:] = changes.pop("place", (0.0, 0.0, -0.5))
     gaze = np.array(changes.pop("gaze", (0.0,) * 4), np.float32)
-    return FaceFrame(0, 0, 0, "video", 1.0, values, head, gaze)
+    return FaceFrame(0, 0, 0, "video", 1.0, shapes_of(**(shapes or {})), head, gaze)
 
 
 def values_of(kind: str, frame: FaceFrame) -> dict[str, float]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.takes import Frames
+from support.waiting import wait_until
 
 from facewire.bridge.export.livelink_import import import_take
 from facewire.bridge.formats.livelink_csv import HEADER
@@ -23,15 +25,6 @@ from facewire.bridge.outputs.runner import Outputs
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
-
-Frames = Callable[..., Iterator[FaceFrame]]
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < end_s, "it never came"
-        time.sleep(0.002)
 
 
 def written(spec: str, frames: Iterator[FaceFrame]) -> None:
@@ -97,7 +90,7 @@ def test_what_waits_at_the_end_is_written_behind_the_rest(
     some = list(frames(30))
     for frame in some[:20]:
         outputs.offer(frame)
-    until(lambda: outputs.status()[0]["sent"] == 20)
+    wait_until(lambda: outputs.status()[0]["sent"] == 20)
     assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == list(range(20))
     for frame in some[20:]:
         outputs.offer(frame)
@@ -120,7 +113,7 @@ def test_a_reader_that_leaves_ends_that_output_only(tmp_path: Path, frames: Fram
     outputs = Outputs(time.perf_counter_ns, said.append)
     outputs.add(f"jsonl:{pipe}")
     outputs.add(f"jsonl:{file}")
-    until(lambda: outputs.status()[0]["state"] == "on")  # the reader is there
+    wait_until(lambda: outputs.status()[0]["state"] == "on")  # the reader is there
     some = list(frames(20))
     outputs.offer(some[0])
     reader.join(30)
@@ -131,7 +124,7 @@ def test_a_reader_that_leaves_ends_that_output_only(tmp_path: Path, frames: Fram
     def states() -> dict[str, dict[str, Any]]:
         return {state["target"]: state for state in outputs.status()}
 
-    until(lambda: "any more" in "".join(said) and states()[str(file)]["sent"] == len(some))
+    wait_until(lambda: "any more" in "".join(said) and states()[str(file)]["sent"] == len(some))
     after = states()
     outputs.stop()
     assert after[str(pipe)]["state"] == "ended"
@@ -161,11 +154,11 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up_and_its_reader_gets_what_come
 
     reader = threading.Thread(target=read)
     reader.start()
-    until(lambda: outputs.status()[0]["state"] == "on")
+    wait_until(lambda: outputs.status()[0]["state"] == "on")
     for frame in some[10:]:
         outputs.offer(frame)
-    until(lambda: '"seq":19,' in "".join(lines[-1:]))
-    until(lambda: outputs.status()[0]["sent"] == len(lines))
+    wait_until(lambda: '"seq":19,' in "".join(lines[-1:]))
+    wait_until(lambda: outputs.status()[0]["sent"] == len(lines))
     outputs.stop()
     reader.join(30)
     got = [json.loads(line) for line in lines]
@@ -192,7 +185,7 @@ def test_pipes_that_hang_are_not_waited_for_one_after_the_other(
         outputs.add(f"jsonl:{tmp_path / name}")
     for frame in frames(200):  # more than a pipe holds
         outputs.offer(frame)
-    until(lambda: all(state["sent"] for state in outputs.status()))
+    wait_until(lambda: all(state["sent"] for state in outputs.status()))
     outputs.stop()
     assert sum(waits) < 1.5, "the first takes the time that all have"
     for reader in readers:
@@ -206,7 +199,7 @@ def test_a_full_disk_is_one_line(frames: Frames) -> None:
     outputs.add("csv:/dev/full")
     for frame in frames(3):
         outputs.offer(frame)
-    until(lambda: bool(said))
+    wait_until(lambda: bool(said))
     assert outputs.status()[0]["state"] == "ended"
     outputs.stop()
     assert said == ["csv: cannot write /dev/full any more: No space left on device"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
 
 import numpy as np
 import pytest
+from support.ports import free_udp_port
+from support.waiting import wait_until
 
 from facewire.bridge.formats import ifacialmocap_text, livelink_packet
 from facewire.bridge.outputs.base import OutputError
@@ -99,21 +100,8 @@ def test_ifacialmocap_sends_to_a_program_at_once(opened, reader, option, separat
     assert reader.recv(4096) == line, "the app repeats its last line"
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return port_of(one)
-
-
 def send_until_asked(output, frame):
-    wait_for(lambda: output.send(frame, 0) or output.waiting is None)
-
-
-def wait_for(holds):
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.001)
+    wait_until(lambda: output.send(frame, 0) or output.waiting is None)
 
 
 def has_asked(output, reader, version):
@@ -123,7 +111,7 @@ def has_asked(output, reader, version):
 
 
 def test_as_a_phone_it_answers_the_hand_shake_in_the_version_that_was_asked_for(opened, reader):
-    port = free_port()
+    port = free_udp_port()
     output = opened(f"ifacialmocap:{port}?phone=127.0.0.1")
     assert output.describe() == f"127.0.0.1:{port}"
     assert "asks" in output.waiting
@@ -138,13 +126,13 @@ def test_as_a_phone_it_answers_the_hand_shake_in_the_version_that_was_asked_for(
     assert b"&" in line
     assert len(ifacialmocap_text.decode(line).blendshapes) == len(BLENDSHAPES)
     reader.sendto(ifacialmocap_text.encode_handshake(1), ("127.0.0.1", port))
-    wait_for(lambda: has_asked(output, reader, 1))
+    wait_until(lambda: has_asked(output, reader, 1))
     output.send(a_frame(3), 0)
     assert b"&" not in reader.recv(4096)
 
 
 def test_as_a_phone_it_serves_few_and_the_newest(opened):
-    port = free_port()
+    port = free_udp_port()
     output = opened(f"ifacialmocap:{port}?phone=127.0.0.1")
     readers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(5)]
     try:
@@ -152,7 +140,7 @@ def test_as_a_phone_it_serves_few_and_the_newest(opened):
             one.bind(("127.0.0.1", 0))
             one.settimeout(30)
             one.sendto(ifacialmocap_text.HANDSHAKE, ("127.0.0.1", port))
-        wait_for(lambda: has_asked(output, readers[-1], 1))
+        wait_until(lambda: has_asked(output, readers[-1], 1))
         output.send(a_frame(), 0)
         assert all(one.recv(4096) for one in readers[1:])
         silent(readers[0])
@@ -162,7 +150,7 @@ def test_as_a_phone_it_serves_few_and_the_newest(opened):
 
 
 def test_a_flood_of_foreign_datagrams_holds_nothing_up(opened, reader):
-    port = free_port()
+    port = free_udp_port()
     output = opened(f"ifacialmocap:{port}?phone=127.0.0.1")
     reader.sendto(ifacialmocap_text.HANDSHAKE, ("127.0.0.1", port))
     send_until_asked(output, a_frame())

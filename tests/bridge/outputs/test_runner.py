@@ -12,6 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from support.takes import Frames
+from support.waiting import wait_until
 
 from facewire.bridge.outputs import runner as runner_module
 from facewire.bridge.outputs.base import Output, OutputEndedError, OutputError
@@ -20,8 +22,6 @@ from facewire.bridge.outputs.lane import MAX_WAITING, REPORT_NS, STUCK_NS, Lane
 from facewire.bridge.outputs.runner import MAX_OUTPUTS, Outputs, Runner
 from facewire.bridge.outputs.udp import UdpSender
 from facewire.bridge.wire.frame import FaceFrame
-
-Frames = Callable[..., Iterator[FaceFrame]]
 
 
 class FakeOutput(Output):
@@ -94,13 +94,6 @@ def no_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "IDLE_S", 600.0)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def held_up(run: Callable[..., One], output: FakeOutput, frames: Iterable[FaceFrame], *about: Any) -> One:
     """A runner that has been offered ``frames`` while its output is in the middle of the first."""
     output.gate.clear()
@@ -121,7 +114,7 @@ def test_a_slow_output_gets_the_newest_frame_and_the_rest_are_counted(run, frame
     for frame in offered[1:]:
         runner.offer(frame)
     output.gate.set()
-    wait_for(lambda: output.sent == 2)
+    wait_until(lambda: output.sent == 2)
     assert output.got == [0, 49]
     assert runner.state() | {"age_s": 0} == {
         "id": "fake", "name": "fake", "target": "a test", "state": "on", "why": None,
@@ -139,7 +132,7 @@ def test_an_output_that_wants_every_frame_gets_them_in_order_up_to_a_limit(run, 
     for frame in offered[1:]:
         runner.offer(frame)
     output.gate.set()
-    wait_for(lambda: output.sent == MAX_WAITING + 1)
+    wait_until(lambda: output.sent == MAX_WAITING + 1)
     assert output.got == [0, *range(11, MAX_WAITING + 11)]  # the oldest went
     assert runner.lane.dropped == 10
     assert said == ["fake: 10 frames were left out: what it writes to is too slow"]
@@ -155,7 +148,7 @@ def test_what_waits_for_a_file_is_written_before_the_end(run, frames: Frames) ->
     stopper.start()
     output.gate.set()
     stopper.join(30)
-    wait_for(lambda: output.closed)
+    wait_until(lambda: output.closed)
     assert output.got == list(range(30))
 
 
@@ -166,21 +159,21 @@ def test_trouble_is_counted_said_once_a_minute_and_passes(run, frames: Frames) -
     output.trouble = ConnectionRefusedError(111, "Connection refused")
     for count, frame in enumerate(frames(20), 1):
         runner.offer(frame)
-        wait_for(lambda count=count: output.failed == count)
-    wait_for(lambda: runner.state()["state"] == "failing")
+        wait_until(lambda count=count: output.failed == count)
+    wait_until(lambda: runner.state()["state"] == "failing")
     assert said == ["fake: cannot send to a test: Connection refused; going on, 1 frames lost so far"]
     assert (runner.state()["state"], runner.state()["why"]) == ("failing", "Connection refused")
     now[0] += REPORT_NS
     runner.offer(next(frames(1)))
-    wait_for(lambda: len(said) == 2)
+    wait_until(lambda: len(said) == 2)
     assert "21 frames lost" in said[1]
     output.trouble = ZeroDivisionError("a bug\nin two lines")
     runner.offer(next(frames(1)))
-    wait_for(lambda: runner.state()["why"] == "ZeroDivisionError: a bug")
+    wait_until(lambda: runner.state()["why"] == "ZeroDivisionError: a bug")
     assert output.failed == 22
     output.trouble = None
     runner.offer(next(frames(1)))
-    wait_for(lambda: output.sent == 1)
+    wait_until(lambda: output.sent == 1)
     assert runner.state()["state"] == "on"
 
 
@@ -189,7 +182,7 @@ def test_an_output_that_ends_is_closed_and_said(run, frames: Frames) -> None:
     runner = run(output, said)
     output.trouble = OutputEndedError("nobody reads it any more")
     runner.offer(next(frames(1)))
-    wait_for(lambda: output.closed)
+    wait_until(lambda: output.closed)
     assert said == ["fake: nobody reads it any more"]
     assert runner.state()["state"] == "ended"
     for frame in frames(3):
@@ -202,7 +195,7 @@ def test_what_an_output_that_ends_has_not_sent_is_counted(run, frames: Frames) -
     runner = held_up(run, output, frames(5))
     output.trouble = OutputEndedError("the disk is full")
     output.gate.set()
-    wait_for(lambda: output.closed)
+    wait_until(lambda: output.closed)
     assert (runner.state()["sent"], runner.state()["failed"]) == (0, 5)
 
 
@@ -214,7 +207,7 @@ def test_frames_count_as_sent_as_they_go(run, frames: Frames) -> None:
         runner.offer(frame)
     for count in range(1, 5):
         steps.release()
-        wait_for(lambda count=count: runner.state()["sent"] == count)
+        wait_until(lambda count=count: runner.state()["sent"] == count)
 
 
 @pytest.mark.usefixtures("no_keep_alives")
@@ -225,12 +218,12 @@ def test_a_frame_that_comes_while_the_thread_wakes_is_followed_by_no_keep_alive(
     with runner._lock:  # it wakes, and cannot look yet
         runner.lane.put(one)
         runner._ring()
-        wait_for(runner._bell.locked)
+        wait_until(runner._bell.locked)
         runner.lane.put(other)
         runner._ring()
-    wait_for(lambda: output.sent == 1)
+    wait_until(lambda: output.sent == 1)
     runner.offer(last)
-    wait_for(lambda: output.sent == 2)
+    wait_until(lambda: output.sent == 2)
     assert (output.got, output.idles) == ([1, 2], 0)
 
 
@@ -243,7 +236,7 @@ def test_an_output_that_cannot_be_closed_stops_no_other(run, frames: Frames) -> 
     runner.remove(runner.lane)
     assert said == ["fake: cannot close a test: Input/output error"]
     runner.offer(next(frames(1)))
-    wait_for(lambda: other.output.sent == 1)
+    wait_until(lambda: other.output.sent == 1)
 
 
 def test_outputs_go_on_where_nobody_reads_what_is_said(frames: Frames) -> None:
@@ -259,7 +252,7 @@ def test_outputs_go_on_where_nobody_reads_what_is_said(frames: Frames) -> None:
     try:
         for count, frame in enumerate(frames(5), 1):
             outputs.offer(frame)
-            wait_for(lambda count=count: sum(outputs.status()[0][key] for key in ("sent", "failed")) == count)
+            wait_until(lambda count=count: sum(outputs.status()[0][key] for key in ("sent", "failed")) == count)
         assert outputs.status()[0]["failed"] > 0
     finally:
         outputs.stop()
@@ -270,7 +263,7 @@ def test_an_output_that_waits_for_its_partner_counts_nothing_as_sent(run, frames
     output.waiting = "the app's hand-shake"
     runner = run(output)
     runner.offer(next(frames(1)))
-    wait_for(lambda: output.got == [0])
+    wait_until(lambda: output.got == [0])
     state = runner.state()
     assert (state["state"], state["why"], state["sent"], state["age_s"]) == ("waiting", "the app's hand-shake", 0, None)
 
@@ -278,7 +271,7 @@ def test_an_output_that_waits_for_its_partner_counts_nothing_as_sent(run, frames
 def test_keep_alives_come_while_no_frames_do(run) -> None:
     output = FakeOutput()
     run(output)
-    wait_for(lambda: output.idles >= 2)
+    wait_until(lambda: output.idles >= 2)
 
 
 def test_offering_never_waits_for_an_output_that_hangs(run, frames: Frames) -> None:
@@ -298,7 +291,7 @@ def test_an_output_that_hangs_is_seen_to_hang(run, frames: Frames) -> None:
     now[0] += STUCK_NS + 1
     assert (runner.state()["state"], runner.state()["why"]) == ("failing", "it takes nothing; 5 frames wait")
     output.gate.set()
-    wait_for(lambda: output.sent == 5)
+    wait_until(lambda: output.sent == 5)
     assert runner.state()["state"] == "on"
 
 
@@ -333,7 +326,7 @@ def test_outputs_come_and_go_while_frames_flow(frames: Frames) -> None:
         outputs.offer(next(frames(1)))
         while b"/VMC/Ext/Blend/Apply" not in receiver.recv(2000):
             pass  # a keep-alive
-        wait_for(lambda: outputs.status()[0]["sent"] == 1)
+        wait_until(lambda: outputs.status()[0]["sent"] == 1)
         assert outputs.specs == [spec]
         outputs.remove(spec)
         assert outputs.status() == []
@@ -347,7 +340,7 @@ def test_outputs_come_and_go_while_frames_flow(frames: Frames) -> None:
             outputs.add("vmc:127.0.0.1:50000")
         outputs.stop()
         outputs.stop()
-        wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name == "facewire-outputs"])
+        wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "facewire-outputs"])
 
 
 def test_a_receiver_that_is_not_there_is_noticed_and_one_that_comes_is_found() -> None:
@@ -356,7 +349,7 @@ def test_a_receiver_that_is_not_there_is_noticed_and_one_that_comes_is_found() -
         port = probe.getsockname()[1]
     sender = UdpSender("127.0.0.1", port)
     sender.open()
-    wait_for(lambda: not sender.send(b"hello"))
+    wait_until(lambda: not sender.send(b"hello"))
     with pytest.raises(ConnectionRefusedError):
         sender.settle()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
@@ -366,7 +359,7 @@ def test_a_receiver_that_is_not_there_is_noticed_and_one_that_comes_is_found() -
         assert receiver.recv(100) == b"there?"
         with suppress(ConnectionRefusedError):
             sender.settle()
-        wait_for(lambda: sender.send(b"again"))
+        wait_until(lambda: sender.send(b"again"))
         sender.send(bytes(70_000))
         with pytest.raises(OSError, match="too long"):
             sender.settle()
@@ -409,7 +402,7 @@ def test_where_nobody_is_there_one_line_a_minute_says_so(
             outputs.offer(frame)
             now[0] = count * 1_000_000_000
             time.sleep(0.002)
-        wait_for(lambda: bool(said) and outputs.status()[0]["failed"] > 0)
+        wait_until(lambda: bool(said) and outputs.status()[0]["failed"] > 0)
     finally:
         outputs.stop()
     lines = [line for line in said if "cannot send to 127.0.0.1" in line]

@@ -6,21 +6,21 @@ import re
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
+from support.faces import shapes_of
+from support.paths import ROOT
 from vmcp.events import BlendShapeApplyEvent, BlendShapeEvent, BoneTransformEvent, RelativeTimeEvent, StateEvent
 from vmcp.typing import ModelState
 
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.outputs.vmc import VmcOutput
-from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
-ROOT = Path(__file__).parents[3]
 Messages = list[OscMessage]
 EVENTS = {
     event.ADDRESS_PATTERN: event
@@ -79,9 +79,7 @@ def test_only_the_tests_import_the_other_side() -> None:
 
 def face(seed: int = 5, **shapes: float) -> FaceFrame:
     rng = np.random.default_rng(seed)
-    values = rng.uniform(0, 1, 52).astype(np.float32) if not shapes else np.zeros(52, np.float32)
-    for name, value in shapes.items():
-        values[BLENDSHAPE_INDEX[name]] = value
+    values = shapes_of(**shapes) if shapes else rng.uniform(0, 1, 52).astype(np.float32)
     turn = rng.normal(size=4)
     turn /= np.linalg.norm(turn)
     head = np.array([*turn, 0.1, 0.2, -0.5], np.float32)

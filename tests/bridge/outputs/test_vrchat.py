@@ -22,6 +22,8 @@ import pytest
 import zeroconf  # whole, before tests hide it from what a thread may import just then
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
+from support.faces import head_of, shapes_of
+from support.waiting import wait_until
 
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output
@@ -29,7 +31,6 @@ from facewire.bridge.outputs.vrchat import oscquery
 from facewire.bridge.outputs.vrchat.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.output import GAZE, LIDS, MAX_RATE, REFRESH_NS, VrchatOutput
-from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.wire.frame import FaceFrame
 
 HERE = Path(__file__).parent / "vrchat"
@@ -39,18 +40,7 @@ MS = 1_000_000
 
 
 def face(sources: Any = "video", confidence: float = 1.0, gaze: Any = (0,) * 4, **shapes: float) -> FaceFrame:
-    values = np.zeros(len(BLENDSHAPES), np.float32)
-    for name, value in shapes.items():
-        values[BLENDSHAPE_INDEX[name]] = value
-    head = np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32)
-    return FaceFrame(0, 0, 0, sources, confidence, values, head, np.array(gaze, np.float32))
-
-
-def until(holds: Callable[[], Any], timeout_s: float = 30.0) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < end_s, "it never came"
-        time.sleep(0.01)
+    return FaceFrame(0, 0, 0, sources, confidence, shapes_of(**shapes), head_of(), np.array(gaze, np.float32))
 
 
 class Vrchat:
@@ -253,7 +243,7 @@ def test_a_new_avatar_is_told_everything_by_its_own_list(
     output.send(face(jawOpen=0.5), 0)
     assert len(vrchat.read()) > 100
     vrchat.tell(listener.port, "/avatar/change", AVATAR)
-    until(lambda: listener.news == 1)
+    wait_until(lambda: listener.news == 1)
     output.idle(20 * MS)
     told = vrchat.read()
     assert set(told) == {address for address in listener.parameters or {} if "Hat" not in address} - {
@@ -263,7 +253,7 @@ def test_a_new_avatar_is_told_everything_by_its_own_list(
     assert GAZE not in told, "the avatar turns its eyes itself"
     assert "54 parameters of the avatar" in output.describe()
     vrchat.tell(listener.port, "/avatar/change", "local:test")
-    until(lambda: listener.news == 2)
+    wait_until(lambda: listener.news == 2)
     output.idle(40 * MS)
     assert "/avatar/parameters/v2/JawOpen" in vrchat.read(), "nobody knows this one: every name as a float"
 
@@ -276,14 +266,14 @@ def test_hostile_datagrams_change_nothing(make: Callable[..., VrchatOutput], vrc
     vrchat.tell(listener.port, "/avatar/change")
     vrchat.tell(listener.port, "/avatar/changed", AVATAR)
     vrchat.tell(listener.port, "/avatar/change", "../../../etc/passwd")
-    until(lambda: listener.news == 1)
+    wait_until(lambda: listener.news == 1)
     assert listener.parameters is None
 
 
 def test_without_zeroconf_one_line_says_so(make: Callable[..., VrchatOutput], vrchat: Vrchat) -> None:
     lines: list[str] = []
     output = make(report=lines.append)
-    until(lambda: lines)
+    wait_until(lambda: lines)
     assert lines == [
         "OSCQuery is not advertised (zeroconf is missing: pip install 'facewire[vrchat]'); every parameter is sent "
         "as a float"
@@ -383,7 +373,7 @@ def test_oscquery_lets_nobody_hold_it_up(server: oscquery.QueryServer) -> None:
         assert threading.active_count() < 40
         with contextlib.suppress(http.client.HTTPException, OSError):
             get(server.port, "/")
-    until(lambda: _is_free(server))
+    wait_until(lambda: _is_free(server))
     assert get(server.port, "/")[0] == 200
 
 
@@ -402,7 +392,7 @@ def test_the_avatar_is_asked_for_at_vrchat(
     output.send(face(), 0)
     vrchat.read()
     output._listener.found("127.0.0.1", port)
-    until(lambda: output._listener.news)
+    wait_until(lambda: output._listener.news)
     assert output._listener.parameters == from_tree(TREE)[1]
     output.idle(20 * MS)
     assert "/avatar/parameters/FT/v2/JawX1" in vrchat.read()
@@ -442,8 +432,8 @@ def test_mdns_tells_of_us_and_finds_vrchat(serve_tree: Callable[..., int]) -> No
             ),
             cooperating_responders=True,
         )
-        until(lambda: listener.advert is not None)
-        until(lambda: listener.parameters is not None)
+        wait_until(lambda: listener.advert is not None)
+        wait_until(lambda: listener.parameters is not None)
         advert = listener.advert
         assert advert is not None
         info = network.get_service_info(oscquery.HTTP_TYPE, f"{advert.name}.{oscquery.HTTP_TYPE}", timeout=20_000)
@@ -457,4 +447,4 @@ def test_mdns_tells_of_us_and_finds_vrchat(serve_tree: Callable[..., int]) -> No
     finally:
         listener.close()
         network.close()
-    until(lambda: not [thread for thread in threading.enumerate() if "ServiceBrowser" in thread.name])
+    wait_until(lambda: not [thread for thread in threading.enumerate() if "ServiceBrowser" in thread.name])

@@ -7,21 +7,13 @@ import functools
 import http.server
 import json
 import threading
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-from facewire.bridge.server.server import LiveServer
-
-Serve = Callable[..., LiveServer]
-
-ROOT = Path(__file__).parents[3]
-GOLDEN = ROOT / "tests" / "golden"
-Tab = Any
-"""``tests/conftest.py`` has it: test modules cannot import each other."""
+from support.browser import Tab
+from support.paths import GOLDEN, ROOT
+from support.servers import Serve
 
 
 def test_the_page_shows_the_live_face(serve: Serve, tab: Tab) -> None:

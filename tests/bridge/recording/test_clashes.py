@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.takes import Frames
 
 from facewire.bridge.recording.errors import PathTakenError
 from facewire.bridge.recording.layout import SessionMetadata
@@ -17,7 +18,6 @@ from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 
-Frames = Callable[..., Iterator[FaceFrame]]
 METADATA = SessionMetadata(0, 0)
 POSIX = pytest.mark.skipif(os.name == "nt", reason="an open file cannot be deleted there")
 

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.takes import MakeTake
 
 from facewire.bridge.recording.cut import TimeRange, cut
 from facewire.bridge.recording.errors import RecordingError, SessionError
@@ -21,8 +21,6 @@ from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.recording.track import load_track
-
-MakeTake = Callable[..., Path]
 
 
 def stored(path: Path, topic: str = "frame") -> list[bytes]:

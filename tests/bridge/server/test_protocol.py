@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from support.paths import GOLDEN
 
 from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
 from facewire.bridge.shared.errors import ConnectError, WireError
@@ -20,8 +19,6 @@ from facewire.bridge.wire.messages import (
     Subscription,
     result_message,
 )
-
-GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def golden(name: str) -> bytes:

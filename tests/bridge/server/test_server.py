@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from support.busy import assert_within
+from support.servers import Serve
+from support.waiting import wait_until
 
-from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.errors import CommandError, ServeError
 from facewire.bridge.wire.codec import decode_frame, decode_message
 from facewire.bridge.wire.messages import Greeting
-
-Serve = Callable[..., LiveServer]
 
 
 def next_message(client: Any, kind: str) -> dict[str, Any]:
@@ -34,13 +32,6 @@ def next_message(client: Any, kind: str) -> dict[str, Any]:
 
 def tell(client: Any, message: dict[str, Any]) -> None:
     client.send_frame(1, json.dumps(message).encode())
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_hello_comes_first_then_frames(serve: Serve, raw: Any) -> None:

@@ -10,20 +10,21 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.busy import slowness
+from support.paths import GOLDEN
+from support.servers import Serve
+from support.waiting import wait_until
 
 from facewire.bridge.server import endpoint
 from facewire.bridge.server.server import LiveServer, allow_open_files
 from facewire.bridge.shared.errors import ServeError
 from facewire.bridge.wire.codec import decode_message
-
-Serve = Callable[..., LiveServer]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -258,10 +259,7 @@ def test_a_subscriber_that_pauses_gets_the_newest_frame_next(serve: Serve, raw: 
     slow.send_frame(TEXT, b'{"type":"subscribe","streams":["landmarks"]}')
     seqs(slow, 5)
     before = server.counts.replaced
-    deadline = time.monotonic() + 60
-    while server.counts.replaced < before + 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: server.counts.replaced >= before + 200)
     newest = server.counts.published
     received = seqs(slow, 60)
     gaps = [b - a for a, b in pairwise(received)]
@@ -279,10 +277,7 @@ def test_connections_over_the_limit_are_told_to_come_back(serve: Serve, raw: Any
     assert refused.startswith("HTTP/1.1 503")
     assert "Retry-After" in refused
     clients[0].close()
-    deadline = time.monotonic() + 60
-    while not raw(server, handshake=False).handshake().startswith("HTTP/1.1 101"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: raw(server, handshake=False).handshake().startswith("HTTP/1.1 101"), every_s=0.05)
 
 
 def test_a_thousand_connections_get_the_same_frame(serve: Serve, raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,13 +286,10 @@ def test_a_thousand_connections_get_the_same_frame(serve: Serve, raw: Any, monke
     monkeypatch.setattr(endpoint, "serve", functools.partial(endpoint.serve, ping_interval=None))
     server = serve(rate=0)
     clients = [raw(server) for _ in range(1000)]
-    deadline = time.monotonic() + 120
-    while server.subscribers < 1000:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: server.subscribers == 1000, timeout_s=120, every_s=0.02)
     from facewire.bridge.wire.codec import Encoder, decode_frame
 
-    golden = Path(__file__).parents[2] / "golden" / "frame.msgpack"
+    golden = GOLDEN / "frame.msgpack"
     frame = decode_frame(decode_message(golden.read_bytes()))
     server.publish(frame)
     for client in clients:

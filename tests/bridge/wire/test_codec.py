@@ -6,7 +6,6 @@ import dataclasses
 import json
 import runpy
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from support.paths import GOLDEN
 
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import STREAMS, Encoder, decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame, FlameParameters
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 MAKE = runpy.run_path(str(GOLDEN / "make.py"))
 VECTORS: dict[str, bytes] = MAKE["vectors"]()
 FRAMES: dict[str, tuple[FaceFrame, tuple[str, ...]]] = MAKE["frames"]()

@@ -6,22 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from support.turns import matrix_of
 
 from facewire.models.assets.store import asset_path
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD, HeadPose, procrustes
 
 pytestmark = pytest.mark.models
-
-
-def rotation(quaternion: np.ndarray) -> np.ndarray:
-    x, y, z, w = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def svd_procrustes(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
@@ -35,12 +25,13 @@ def svd_procrustes(source: np.ndarray, target: np.ndarray, weights: np.ndarray) 
     return turn, scale, share @ target - scale * turn @ (share @ source)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("seed", range(20))
 def test_procrustes_is_the_textbook_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
     source, weights = rng.normal(size=(33, 3)), rng.uniform(0.01, 1, 33)
     quaternion = rng.normal(size=4)
-    turn = rotation(quaternion / np.linalg.norm(quaternion))
+    turn = matrix_of(quaternion / np.linalg.norm(quaternion))
     target = 2.5 * source @ turn.T + rng.normal(size=3) + rng.normal(0, 0.3, source.shape)
     if seed >= 15:  # near a mirror image, where a careless fit reflects
         target[:, 0] = rng.normal(0, 0.05, 33)
@@ -50,7 +41,7 @@ def test_procrustes_is_the_textbook_one(seed: int) -> None:
     assert scale == pytest.approx(best_scale, rel=1e-9)
     np.testing.assert_allclose(matrix[:3, :3], best_scale * best_turn, atol=1e-8)
     np.testing.assert_allclose(matrix[:3, 3], shift, atol=1e-8)
-    np.testing.assert_allclose(rotation(head[:4]), best_turn, atol=1e-6)
+    np.testing.assert_allclose(matrix_of(head[:4]), best_turn, atol=1e-6)
     assert head[3] >= 0
 
 
@@ -79,7 +70,7 @@ def test_a_photographed_face_is_where_it_was_put(axis: tuple[float, ...], degree
     half = math.radians(degrees) / 2
     quaternion = np.append(np.sin(half) * np.array(axis) / np.linalg.norm(axis), np.cos(half))
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = rotation(quaternion), (6, -4, -55)
+    matrix[:3, :3], matrix[:3, 3] = matrix_of(quaternion), (6, -4, -55)
     head = np.zeros(7, np.float32)
     pose.fit(photograph(vertices, matrix, 640, 480), 640, 480, head)
     np.testing.assert_allclose(head[:4], quaternion, atol=0.01)
@@ -99,7 +90,7 @@ def test_axes_are_those_of_the_frame() -> None:
     assert head[5] > 0.07
     assert head[6] < -0.5
     left = np.eye(4)
-    left[:3, :3], left[:3, 3] = rotation(np.array([0, math.sin(0.2), 0, math.cos(0.2)])), (0, 0, -60)
+    left[:3, :3], left[:3, 3] = matrix_of(np.array([0, math.sin(0.2), 0, math.cos(0.2)])), (0, 0, -60)
     landmarks = photograph(vertices, left, 640, 480)
     assert landmarks[1, 0] > 320  # turned to the subject's left, the nose goes to the image's right
     pose.fit(landmarks, 640, 480, head)

@@ -10,18 +10,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.paths import GOLDEN
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.face import FaceState
 from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face import tracker as tracker_module
 from facewire.models.face.blendshapes import NETWORK_NAMES
 from facewire.models.face.region import _crop
-from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceObservation, FaceTracker
+from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceTracker
 
 pytestmark = pytest.mark.models
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "mediapipe" / "talking_face.npz"
+TALKING_FACE = GOLDEN / "mediapipe" / "talking_face.npz"
 FRAME_NS = 33_333_333
 FROM_NETWORK = [NETWORK_NAMES.index(name) for name in BLENDSHAPES[:-1]]
 
@@ -38,7 +40,7 @@ def clip() -> Iterator[np.ndarray]:
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
     """Landmarks in pixels, blendshapes 0..1 in the frame's order (without the tongue)."""
-    with np.load(GOLDEN) as stored:
+    with np.load(TALKING_FACE) as stored:
         arrays = dict(stored)
     for name in ("mesh", "video_landmarks", "image_landmarks"):
         arrays[name] = arrays[name] / arrays["scale"]
@@ -247,7 +249,7 @@ def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.concatenate([left, right], axis=1)
 
 
-def middle_x(seen: FaceObservation | None) -> float:
+def middle_x(seen: FaceState | None) -> float:
     assert seen is not None
     return float(seen.landmarks[:, 0].mean())
 

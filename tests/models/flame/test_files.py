@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from support.flame_files import Arrays, chumpy, official_bytes, random_flame, stand_ins, with_state, write_official
+from support.flame.files import Arrays, chumpy, official_bytes, random_flame, stand_ins, with_state, write_official
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import FlameModel, load_flame

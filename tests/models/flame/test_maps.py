@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.flame_heads import without_inner_parts
+from support.flame.heads import without_inner_parts
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets.store import asset_path

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from support.noise import noisy_record
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.flame import FlameModel, open_flame, open_flame_arkit
@@ -201,9 +205,12 @@ def test_people_look_like_people(posed: Posed, model: FlameModel, head: HeadMesh
         assert (np.sum(normals(person) * rest, axis=1) < 0).mean() < 0.01
 
 
-def test_the_script_makes_what_is_committed(model: FlameModel, head: HeadMesh) -> None:
-    """All but the persons, whose data would have to be fetched."""
-    rig = make_rig(head)
+@pytest.mark.kernels
+@pytest.mark.parametrize("as_given", [lambda record: record, noisy_record], ids=["as it is", "noisy"])
+def test_the_script_makes_what_is_committed(model: FlameModel, head: HeadMesh, as_given: Callable[[Any], Any]) -> None:
+    """All but the persons, whose data would have to be fetched. Noisy: as another processor's products make it."""
+    head = as_given(head)
+    rig = as_given(make_rig(head))
     np.testing.assert_allclose(model.weights, rig.weights, atol=1e-6)
     np.testing.assert_allclose(model.joint_regressor, rig.regressor, atol=1e-6)
     expressions, known = make_expressions(head, rig, list(BLENDSHAPES)), open_flame_arkit()

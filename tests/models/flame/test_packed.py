@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.noise import noisy, noisy_record
+from support.paths import GOLDEN, load_module
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import open_flame
 from facewire.models.flame.packed import MAGIC, pack
 from facewire.models.head import load_head
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "flame"
-_spec = importlib.util.spec_from_file_location("flame_golden", GOLDEN / "make.py")
-assert _spec is not None
-assert _spec.loader is not None
-make = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(make)
+make = load_module(GOLDEN / "flame" / "make.py")
 
 
 def unpack(data: bytes) -> dict[str, np.ndarray]:
@@ -59,6 +54,7 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.kernels
 def test_what_is_packed_is_the_model_to_micrometres():
     model = make.small_model()
     found = unpack(pack(model, None))
@@ -88,6 +84,7 @@ def test_eyes_are_a_material_of_their_own_and_the_open_head_keeps_its_own():
     assert unpack(pack(open_flame()))["materials"] == load_head().materials
 
 
+@pytest.mark.kernels
 def test_the_first_components_and_an_identity():
     model, shape = make.small_model(), make.SHAPE
     found = unpack(pack(model, 3, shape))
@@ -98,10 +95,25 @@ def test_the_first_components_and_an_identity():
         pack(model, 3, np.zeros(9))
 
 
+@pytest.mark.parametrize("shape", [None, np.linspace(-2, 2, 80, dtype=np.float32)])
+def test_another_processors_products_make_the_same_file_of_the_open_head(shape):
+    made = pack(open_flame(), 3, shape)
+    for _ in range(5):
+        assert pack(noisy_record(open_flame()), 3, shape) == made
+
+
+def test_another_processors_products_make_the_same_golden_file(monkeypatch):
+    scattered = make.scattered
+    monkeypatch.setattr(make, "scattered", lambda *given: noisy(scattered(*given)))
+    for _ in range(5):
+        assert pack(make.small_model(), None, noisy(make.SHAPE)) == (GOLDEN / "small.flame.bytes").read_bytes()
+
+
+@pytest.mark.kernels
 def test_the_golden_poses_are_what_the_skinning_gives():
     model = make.small_model()
-    assert pack(model, None, make.SHAPE) == (GOLDEN / "small.flame.bytes").read_bytes()
-    said = json.loads((GOLDEN / "poses.json").read_text())
+    assert pack(model, None, make.SHAPE) == (GOLDEN / "flame" / "small.flame.bytes").read_bytes()
+    said = json.loads((GOLDEN / "flame" / "poses.json").read_text())
     assert [one["name"] for one in said] == list(make.poses())
     for one in said:
         found = make.skinned(model, make.poses()[one["name"]]).reshape(-1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.flame_heads import without_inner_parts
+from support.flame.heads import without_inner_parts
 
 from facewire.models.assets.store import CACHE_VARIABLE, asset_path
 from facewire.models.errors import ModelError
@@ -54,6 +54,7 @@ def laid_onto(model: FlameModel, canonical: Geometry) -> Correspondence:
     return register(model, canonical["vertices"], canonical["triangles"])
 
 
+@pytest.mark.kernels
 def test_the_open_heads_landmarks_are_made_again_as_they_were_kept(
     canonical: Geometry, on_open_head: Correspondence
 ) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.flame_files import random_flame, write_official
-from support.flame_reference import skin_slowly
+from support.flame.files import random_flame, write_official
+from support.flame.reference import skin_slowly
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import FlameModel, load_flame, open_flame
@@ -47,6 +47,7 @@ def relative(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_live_path_gives_the_papers_numbers(model: FlameModel, seed: int) -> None:
     given = parameters(model, seed)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.flame_files import official_bytes, random_flame, stand_ins
+from support.flame.files import official_bytes, random_flame, stand_ins
 
 from facewire.models.errors import ModelError
 from facewire.models.flame import load_flame, unpickle

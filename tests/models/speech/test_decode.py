@@ -102,6 +102,7 @@ def run(decoder, features, style, per_frame=1):
     return np.stack([decoder.step(state, row, style).copy() for row in rows])
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(("period", "per_frame"), [(10, 1), (7, 2), (3, 3)])
 def test_steps_equal_the_full_prefix(period, per_frame):
     state, features = make_state(period=period), audio(80 * per_frame)

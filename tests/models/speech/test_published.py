@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import wave
 
 import numpy as np
 import pytest
 import torch
 import transformers
+from support.sound.files import write_wav
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
@@ -180,12 +180,7 @@ def test_an_exported_encoder_runs_without_torch_from_the_command_line(files, tmp
     encoder = tmp_path / "encoder.onnx"
     assert main(["models", "encoder", str(files / "whole.pth"), "-o", str(encoder)]) == 0
     decoder_weights(files / "bare.pth")
-    sound = tmp_path / "speech.wav"
-    with wave.open(str(sound), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes((speech(1.5) * 20_000).astype("<i2").tobytes())
+    write_wav(tmp_path / "speech.wav", speech(1.5) * 20_000)
     script = (
         "import sys\n"
         "sys.modules['torch'] = sys.modules['transformers'] = None\n"
@@ -219,12 +214,7 @@ def test_an_exported_encoder_runs_without_torch_from_the_command_line(files, tmp
 )
 def test_the_command_line_says_in_one_line_why_it_cannot(files, tmp_path, capsys, monkeypatch, args, status, says):
     monkeypatch.setattr("facewire.runtime.session.networks.make_speech", _driver_only)
-    sound = tmp_path / "speech.wav"
-    with wave.open(str(sound), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes(bytes(32_000))
+    sound = write_wav(tmp_path / "speech.wav", np.zeros(16_000))
     arguments = [part.format(files) for part in args]
     assert main(["bake", str(sound), "-o", str(tmp_path / "take.csv"), "--device", "cpu", *arguments]) == status
     error = capsys.readouterr().err

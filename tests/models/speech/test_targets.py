@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.paths import ROOT
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
@@ -246,6 +247,6 @@ def test_templates_with_code_in_them_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_list_of_recordings_names_package_member_and_words() -> None:
-    listed = json.loads((Path(__file__).parents[3] / "benchmarks" / "speech_recordings.json").read_text())
+    listed = json.loads((ROOT / "benchmarks" / "speech_recordings.json").read_text())
     assert len({entry["reader"] for entry in listed["recordings"]}) >= 8
     assert all(entry["text"].islower() and "==" in entry["package"] for entry in listed["recordings"])

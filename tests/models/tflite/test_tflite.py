@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from support.paths import GOLDEN, load_module
 
 from facewire.models.assets.manifest import ASSETS
 from facewire.models.assets.store import asset_path, cache_folder
@@ -20,21 +19,10 @@ from facewire.models.sessions import create_session
 from facewire.models.tflite import NETWORKS, NetworkSpec, convert
 from facewire.models.tflite.reader import read_network
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "models"
 pytestmark = pytest.mark.models
 
 
-def recorder() -> Any:
-    """The script that recorded the golden numbers: its inputs and sampling are used, not repeated."""
-    spec = importlib.util.spec_from_file_location("record_networks", GOLDEN / "record.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-RECORD = recorder()
+RECORD = load_module(GOLDEN / "models" / "record.py")
 
 
 def published(name: str) -> bytes:
@@ -61,7 +49,7 @@ def run(model: onnx.ModelProto, level: Any, inputs: np.ndarray) -> dict[str, np.
 @pytest.mark.parametrize("optimised", [False, True])
 @pytest.mark.parametrize("name", ["face_mesh_v2", "face_detector", "face_blendshapes"])
 def test_every_layer_matches_the_tflite_runtime(name: str, optimised: bool) -> None:
-    golden = np.load(GOLDEN / "litert.npz")
+    golden = np.load(GOLDEN / "models" / "litert.npz")
     network = read_network(published(name))
     inputs = RECORD.network_input(name, network.tensors[network.inputs[0]].shape)
     if inputs.ndim == 4:
@@ -98,7 +86,7 @@ def test_rewriting_does_not_change_the_outputs(name: str, block: int) -> None:
 
 def test_attention_mesh_matches_mediapipe() -> None:
     """All outputs of four crops; in pixels of the 192×192 input, the flag as a logit."""
-    golden = np.load(GOLDEN / "mediapipe.npz")
+    golden = np.load(GOLDEN / "models" / "mediapipe.npz")
     image = cv2.cvtColor(cv2.imread(str(asset_path("demo_face"))), cv2.COLOR_BGR2RGB)
     session = create_session(asset_path("attention_mesh"), device="cpu")
     names = [name for name, _ in NETWORKS["attention_mesh"].outputs]

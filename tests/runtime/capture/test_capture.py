@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.waiting import wait_until
 
 from facewire.runtime.capture import choose
 from facewire.runtime.capture.choose import choose_source
@@ -83,13 +84,6 @@ class Script:
 
     def run(self):
         self.thread._run()
-
-
-def wait_for(condition, timeout_s=60.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)
 
 
 def test_a_camera_that_is_unplugged_is_reported_once_retried_and_picked_up_again():
@@ -313,7 +307,7 @@ def test_a_sender_into_a_real_pipe_may_stop_and_start_again(tmp_path):
         captured = slot.take(60)
         assert captured is not None
         assert captured.image.shape == (120, 160, 3)
-        wait_for(lambda round_=round_: len(reports) == 2 * round_ + 1)
+        wait_until(lambda round_=round_: len(reports) == 2 * round_ + 1)
     thread.stop()
     assert [("back" in line) for line in reports] == [False, True, False]
 

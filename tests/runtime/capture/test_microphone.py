@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-import time
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.sound.files import write_wav
+from support.waiting import wait_until
 
 from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.capture.sound import choose_sound as choose_sound_module
@@ -154,18 +154,18 @@ def test_a_microphone_that_vanishes_and_returns_under_another_number(monkeypatch
     fake, ring, reports = FakePyAudio(device(0, "USB Yeti")), SoundRing(), []
     thread = SoundThread(Microphone("yeti", load=lambda: fake), ring, reports.append)
     thread.start()
-    wait_for(lambda: fake.streams)
+    wait_until(lambda: fake.streams)
     fake.devices = [speaker(0)]  # gone, before the silence is noticed
     deliver(fake, np.zeros((480, 1)))
-    wait_for(lambda: reports)
+    wait_until(lambda: reports)
     assert thread.state == "lost"
     assert "gives no sound: is it unplugged" in reports[0]
     monkeypatch.setattr(module, "SILENT_S", 60.0)  # it stays now, however slow the machine is
     monkeypatch.setattr(module, "FIRST_S", 60.0)
     fake.devices = [speaker(0), device(1, "USB Yeti", 44_100.0)]
-    wait_for(lambda: len(fake.streams) > 1)
+    wait_until(lambda: len(fake.streams) > 1)
     deliver(fake, np.zeros((441, 1)))
-    wait_for(lambda: len(reports) == 2)
+    wait_until(lambda: len(reports) == 2)
     assert reports[1] == "microphone 1 (USB Yeti) is back"
     assert thread.losses == 1
     blocks = [ring.take(1.0), ring.take(1.0)]
@@ -198,10 +198,8 @@ def test_without_pyaudio_it_is_one_line(monkeypatch):
 def test_a_name_that_looks_like_a_file_is_one(tmp_path):
     with pytest.raises(CaptureError, match=r"no\.wav is not there"):
         choose_sound(str(tmp_path / "no.wav"), loop=False, demo_speech=Path)
-    with wave.open(str(tmp_path / "yes.wav"), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
-        file.writeframes(bytes(3200))
-    assert isinstance(choose_sound(str(tmp_path / "yes.wav"), loop=False, demo_speech=Path), SoundFile)
+    sound = write_wav(tmp_path / "yes.wav", np.zeros(1600))
+    assert isinstance(choose_sound(str(sound), loop=False, demo_speech=Path), SoundFile)
 
 
 def test_a_microphone_s_name_may_look_like_a_file_s(tmp_path, monkeypatch):
@@ -214,10 +212,3 @@ def test_a_microphone_s_name_may_look_like_a_file_s(tmp_path, monkeypatch):
     neither = r"'2\.1' is no file here, and no microphone is called '2\.1'; microphones here: 4: USB 2\.0 Camera"
     with pytest.raises(CaptureError, match=neither):
         choose_sound("2.1", loop=False, demo_speech=Path)
-
-
-def wait_for(condition, timeout_s=60.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)

@@ -9,7 +9,6 @@ import itertools
 import math
 import socket
 import subprocess
-import sys
 import time
 import tracemalloc
 from dataclasses import replace
@@ -17,6 +16,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.faces import seen_face, shapes_of
+from support.ports import free_udp_port
+from support.program import FACEWIRE
+from support.sources import Pictures
+from support.trackers import FakeTracker
+from support.waiting import wait_until
 
 from facewire.bridge.formats.ifacialmocap_text import HANDSHAKE, IFacialMocapReader, encode
 from facewire.bridge.formats.livelink_packet import LiveLinkEncoder
@@ -31,11 +36,13 @@ from facewire.runtime.capture.remote import choose_phone
 from facewire.runtime.capture.remote import phone as phone_module
 from facewire.runtime.capture.remote.choose_phone import APPS, check_no_circle, is_phone, phone_source
 from facewire.runtime.capture.remote.phone import PhoneSource, describe_opening
-from facewire.runtime.capture.video.source import CapturedFace, CapturedImage, CaptureError, Face, Source, SourceSilent
+from facewire.runtime.capture.video.source import CapturedFace, CaptureError, SourceSilent
 from facewire.runtime.cli.commands.doctor import _phones
-from facewire.runtime.face.calibrate import Calibrator, calibrate_neutral, calibrate_pose
+from facewire.runtime.face.calibrate import Calibrator
 from facewire.runtime.face.filter_config import FilterConfig
-from facewire.runtime.face.presence import PresenceConfig
+from facewire.runtime.face.filters import FaceFilter
+from facewire.runtime.face.guided import calibrate_neutral, calibrate_pose
+from facewire.runtime.face.presence import Presence, PresenceConfig
 from facewire.runtime.face.sampling import Sampling
 from facewire.runtime.live import Live
 from facewire.runtime.panel.outputs import OutputSwitches
@@ -88,21 +95,8 @@ def phone(what, **options):
     return source
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 def live_link(frame, time_ns):
     return bytes(LiveLinkEncoder("phone").encode(frame, time_ns))
-
-
-def wait_for(condition, timeout_s=30.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
 
 
 class Run:
@@ -112,7 +106,7 @@ class Run:
         self.frames: list[FaceFrame] = []
         self.reports: list[str] = []
         self.live = Live(source, self.frames.append, report=self.reports.append)
-        options = {"filters": FilterConfig.preset("off"), "presence": PATIENT, **options}
+        options = {"face_filter": FaceFilter(FilterConfig.preset("off")), "presence": Presence(PATIENT), **options}
         self.live.start(lambda: FacePipeline(None, **options))
 
     @property
@@ -134,13 +128,13 @@ class Run:
 
     def stream(self, output, until, frame=a_frame):
         """Sends frames at about 200 a second until a condition holds."""
-        deadline, seq = time.monotonic() + 30, 0
-        while not until():
-            assert time.monotonic() < deadline, "waited in vain"
+        numbers = itertools.count()
+
+        def send():
             with contextlib.suppress(OSError):
-                output.send(frame(seq), now_ns())
-            seq += 1
-            time.sleep(0.005)
+                output.send(frame(next(numbers)), now_ns())
+
+        wait_until(until, every_s=0.005, meanwhile=send)
 
 
 @pytest.fixture
@@ -192,7 +186,7 @@ def test_what_one_facewire_sends_another_one_shows(use, run, output, name, shape
 def test_the_hand_shake_wakes_a_facewire_that_takes_a_phone_s_place(use, run, monkeypatch):
     """Asked at the phone's port, answered at ours, for as long as it takes."""
     monkeypatch.setattr(phone_module, "ASK_NS", S // 10)
-    port = free_port()
+    port = free_udp_port()
     source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="127.0.0.1", phone_port=port))
     receiver = run(source)
     time.sleep(0.2)
@@ -205,13 +199,13 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
     monkeypatch.setattr(phone_module, "SILENT_NS", S)
     source = use(phone("livelink"))
     sender = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
-    receiver = run(source, presence=QUICK)
+    receiver = run(source, presence=Presence(QUICK))
     receiver.stream(sender, lambda: len(receiver.frames) > 5 and receiver.jaw > 0.2)
     losses = receiver.live.capture.losses
-    wait_for(lambda: receiver.last.sources == "held" and not receiver.last.blendshapes.any())
+    wait_until(lambda: receiver.last.sources == "held" and not receiver.last.blendshapes.any())
     assert receiver.live.pipeline.at_rest
     before = len(receiver.frames)
-    wait_for(lambda: receiver.live.capture.state == "lost")
+    wait_until(lambda: receiver.live.capture.state == "lost")
     assert len(receiver.frames) == before, "a face that rests sends nothing"
     assert receiver.live.capture.losses == losses + 1
     assert "nothing comes any more from 127.0.0.1" in receiver.reports[-1]
@@ -222,11 +216,11 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
 
 def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
     source = use(phone("livelink"))
-    receiver = run(source, presence=QUICK)
+    receiver = run(source, presence=Presence(QUICK))
     encoder, steps = LiveLinkEncoder("phone"), itertools.count()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.sendto(encoder.encode(a_frame(), 10 * S), source.address)
-        wait_for(lambda: receiver.frames)
+        wait_until(lambda: receiver.frames)
 
         def rests():
             """While the phone goes on to say that it sees nobody."""
@@ -234,7 +228,7 @@ def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
             held = receiver.last.sources == "held" and receiver.live.pipeline.at_rest
             return held and receiver.live.capture.state == "running"
 
-        wait_for(rests)
+        wait_until(rests)
 
 
 def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender, monkeypatch):
@@ -329,7 +323,7 @@ def test_a_named_phone_is_the_only_one_that_is_heard(use, sender, monkeypatch):
 def test_a_new_address_of_the_phone_is_found_by_opening_anew(use, run, monkeypatch):
     monkeypatch.setattr(phone_module, "SILENT_NS", S // 20)
     monkeypatch.setattr(phone_module, "find_way", lambda _: ("192.0.2.7", "127.0.0.1"))
-    source = use(PhoneSource("phone", IFacialMocapReader(), "", free_port(), phone="my-phone"))
+    source = use(PhoneSource("phone", IFacialMocapReader(), "", free_udp_port(), phone="my-phone"))
     receiver = run(source)
     monkeypatch.setattr(phone_module, "find_way", lambda _: ("127.0.0.1", "127.0.0.1"))
     output = use(make_output(f"ifacialmocap:127.0.0.1:{source._port}"))
@@ -498,12 +492,10 @@ def test_what_is_opened_is_said():
 
 
 def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
-    port, take = free_port(), tmp_path / "take.mcap"
+    port, take = free_udp_port(), tmp_path / "take.mcap"
     output = use(make_output(f"livelink:127.0.0.1:{port}"))
     command = ["record", str(take), "--video", f"livelink:{port}", "--mouth", "video", "--smoothing", "off"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "facewire.runtime.cli", *command, "--duration", "2"], stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([*FACEWIRE, *command, "--duration", "2"], stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             with contextlib.suppress(OSError):
                 output.send(a_frame(), now_ns())
@@ -519,11 +511,9 @@ def test_a_phone_is_recorded_as_a_camera_is(use, tmp_path):
 
 
 def test_serve_refuses_to_feed_itself():
-    port = free_port()
+    port = free_udp_port()
     command = ["serve", "--video", f"vmc:{port}", "--output", f"vmc:{port}", "--mouth", "video"]
-    result = subprocess.run(
-        [sys.executable, "-m", "facewire.runtime.cli", *command], capture_output=True, text=True, timeout=100
-    )
+    result = subprocess.run([*FACEWIRE, *command], capture_output=True, text=True, timeout=100)
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "would feed its own input" in result.stderr
@@ -533,10 +523,7 @@ def test_serve_refuses_to_feed_itself():
 
 
 def a_face(**shapes):
-    face = Face(1.0, np.zeros(52, np.float32), np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32), np.zeros(4, np.float32))
-    for name, value in shapes.items():
-        face.blendshapes[BLENDSHAPE_INDEX[name]] = value
-    return face
+    return seen_face(1.0, shapes_of(**shapes))
 
 
 def test_a_phone_s_shapes_pass_as_they_are_until_rest_is_shown():
@@ -582,7 +569,7 @@ def test_rest_and_poses_of_a_phone_s_face_are_calibrated_as_a_camera_s():
 
 
 def test_mirror_swaps_a_phone_s_sides():
-    pipeline = FacePipeline(None, filters=FilterConfig.preset("off"), mirror=True)
+    pipeline = FacePipeline(None, face_filter=FaceFilter(FilterConfig.preset("off")), mirror=True)
     face = a_face(eyeBlinkLeft=1.0, mouthSmileRight=0.5, jawLeft=0.25)
     face.head[:] = [0, 0.1, 0, math.sqrt(0.99), 0.2, 0, -0.5]
     face.gaze[:] = [0.1, 0.2, 0.3, 0.4]
@@ -607,31 +594,16 @@ def test_the_mouth_is_trusted_while_the_phone_sees_the_face():
     assert not pipeline.state(2 * S)["dark"]
 
 
-class OnePicture(Source):
-    name, kind, returns = "picture", "test", False
-
-    def open(self):
-        pass
-
-    def read(self, spare=None):
-        del spare
-        time.sleep(0.01)
-        return None if self._interrupted.is_set() else CapturedImage(np.zeros((48, 64, 3), np.uint8), now_ns())
-
-    def close(self):
-        pass
-
-
 def test_a_run_may_go_from_a_phone_to_a_camera(use, run):
     source = use(phone("livelink"))
     output = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
     receiver = run(source)
     receiver.stream(output, lambda: len(receiver.frames) > 3)
-    tracker = SimpleNamespace(step=lambda image, now: a_face(jawOpen=0.5), reset=lambda: None)  # noqa: ARG005
+    tracker = FakeTracker(face=a_face(jawOpen=0.5))
     assert not receiver.live.pipeline.has_tracker
     receiver.live.pipeline.use_tracker(lambda _: tracker, tracker)
-    receiver.live.switch(OnePicture())
-    wait_for(lambda: receiver.jaw == 0.5)
+    receiver.live.switch(Pictures(10**6, hurried=True))
+    wait_until(lambda: receiver.jaw == 0.5)
     assert receiver.live.status()["drops"]["bad_frames"] == 0
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import pulse
-from support.virtual_listener import PLACES, RATE, places_of
+from support.paths import TESTS
+from support.program import FACEWIRE
+from support.sound import pulse
+from support.sound.virtual_listener import PLACES, RATE, places_of
 
-TESTS = Path(__file__).parents[2]
 MOST = 0.6
 """Not all samples come through: on a busy machine the player may be late. Of altered ones nearly none would."""
 
@@ -38,7 +39,8 @@ class Listener:
 
     def __init__(self, server, folder, streams, seconds):
         self._heard, self._errors = folder / "heard.npz", folder / "errors.txt"
-        command = [sys.executable, TESTS / "support" / "virtual_listener.py", "auto", streams, seconds, self._heard]
+        script = TESTS / "support" / "sound" / "virtual_listener.py"
+        command = [sys.executable, script, "auto", streams, seconds, self._heard]
         environment = {**server.environment, "PYTHONPATH": str(TESTS)}
         with self._errors.open("w") as errors:
             self.process = subprocess.Popen(
@@ -134,7 +136,7 @@ def test_a_source_that_is_taken_away_and_comes_back(server, listen):
 
 def test_a_name_that_is_not_there_lists_what_is(server):
     done = subprocess.run(
-        [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "none", "--audio", "elgato", "--listen",
+        [*FACEWIRE, "serve", "--video", "none", "--audio", "elgato", "--listen",
          "127.0.0.1:0"],
         env=server.environment, capture_output=True, text=True, timeout=100,
     )  # fmt: skip

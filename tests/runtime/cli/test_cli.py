@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from support.busy import assert_within
+from support.program import FACEWIRE, serving, without_patience
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_websocket
 
@@ -35,36 +35,12 @@ COMMANDS = (
     "serve", "bake", "tail", "record", "replay", "info", "plot", "cut", "repair", "export", "import", "models",
     "doctor", "bench",
 )  # fmt: skip
-FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 
 
 def run(*args, timeout_s=250, **options):
     done = subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s, **options)
     done.stderr = without_patience(done.stderr)
     return done
-
-
-def without_patience(said):
-    """What was said on stderr without the line that a start which takes long adds on a busy machine."""
-    return "".join(line for line in said.splitlines(keepends=True) if "getting ready" not in line)
-
-
-@contextmanager
-def serving(*args, program=FACEWIRE):
-    """A ``facewire serve`` process and the addresses that it printed."""
-    command = [*program, "serve", "--listen", "127.0.0.1:0", *map(str, args)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        addresses = {}
-        for line in process.stdout:
-            key, _, value = line.strip().partition(" ")
-            addresses[key] = value.strip()
-            if key == "stop":
-                break
-        yield process, addresses
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def said(process):

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.flame_heads import without_inner_parts
+from support.flame.heads import without_inner_parts
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.flame import FlameModel, open_flame

@@ -6,16 +6,18 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import wave
-from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from support.paths import GOLDEN
+from support.program import FACEWIRE, started
+from support.takes import MakeTake
+from support.waiting import wait_until
 
-from facewire.bridge.client.blocking import connect_blocking
+from facewire.bridge.client.blocking import BlockingClient, connect_blocking
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.shared.errors import CommandError
@@ -26,28 +28,12 @@ from facewire.runtime.cli.options.files import duration_text, seconds
 from facewire.runtime.cli.options.usage import UsageError
 from facewire.runtime.sound.media_sound import read_sound
 
-MakeTake = Callable[..., Path]
-FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 WAIT_S = 100.0
 """How long to wait for what must come: a machine may be busy."""
 
 
-def started(*args: object) -> tuple[subprocess.Popen[str], str]:
-    """A serving process and the address of its stream."""
-    process = subprocess.Popen(
-        [*FACEWIRE, *map(str, args), "--listen", "127.0.0.1:0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    url = ""
-    for line in process.stdout:
-        key, _, value = line.strip().partition(" ")
-        url = value.strip() if key == "stream" else url
-        if key == "stop":
-            break
-    return process, url
+def take_a_frame(client: BlockingClient) -> None:
+    assert client.next_frame(timeout_s=WAIT_S) is not None
 
 
 def errors_of(*args: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -65,8 +51,8 @@ def test_ci_gets_every_frame_of_a_recorded_session(make_take: MakeTake) -> None:
     path = make_take(seconds=1)
     with open_session(path) as session:
         recorded = [stored.data for stored in session.messages("frame")]
-    process, url = started("replay", path, "--once", "--wait-subscriber")
-    with connect_blocking(url, buffer=100, reconnect=False) as client:
+    process, addresses = started("replay", path, "--once", "--wait-subscriber")
+    with connect_blocking(addresses["stream"], buffer=100, reconnect=False) as client:
         frames = [client.next_frame(timeout_s=WAIT_S) for _ in recorded]
     output = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, output
@@ -75,9 +61,9 @@ def test_ci_gets_every_frame_of_a_recorded_session(make_take: MakeTake) -> None:
 
 
 def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
-    process, url = started("replay", make_take(seconds=5), "--start", "1", "--end", "4.5", "--loop")
+    process, addresses = started("replay", make_take(seconds=5), "--start", "1", "--end", "4.5", "--loop")
     try:
-        with connect_blocking(url) as client:
+        with connect_blocking(addresses["stream"]) as client:
             assert client.next_frame(timeout_s=WAIT_S) is not None
             assert client.command("pause")["paused"] is True
             assert client.command("seek", {"time_s": 3.0})["time_s"] == 3.0
@@ -85,9 +71,11 @@ def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
                 client.command("seek", {"time_s": 0.5})
             assert client.command("resume")["paused"] is False
             assert client.next_frame(timeout_s=WAIT_S) is not None
-            deadline_s = time.monotonic() + WAIT_S
-            while (client.client.status or {}).get("replay") is None and time.monotonic() < deadline_s:
-                client.next_frame(timeout_s=WAIT_S)
+            wait_until(
+                lambda: (client.client.status or {}).get("replay"),
+                timeout_s=WAIT_S,
+                meanwhile=lambda: take_a_frame(client),
+            )
             assert (client.client.status or {})["replay"]["loop"] is True
             assert (client.client.status or {})["devices"] == {}
     finally:
@@ -101,9 +89,9 @@ def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
 
 @pytest.mark.models
 def test_serve_records_and_clients_start_and_stop_it(tmp_path: Path) -> None:
-    process, url = started("serve", "--video", "demo", "--mesh", "attention", "--record", tmp_path / "takes")
+    process, addresses = started("serve", "--video", "demo", "--mesh", "attention", "--record", tmp_path / "takes")
     try:
-        with connect_blocking(url, buffer=500) as client:
+        with connect_blocking(addresses["stream"], buffer=500) as client:
             for _ in range(5):
                 assert client.next_frame(timeout_s=WAIT_S) is not None
             first = client.command("record_stop")
@@ -111,11 +99,12 @@ def test_serve_records_and_clients_start_and_stop_it(tmp_path: Path) -> None:
             with pytest.raises(CommandError, match="no take is running"):
                 client.command("record_stop")
             assert client.command("record_start", {"name": "second"}) == {"file": "second.mcap"}
-            deadline_s, recording = time.monotonic() + WAIT_S, {}
-            while (recording.get("file"), recording.get("frames", 0) >= 15) != ("second.mcap", True):
-                assert time.monotonic() < deadline_s, recording
-                assert client.next_frame(timeout_s=WAIT_S) is not None
+
+            def second_frames() -> int:
                 recording = (client.client.status or {}).get("recording") or {}
+                return recording.get("frames", 0) if recording.get("file") == "second.mcap" else 0
+
+            wait_until(lambda: second_frames() >= 15, timeout_s=WAIT_S, meanwhile=lambda: take_a_frame(client))
     finally:
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=WAIT_S)
@@ -132,9 +121,9 @@ def test_serve_records_and_clients_start_and_stop_it(tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_without_a_folder_nobody_records() -> None:
-    process, url = started("serve", "--video", "demo", "--mesh", "attention")
+    process, addresses = started("serve", "--video", "demo", "--mesh", "attention")
     try:
-        with connect_blocking(url) as client:
+        with connect_blocking(addresses["stream"]) as client:
             assert client.next_frame(timeout_s=WAIT_S) is not None
             with pytest.raises(CommandError, match="start it with --record and a folder"):
                 client.command("record_start")
@@ -353,7 +342,7 @@ def test_bad_files_are_one_line_and_status_2(
     content, says = BAD_INPUTS[kind]
     path = tmp_path / "bad.mcap"
     if content == "newer":
-        path = Path(__file__).parents[2] / "golden" / "recording" / "invalid" / "newer.mcap"
+        path = GOLDEN / "recording" / "invalid" / "newer.mcap"
     else:
         data = make_take(seconds=1).read_bytes()
         path.write_bytes(content if isinstance(content, bytes) else data[: len(data) // 2])

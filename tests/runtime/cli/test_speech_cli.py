@@ -9,16 +9,16 @@ import signal
 import subprocess
 import sys
 import wave
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from support.program import FACEWIRE, serving, without_patience
+from support.sound.files import write_wav
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.recording.reader import open_session
 from facewire.runtime.cli import main
 
-FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 TEXT = "Peter Piper picked a peck of pickled peppers. Who moved my purple bowl?"
 
 pytestmark = pytest.mark.models
@@ -34,47 +34,16 @@ def speech(tmp_path_factory):
     with wave.open(str(folder / "raw.wav")) as file:
         rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
     silence = np.zeros(rate, np.int16)
-    return write(folder / "speech.wav", np.concatenate([silence, samples, silence]), rate)
-
-
-def write(path, samples, rate, channels=1):
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(np.repeat(samples[:, None], channels, axis=1).astype("<i2").tobytes())
-    return path
+    return write_wav(folder / "speech.wav", np.concatenate([silence, samples, silence]), rate)
 
 
 def run(*args, timeout_s=90):
     return subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s)
 
 
-def said(errors):
-    """The lines on stderr, but for the one that asks for patience on a slow machine."""
-    return [line for line in errors.splitlines() if "getting ready" not in line]
-
-
 def rows(path):
     with path.open() as file:
         return list(csv.DictReader(file))
-
-
-@contextmanager
-def serving(*args):
-    command = [*FACEWIRE, "serve", "--listen", "127.0.0.1:0", *map(str, args)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        addresses = {}
-        for line in process.stdout:
-            key, _, value = line.strip().partition(" ")
-            addresses[key] = value.strip()
-            if key == "stop":
-                break
-        yield process, addresses
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_bake_moves_the_mouth_while_somebody_speaks(speech, tmp_path):
@@ -115,7 +84,9 @@ def test_bake_takes_any_rate_and_layout(speech, tmp_path, rate, channels):
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         own = file.getframerate()
     at = np.arange(int(len(samples) / own * rate)) * own / rate
-    path = write(tmp_path / "other.wav", np.interp(at, np.arange(len(samples)), samples).astype("<i2"), rate, channels)
+    path = write_wav(
+        tmp_path / "other.wav", np.interp(at, np.arange(len(samples)), samples).astype("<i2"), rate, channels
+    )
     assert main(["bake", str(path), "-o", str(tmp_path / "take.csv")]) == 0
     jaw = np.array([float(row["JawOpen"]) for row in rows(tmp_path / "take.csv")])
     assert jaw[75:-75].std() > 0.03
@@ -136,9 +107,9 @@ def test_bake_of_what_is_no_sound_is_one_line(tmp_path, capsys, content, says):
 
 
 def test_bake_of_a_few_samples_is_one_line(tmp_path, capsys):
-    write(tmp_path / "tick.wav", np.ones(5), 16_000)
+    write_wav(tmp_path / "tick.wav", np.ones(5), 16_000)
     assert main(["bake", str(tmp_path / "tick.wav"), "-o", str(tmp_path / "take.csv")]) == 1
-    (line,) = said(capsys.readouterr().err)
+    (line,) = without_patience(capsys.readouterr().err).splitlines()
     assert line.endswith("tick.wav is too short for a single frame, so no take of it was written")
     assert [path.name for path in tmp_path.iterdir()] == ["tick.wav"]
 
@@ -148,7 +119,7 @@ def test_serve_streams_a_file_as_live_and_ends_with_it(speech):
         with connect_blocking(addresses["stream"], timeout_s=90, reconnect=False) as client:
             frames = list(client)
         assert process.wait(60) == 0
-        assert said(process.stderr.read()) == ["facewire: the input has ended"]
+        assert without_patience(process.stderr.read()).splitlines() == ["facewire: the input has ended"]
     assert len(frames) > 60
     assert max(frame.blendshapes[17] for frame in frames) > 0.15
     assert {frame.sources for frame in frames} <= {"audio", "held"}

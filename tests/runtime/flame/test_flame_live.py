@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support.faces import head_of, seen_face, shapes_of
+from support.program import serving
+from support.trackers import ScriptedTracker
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.recording.layout import SessionMetadata
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.errors import CommandError
+from facewire.bridge.shared.face import FaceState, SpeechTick
 from facewire.bridge.wire.frame import FaceFrame, FlameParameters
 from facewire.models.assets.store import asset_path
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
@@ -27,43 +28,20 @@ from facewire.models.flame import open_flame
 from facewire.models.flame.maps.arkit_map import ArkitToFlame
 from facewire.models.flame.registration.correspondence import correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
-from facewire.runtime.capture.video.source import Face
 from facewire.runtime.cli import main
 from facewire.runtime.face.filter_config import FilterConfig
-from facewire.runtime.flame.blend import AWAY_NS, CHANGE_NS, TURNS, FlameFilter, LiveFlame
+from facewire.runtime.face.filters import FaceFilter
+from facewire.runtime.flame.blend import Excess, LiveFlame
+from facewire.runtime.flame.person import AWAY_NS, CHANGE_NS, ChangeOver, Person
 from facewire.runtime.flame.place import HeadInModel, head_in
+from facewire.runtime.flame.vector import TURNS, FlameFilter, FlameVector
 from facewire.runtime.fusion.fuse import Fusion
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.speech.pipeline import SpeechTick
 from facewire.runtime.takes.recorder import Recorder
 
 FRAME_NS = 33_333_333
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 JAW, SMILE = BLENDSHAPES.index("jawOpen"), BLENDSHAPES.index("mouthSmileLeft")
-
-
-@dataclass
-class Seen:
-    """What a tracker saw."""
-
-    landmarks: np.ndarray
-    confidence: float = 0.95
-    blendshapes: np.ndarray = field(default_factory=lambda: np.zeros(52, np.float32))
-    head: np.ndarray = field(default_factory=lambda: np.array([0, 0, 0, 1, 0, 0, -0.6], np.float32))
-    gaze: np.ndarray = field(default_factory=lambda: np.array([0.1, 0.05, 0.08, 0.05], np.float32))
-
-
-class Script:
-    """A tracker that sees what it is told."""
-
-    def __init__(self, seen: Iterator[Seen | None]) -> None:
-        self._seen = seen
-
-    def step(self, _image: np.ndarray, _now_ns: int) -> Seen | None:
-        return next(self._seen)
-
-    def reset(self) -> None:
-        """Nothing to forget."""
 
 
 class Talking:
@@ -76,7 +54,7 @@ class Talking:
         self._shape = np.zeros(open_flame().shapes, np.float32) + np.float32(drawn)
         self._i = 0
 
-    def next(self) -> Seen:
+    def next(self) -> FaceState:
         model, t = open_flame(), self._i / 30
         self._i += 1
         expression = (0.6 * np.sin(3 * t + np.arange(model.expressions))).astype(np.float32)
@@ -88,12 +66,24 @@ class Talking:
         depth = -points[:, 2]
         pixels = np.stack([320 + focal_px * points[:, 0] / depth, 240 - focal_px * points[:, 1] / depth, 0 * depth], 1)
         pixels[:, 2] = (depth - depth.mean()) * focal_px / depth.mean()
-        seen = Seen(pixels.astype(np.float32))
+        seen = seen_at(pixels.astype(np.float32))
         seen.blendshapes[JAW], seen.blendshapes[SMILE] = 0.5 + 0.3 * math.sin(8 * t), 0.4
         return seen
 
 
-def forever() -> Iterator[Seen]:
+def seen_at(landmarks: np.ndarray, blendshapes: np.ndarray | None = None, gaze: np.ndarray | None = None) -> FaceState:
+    """A face whose eyes look a little aside, unless they look where ``gaze`` says."""
+    aside = np.array([0.1, 0.05, 0.08, 0.05], np.float32)
+    return seen_face(
+        0.95,
+        shapes_of() if blendshapes is None else blendshapes,
+        head_of(place_m=(0, 0, -0.6)),
+        aside if gaze is None else gaze,
+        landmarks,
+    )
+
+
+def forever() -> Iterator[FaceState]:
     talking = Talking()
     while True:
         yield talking.next()
@@ -108,28 +98,24 @@ def live() -> LiveFlame:
 def flame(live: LiveFlame) -> LiveFlame:
     """Set up once, as new each time."""
     live.fitter.reset()
-    live._filter = FlameFilter(live.expressions)
-    live.forget()
-    live.place.reset()
-    live._seen_ns = live._known = None
-    live._changed_ns = -CHANGE_NS
+    live._person, live._excess = Person(live.model, live.fitter), Excess(live.expressions)
     live.wanted = lambda: True
     return live
 
 
 def run(
     flame: LiveFlame,
-    seen: Iterator[Seen | None],
+    seen: Iterator[FaceState | None],
     frames: int,
     hear: Callable[[int], SpeechTick | None] = lambda _: None,
     fusion: Fusion | None = None,
 ) -> list[FaceFrame]:
-    pipeline = FacePipeline(lambda _: Script(seen), filters=FilterConfig.preset("off"), fusion=fusion)
-    pipeline.flame = flame
+    unfiltered = FaceFilter(FilterConfig.preset("off"))
+    pipeline = FacePipeline(lambda _: ScriptedTracker(seen), face_filter=unfiltered, fusion=fusion, flame=flame)
     made = []
     for i in range(frames):
         now_ns = 10**9 + i * FRAME_NS
-        pipeline.hear(hear(now_ns))
+        pipeline.take_speech(hear(now_ns))
         pipeline.track(IMAGE, now_ns)
         made.append(pipeline.finish(i, now_ns, now_ns, lambda: 0))
     return made
@@ -184,12 +170,12 @@ def test_an_eye_that_nobody_sees_looks_as_the_gaze_says(flame: LiveFlame) -> Non
 
 
 def test_a_phone_gives_no_landmarks_so_it_is_the_map(flame: LiveFlame) -> None:
-    pipeline = FacePipeline(lambda _: Script(forever()), filters=FilterConfig.preset("off"))
-    pipeline.flame = flame
+    unfiltered = FaceFilter(FilterConfig.preset("off"))
+    pipeline = FacePipeline(lambda _: ScriptedTracker(forever()), face_filter=unfiltered, flame=flame)
     for i in range(40):
         pipeline.track(IMAGE, i * FRAME_NS)
     seen = Talking().next()
-    pipeline.follow(Face(1.0, seen.blendshapes, seen.head, seen.gaze), 40 * FRAME_NS)
+    pipeline.follow(seen_face(1.0, seen.blendshapes, seen.head, seen.gaze), 40 * FRAME_NS)
     frame = pipeline.finish(0, 0, 40 * FRAME_NS, lambda: 0)
     np.testing.assert_allclose(values(frame.flame), mapped(frame), atol=2e-4)
 
@@ -197,7 +183,7 @@ def test_a_phone_gives_no_landmarks_so_it_is_the_map(flame: LiveFlame) -> None:
 def test_landmarks_that_are_no_face_leave_what_the_fit_knew_of_the_face(flame: LiveFlame) -> None:
     talking, noise = Talking(), np.random.default_rng(0).uniform(0, 400, (478, 3)).astype(np.float32)
     good = [talking.next() for _ in range(40)]
-    bad = Seen(noise, blendshapes=good[-1].blendshapes, gaze=good[-1].gaze)
+    bad = seen_at(noise, blendshapes=good[-1].blendshapes, gaze=good[-1].gaze)
     before, after = run(flame, iter([*good, bad]), 41)[-2:]
     assert flame.fitter.last.confidence == 0.0
     assert flame.state()["flame"]["confidence"] == 0.0
@@ -255,7 +241,7 @@ def test_a_take_says_whose_face_it_is(flame: LiveFlame, tmp_path: Path) -> None:
     np.testing.assert_allclose(person["shape"], flame.fitter.last.shape, atol=1e-4)
 
 
-def faces(talking: Talking, count: int) -> list[Seen]:
+def faces(talking: Talking, count: int) -> list[FaceState]:
     return [talking.next() for _ in range(count)]
 
 
@@ -268,7 +254,7 @@ def test_another_person_is_learned_as_if_they_had_come_first(flame: LiveFlame) -
     alone = values(run(flame, iter(second), 120)[-1].flame)
     shape = flame.fitter.last.shape.copy()
     flame.fitter.reset()
-    flame._seen_ns = None
+    flame._person = Person(flame.model, flame.fitter)
     after = run(flame, iter([*faces(Talking(1), 90), *[None] * AWAY, *second]), 210 + AWAY)
     np.testing.assert_allclose(flame.fitter.last.shape, shape, atol=1e-6)
     np.testing.assert_allclose(values(after[-1].flame), alone, atol=2e-3)
@@ -302,7 +288,7 @@ def test_a_command_has_the_person_learned_anew_without_a_jump(flame: LiveFlame) 
         flame.commands["flame_reset"]({"now": True})
     first, second = Talking(1), Talking(2)
 
-    def swapped() -> Iterator[Seen]:
+    def swapped() -> Iterator[FaceState]:
         yield from faces(first, 90)
         flame.commands["flame_reset"]({})
         second._i = first._i  # their shapes go on: only who it is changes
@@ -374,17 +360,8 @@ def test_bake_writes_the_names_that_flame_tools_use(tmp_path: Path, capsys: pyte
 
 @pytest.mark.models
 def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> None:
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--listen", "127.0.0.1:0", "--video", "demo"]
-    options = ["--audio", "none", "--mesh", "attention", "--flame"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        said: dict[str, str] = {}
-        assert process.stdout is not None
-        for line in process.stdout:  # It ends, instead of waiting for ever, where the server does.
-            key, _, value = line.strip().partition(" ")
-            said[key] = value.strip()
-            if key == "stop":
-                break
+    options = ["--video", "demo", "--audio", "none", "--mesh", "attention", "--flame"]
+    with serving(*options) as (_, said):
         assert said["flame"] == "the open head"
         with connect_blocking(said["stream"], streams=["flame"], timeout_s=120) as client:
             frame = next(frame for frame in client if frame.flame is not None)
@@ -393,9 +370,32 @@ def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> Non
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(said["open"] + "flame.bin", timeout=60) as answer:
             assert len(answer.read()) > 1_000_000
-    finally:
-        process.kill()
-        process.communicate()
     assert "flame" in hello["streams"]
     assert hello["flame"] == {"model": "open_flame", "digest": open_flame().digest, "expressions": 50, "shapes": 80}
     assert len(frame.flame.expression) == 50
+
+
+def test_the_parts_of_a_vector_are_views_of_it_and_a_frame_gets_its_own() -> None:
+    vector = FlameVector(4)
+    vector.put(np.arange(1.0, 9.0), np.full(3, 10.0), np.full(6, 20.0))
+    np.testing.assert_array_equal(vector.values, [1, 2, 3, 4, *[10] * 3, *[20] * 6])
+    made = vector.parameters()
+    vector.values[:] = 0.0
+    np.testing.assert_array_equal(values(made), [1, 2, 3, 4, *[10] * 3, *[20] * 6])
+    assert not made.neck.any()
+
+
+def test_a_change_over_begins_where_it_was_and_ends_where_it_goes() -> None:
+    change, track = ChangeOver(1), []
+    now = np.full(1, 3.0, np.float32)
+    for i in range(60):
+        now_ns = i * FRAME_NS
+        if i == 20:
+            change.begin()
+        change.mark(now, now_ns)
+        now[:] = 3.0 if i < 20 else 7.0
+        change.ease(now, now_ns)
+        track.append(float(now[0]))
+    assert track[:21] == [3.0] * 21
+    assert max(np.diff(track)) < 0.5
+    assert track[20 + CHANGE_NS // FRAME_NS + 1 :] == [7.0] * (60 - 21 - CHANGE_NS // FRAME_NS)

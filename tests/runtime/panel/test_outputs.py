@@ -6,14 +6,15 @@ import json
 import os
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.program import FACEWIRE, addresses_of
+from support.takes import MakeTake
+from support.waiting import wait_until
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.formats.osc import decode
@@ -23,9 +24,6 @@ from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.runtime.cli import main
 from facewire.runtime.panel.outputs import OutputSwitches
 from facewire.runtime.settings.profiles import Profile, ProfileError, ProfileStore
-
-MakeTake = Callable[..., Path]
-FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 
 
 @pytest.fixture
@@ -176,20 +174,12 @@ def test_outputs_of_a_live_run_get_replayed_takes_too(make_take: MakeTake, tmp_p
     command += ["--listen", "127.0.0.1:0", "--record", str(takes), "--output", f"jsonl:{lines}"]
     environment = {**os.environ, "FACEWIRE_CONFIG": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        block: list[list[str]] = []
-        while not block or block[-1][:1] != ["stop"]:
-            block.append(process.stdout.readline().split())
-        url = next(words[1] for words in block if words[:1] == ["stream"])
-        with connect_blocking(url) as client:
+        with connect_blocking(addresses_of(process)["stream"]) as client:
             next(iter(client))
             client.command("replay_start", {"file": "take.mcap", "loop": True})
             (output,) = client.command("outputs")["outputs"]
             assert (output["name"], output["target"], output["state"]) == ("jsonl", str(lines), "on")
-            deadline = time.monotonic() + 60
-            while not (got := [json.loads(line) for line in whole_lines(lines)]) or got[-1]["confidence"] != 0.97:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: [json.loads(line)["confidence"] for line in whole_lines(lines)][-1:] == [0.97])
             client.command("output_stop", {"output": f"jsonl:{lines}"})
         process.terminate()
         assert process.wait(60) == 0

@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from support.browser import PATIENCE_S
+from support.browser import Tab
+from support.program import FACEWIRE, addresses_of
+from support.waiting import PATIENCE_S, wait_until
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_websocket
 from websockets.typing import Subprotocol
@@ -27,8 +27,6 @@ from facewire.models.assets.store import asset_path
 pytestmark = pytest.mark.models
 LIVE = "parseFloat(document.getElementById('rate').textContent) > 0"
 """Frames come; how many a second is the machine's."""
-Tab = Any
-"""``tests/support/browser.py`` has it."""
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +45,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """``facewire serve``, with a configuration folder and takes of its own."""
     takes, config = tmp_path_factory.mktemp("takes"), tmp_path_factory.mktemp("config")
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", str(clip), "--loop", "--device", "cpu"]
+    command = [*FACEWIRE, "serve", "--video", str(clip), "--loop", "--device", "cpu"]
     command += ["--listen", "127.0.0.1:0", "--record", str(takes)]
     environment = {**os.environ, "FACEWIRE_CONFIG": str(config)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        lines = []
-        while not (lines and "Ctrl-C" in lines[-1]):
-            lines.append(process.stdout.readline())
-            assert lines[-1] or process.poll() is None, "".join(lines)
-        text = "".join(lines)
-        found = {key: re.search(rf"{key} +(\S+)", text) for key in ("open", "stream")}
-        yield {key: match[1] for key, match in found.items() if match} | {"takes": str(takes)}
+        yield addresses_of(process) | {"takes": str(takes)}
         process.terminate()
         process.wait(PATIENCE_S)
 
@@ -147,10 +138,9 @@ def test_what_is_chosen_holds_and_a_reload_loses_nothing(panel: Tab, script: Scr
     panel.run("document.getElementById('mirror').click()")
     panel.run("""(() => { const gain = document.querySelector("[aria-label='gain of jawOpen']");
         gain.value = 1.5; gain.dispatchEvent(new Event("change")); })()""")
-    deadline = time.monotonic() + PATIENCE_S
-    while (state := script.state())["gains"] != {"jawOpen": 1.5} or not state["mirror"] or state["mode"] != "camera":
-        assert time.monotonic() < deadline, state
-    assert state["regions"]["mouth"] == "high"
+    chosen = {"gains": {"jawOpen": 1.5}, "mirror": True, "mode": "camera"}
+    wait_until(lambda: script.state().items() >= chosen.items(), what=f"{chosen}")
+    assert script.state()["regions"]["mouth"] == "high"
     panel.reload()
     panel.wait_for("document.querySelector('[data-region=mouth]')?.value === 'high'")
     panel.wait_for("document.getElementById('mode').value === 'camera' && document.getElementById('mirror').checked")
@@ -163,14 +153,10 @@ def test_what_is_chosen_holds_and_a_reload_loses_nothing(panel: Tab, script: Scr
 
 def test_the_mesh_and_the_camera_change_while_it_runs(panel: Tab, script: Script, clip: Path) -> None:
     choose(panel, "#mesh", "attention")
-    deadline = time.monotonic() + PATIENCE_S
-    while script.state()["mesh"] != "attention":
-        assert time.monotonic() < deadline
+    wait_until(lambda: script.state()["mesh"] == "attention")
     choose(panel, "#video", "demo")
-    while script.state()["camera"] != "demo":
-        assert time.monotonic() < deadline
-    while script.read("status")["devices"]["video"]["state"] != "running":
-        assert time.monotonic() < deadline
+    wait_until(lambda: script.state()["camera"] == "demo")
+    wait_until(lambda: script.read("status")["devices"]["video"]["state"] == "running")
     panel.wait_for(LIVE)
     assert script.result("choose", {"video": str(clip)})["ok"]
     assert script.result("choose", {"mesh": "v2"})["ok"]
@@ -386,13 +372,16 @@ def test_obs_gets_the_head_alone_on_nothing(server: dict[str, str], tab: Tab) ->
     tab.open(f"{server['open']}?view=avatar&background=transparent")
     tab.call("Emulation.setDefaultBackgroundColorOverride", color={"r": 0, "g": 0, "b": 0, "a": 0})
     tab.wait_for("document.getElementById('head')?.width === 640")
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        shot = np.frombuffer(base64.b64decode(tab.call("Page.captureScreenshot", format="png")["data"]), np.uint8)
-        image = cv2.imdecode(shot, cv2.IMREAD_UNCHANGED)
-        if image.shape[2] == 4 and image[300:340, 300:340, 3].min() == 255:
-            break
-        assert time.monotonic() < deadline
+
+    def shot() -> np.ndarray:
+        png = base64.b64decode(tab.call("Page.captureScreenshot", format="png")["data"])
+        return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+
+    def is_drawn(image: np.ndarray) -> bool:
+        return image.shape[2] == 4 and bool(image[300:340, 300:340, 3].min() == 255)
+
+    wait_until(lambda: is_drawn(shot()), what="a head before nothing")
+    image = shot()
     assert image[:10, :10, 3].max() == 0
     assert image[-10:, -10:, 3].max() == 0
     assert 0.1 < (image[..., 3] > 128).mean() < 0.8

@@ -12,13 +12,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from support.browser import PATIENCE_S
+from support.browser import Tab
+from support.paths import GOLDEN
+from support.waiting import PATIENCE_S, wait_until
 
 from facewire.bridge.server.commands import CommandHandler
 from facewire.bridge.server.config import ServerConfig
@@ -31,9 +32,6 @@ from facewire.models.flame import open_flame
 from facewire.models.flame.skin.skinning import Skinner
 from facewire.runtime.flame.page import FLAME_PAGE, flame_pages
 
-Tab = Any
-"""``tests/support/browser.py`` has it."""
-GOLDEN = Path(__file__).parents[2] / "golden" / "flame"
 EXPRESSIONS = 30
 OPEN = FlameParameters(
     np.zeros(EXPRESSIONS, np.float32),
@@ -122,12 +120,6 @@ def differs(a: np.ndarray, b: np.ndarray) -> float:
     return float((np.abs(a - b).max(axis=2) > 40).mean())
 
 
-def until(holds: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-
-
 FETCHED = "performance.getEntriesByType('resource').map((entry) => entry.name).filter((name) => name.includes('flame'))"
 
 
@@ -144,13 +136,13 @@ def test_the_switch_shows_the_flame_head_and_back_and_fetches_it_only_then(serve
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'true'")
     tab.wait_for(f"({FETCHED}).length === 2")  # flame.js and flame.bin
     tab.wait_for("document.getElementById('flame').textContent === 'Show the open head'")
-    until(lambda: differs(mouth(tab), shut) > 0.03)  # the mouth opens once frames with FLAME come
+    wait_until(lambda: differs(mouth(tab), shut) > 0.03)  # the mouth opens once frames with FLAME come
     tab.picture("panel-flame", whole=False)
     tab.reload()
     tab.wait_for("document.getElementById('flame')?.getAttribute('aria-pressed') === 'true'")
     tab.run("document.getElementById('flame').click()")
     tab.wait_for("document.getElementById('flame').getAttribute('aria-pressed') === 'false'")
-    until(lambda: differs(mouth(tab), shut) < 0.005)
+    wait_until(lambda: differs(mouth(tab), shut) < 0.005)
     assert tab.problems == []
 
 
@@ -199,11 +191,11 @@ def test_the_page_skins_as_python_does(serve: Serve, tab: Tab) -> None:
 
 
 def test_the_page_skins_the_golden_poses_with_their_correctives(serve: Serve, tab: Tab) -> None:
-    body = (GOLDEN / "small.flame.bytes").read_bytes()
+    body = (GOLDEN / "flame" / "small.flame.bytes").read_bytes()
     pages = {FLAME_PAGE: Page("application/octet-stream", body)}
     tab.open(serve(pages=pages).page_url)
     v, _, m, *_ = struct.unpack_from("<5i", body, 8)
-    said = json.loads((GOLDEN / "poses.json").read_text())
+    said = json.loads((GOLDEN / "flame" / "poses.json").read_text())
     joints = 28 + 6 + 65 + sum(1 + len(name) + 8 for name in ("skin", "eyes")[:m]) + 12 * v + 6 * v // 3 + 10 * v
     eyes = np.frombuffer(body, "<f4", 15, joints).reshape(5, 3)[3:].mean(axis=0)
     for pose in said:

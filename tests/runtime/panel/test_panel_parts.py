@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from support.waiting import wait_until
 
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
@@ -76,13 +77,6 @@ def test_the_level_tells_speech_from_the_room():
     assert np.isfinite(level.level_db)
 
 
-def wait_for(condition, timeout_s=60.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.002)
-
-
 def test_previews_are_small_rare_and_made_only_while_somebody_looks():
     looking, sent = [False], []
     preview = Preview(lambda: looking[0], sent.append)
@@ -95,7 +89,7 @@ def test_previews_are_small_rare_and_made_only_while_somebody_looks():
     looking[0] = True
     for i in range(120):
         preview.offer(image, (60 + i) * 16_700_000)
-        wait_for(lambda due=i // 4 + 1: len(sent) == due)  # one in four; encoding has a thread of its own
+        wait_until(lambda due=i // 4 + 1: len(sent) == due)  # one in four; encoding has a thread of its own
     preview.stop()
     assert len(sent) == 2 * RATE
     assert (sent[0]["type"], sent[0]["width"], sent[0]["height"]) == ("preview", 640, 480)
@@ -118,7 +112,7 @@ def test_a_take_plays_in_place_of_the_live_face_and_numbers_go_on(make_take, tmp
         "seconds": pytest.approx(20, abs=0.1),
     }
     outlet.live(live[10])  # left out: the take plays
-    wait_for(lambda: len(sent) > 20)
+    wait_until(lambda: len(sent) > 20)
     assert outlet.state()["replay"]["file"] == "one.mcap"
     now = now_ns()
     assert abs(sent[-1].publish_ns - now) < 1e9
@@ -139,7 +133,7 @@ def test_the_live_face_comes_back_when_a_take_ends(make_take, tmp_path, frames):
     sent = []
     outlet = Outlet(sent.append, tmp_path)
     outlet.commands["replay_start"]({"file": "short.mcap"})
-    wait_for(lambda: outlet.state() == {"replay": None})
+    wait_until(lambda: outlet.state() == {"replay": None})
     before = len(sent)
     for frame in frames(3):
         outlet.live(frame)
@@ -153,7 +147,7 @@ def test_a_take_in_place_of_the_live_face_is_paused_stepped_and_sought(make_take
     outlet = Outlet(sent.append, tmp_path)
     ask = outlet.commands
     ask["replay_start"]({"file": "one.mcap"})
-    wait_for(lambda: len(sent) > 3)
+    wait_until(lambda: len(sent) > 3)
     assert ask["pause"]({})["paused"]
     count = len(sent)
     for frame in frames(5):
@@ -167,7 +161,7 @@ def test_a_take_in_place_of_the_live_face_is_paused_stepped_and_sought(make_take
     with pytest.raises(CommandError, match="time_s must be"):
         ask["seek"]({"time_s": 41})
     assert not ask["resume"]({})["paused"]
-    wait_for(lambda: len(sent) > count + 10)
+    wait_until(lambda: len(sent) > count + 10)
     ask["replay_stop"]({})
     numbers, times = [frame.seq for frame in sent], [frame.publish_ns for frame in sent]
     assert numbers == sorted(set(numbers))
@@ -184,7 +178,7 @@ def test_a_take_that_breaks_off_is_told_of(make_take, tmp_path, frames, caplog):
     path.write_bytes(data)
     outlet = Outlet(lambda _: None, tmp_path)
     outlet.commands["replay_start"]({"file": "one.mcap"})
-    wait_for(lambda: outlet.state() == {"replay": None})
+    wait_until(lambda: outlet.state() == {"replay": None})
     outlet.live(next(frames(1)))
     assert "one.mcap ended before its time" in caplog.text
 

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from support.browser import PATIENCE_S
+from support.browser import Tab
+from support.ports import free_udp_port
+from support.program import FACEWIRE, addresses_of
+from support.waiting import PATIENCE_S
 
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.wire.frame import FaceFrame
-
-Tab = Any
-"""``tests/support/browser.py`` has it."""
 
 
 def send_a_face(port: int, stop: threading.Event) -> None:
@@ -44,26 +40,17 @@ def send_a_face(port: int, stop: threading.Event) -> None:
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[str]:
     """The address of the page of ``facewire serve`` with a phone."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", f"livelink:{port}", "--mouth", "video"]
+    port = free_udp_port()
+    command = [*FACEWIRE, "serve", "--video", f"livelink:{port}", "--mouth", "video"]
     environment, stop = {**os.environ, "FACEWIRE_CONFIG": str(tmp_path)}, threading.Event()
     phone = threading.Thread(target=send_a_face, args=(port, stop))
     with subprocess.Popen(
         [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
-        assert process.stdout is not None
-        lines = []
-        while not (lines and "Ctrl-C" in lines[-1]):
-            lines.append(process.stdout.readline())
-            assert lines[-1] or process.poll() is None, "".join(lines)
-        text = "".join(lines)
-        assert f"UDP 127.0.0.1:{port}, to this machine only" in text
-        match = re.search(r"open +(\S+)", text)
-        assert match is not None
+        said = addresses_of(process)
+        assert f"UDP 127.0.0.1:{port}, to this machine only" in "\n".join(said.values())
         phone.start()
-        yield match[1]
+        yield said["open"]
         stop.set()
         phone.join()
         process.terminate()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.browser import PATIENCE_S
+from support.browser import Tab
+from support.program import FACEWIRE, addresses_of
+from support.waiting import PATIENCE_S, wait_until
 
 from facewire.bridge.client.blocking import BlockingClient, connect_blocking
 
@@ -20,24 +18,15 @@ PLACE = "Number(document.getElementById('replay-place').value)"
 TIME = "document.getElementById('replay-time').textContent"
 PLAYS = "document.getElementById('replay-play').textContent === 'Pause'"
 STANDS = "document.getElementById('replay-play').textContent === 'Play'"
-Tab = Any
-"""``tests/support/browser.py`` has it."""
 
 
 @pytest.fixture
 def address(make_take: Callable[..., Path]) -> Iterator[str]:
     """``facewire replay`` of seconds 1 to 61 of a take, and its page's address."""
-    command = [sys.executable, "-m", "facewire.runtime.cli", "replay", str(make_take(seconds=70))]
+    command = [*FACEWIRE, "replay", str(make_take(seconds=70))]
     command += ["--listen", "127.0.0.1:0", "--start", "1", "--end", "61", "--wait-subscriber"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline()]
-        while "Ctrl-C" not in lines[-1]:
-            lines.append(process.stdout.readline())
-            assert lines[-1] or process.poll() is None, "".join(lines)
-        found = re.search(r"open +(\S+)", "".join(lines))
-        assert found
-        yield found[1]
+        yield addresses_of(process)["open"]
         process.terminate()
         process.wait(PATIENCE_S)
 
@@ -57,12 +46,6 @@ def panel(address: str, tab: Tab) -> Tab:
     tab.open(address)
     tab.wait_for("document.getElementById('replay').checkVisibility()")
     return tab
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline
 
 
 def press(tab: Tab, key: str, code: int, **more: str) -> None:

@@ -8,12 +8,12 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support.takes import MakeTake
 
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import Session, open_session
@@ -25,8 +25,6 @@ from facewire.runtime.plot import data as plot_data
 from facewire.runtime.plot.data import PlotData, collect, picture_sound
 from facewire.runtime.plot.html import render_html
 from facewire.runtime.plot.png import HEADER, LEFT, WIDTH, envelope, render_png, tick_step_s, time_text
-
-MakeTake = Callable[..., Path]
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ def test_what_16_khz_cannot_have_is_gone(rate):
         assert np.sqrt(np.mean(got[200:-200] ** 2)) < 1e-4, hz
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("rate", RATES)
 def test_streaming_gives_what_one_go_gives(rate):
     samples = np.random.default_rng(rate).normal(size=rate // 4).astype(np.float32)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
-import wave
 
 import numpy as np
 import pytest
+from support.sound.files import write_wav
+from support.waiting import wait_until
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.shared.clock import now_ns
@@ -258,16 +258,6 @@ def test_the_ring_keeps_the_newest_and_counts_what_it_lost():
 # Files
 
 
-def write_wav(path, samples, rate=16_000, channels=1):
-    data = np.repeat(np.round(samples * 32767).astype("<i2")[:, None], channels, axis=1)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(data.tobytes())
-    return path
-
-
 def encode(path, samples, rate, codec, layout="mono", video=False):
     import av
 
@@ -340,7 +330,7 @@ def test_a_file_that_is_no_audio_is_one_line(tmp_path, content):
 def sound_with_a_gap(path):
     samples = np.zeros(48_000, np.float32)
     samples[16_000:32_000] = tone(1.0, 16_000)
-    return write_wav(path, samples)
+    return write_wav(path, np.round(samples * 32767))
 
 
 @pytest.mark.parametrize(("as_live", "shift_s"), [(False, 0.0), (True, 0.04)])
@@ -459,13 +449,6 @@ def patient(monkeypatch):
     monkeypatch.setattr(speak_live, "STALE_NS", 10**12)
 
 
-def wait_for(condition, timeout_s=60.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)
-
-
 @pytest.mark.usefixtures("patient")
 def test_speech_is_handed_on_in_time_and_tapped_as_it_came():
     run = Run(tone(1.0, 16_000))
@@ -489,7 +472,9 @@ def test_speech_alone_makes_frames():
     live = Live(None, frames.append)
     live.start(lambda: FacePipeline(None, fusion=Fusion("microphone")))
     speak = Speak(
-        Script(np.concatenate([np.zeros(3200, np.float32), tone(0.8, 16_000)])), live.hear, report=lambda _: None
+        Script(np.concatenate([np.zeros(3200, np.float32), tone(0.8, 16_000)])),
+        live.publish_speech,
+        report=lambda _: None,
     )
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
     assert speak.ended.wait(60)
@@ -503,7 +488,7 @@ def test_speech_alone_makes_frames():
 def test_a_stall_shuts_the_mouth_and_does_not_stall_the_stream():
     shut = threading.Event()
     run = Run(tone(0.5, 16_000), shut.is_set, tone(0.3, 16_000))
-    wait_for(lambda: run.taken.sources[-1:] == ["held"] and run.taken.jaw[-1] == 0.0)
+    wait_until(lambda: run.taken.sources[-1:] == ["held"] and run.taken.jaw[-1] == 0.0)
     held = [i for i, sources in enumerate(run.taken.sources) if sources == "held"][-20:]
     shut.set()
     taken = run.wait()
@@ -520,11 +505,11 @@ def test_a_stall_brings_the_whole_face_to_rest_once(said):
     frames, stop = [], threading.Event()
     live = Live(None, frames.append)
     live.start(lambda: FacePipeline(None))
-    speak = Speak(Script(said, stop.is_set), live.hear, report=lambda _: None)
+    speak = Speak(Script(said, stop.is_set), live.publish_speech, report=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice(float(said.any()))))
-    wait_for(lambda: frames and frames[-1].sources == "held")
+    wait_until(lambda: frames and frames[-1].sources == "held")
     assert "audio" in {frame.sources for frame in frames}
-    wait_for(lambda: speak.at_rest)
+    wait_until(lambda: speak.at_rest)
     stop.set()
     assert speak.ended.wait(60)
     live.stop()
@@ -556,7 +541,7 @@ def test_a_file_that_fails_ends_the_run_and_keeps_the_reason(tmp_path):
 
 @pytest.mark.usefixtures("patient")
 def test_a_file_is_paced_as_live(tmp_path):
-    path, taken = write_wav(tmp_path / "a.wav", tone(0.6, 16_000)), Taken()
+    path, taken = write_wav(tmp_path / "a.wav", np.round(tone(0.6, 16_000) * 32767)), Taken()
     started_ns = now_ns()
     speak = Speak(SoundFile(path), taken.take, report=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
@@ -589,7 +574,7 @@ def test_what_was_said_while_the_networks_loaded_is_dropped():
     speak = Speak(source, taken.take, report=lambda _: None)
 
     def slow():
-        wait_for(lambda: speak.ring.waiting == 90)
+        wait_until(lambda: speak.ring.waiting == 90)
         return SpeechPipeline(LoudnessDriver(), Voice())
 
     speak.start(slow)

@@ -7,12 +7,13 @@ import os
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.takes import Frames
+from support.waiting import wait_until
 
 from facewire.bridge.recording.errors import RecordingError, SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
@@ -21,20 +22,11 @@ from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.shared.errors import CommandError
 from facewire.bridge.wire.codec import Encoder
-from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.takes import recorder as recorder_module
 from facewire.runtime.takes.manager import Takes, finish, without_names
 from facewire.runtime.takes.recorder import Recorder
 
-Frames = Callable[..., Iterator[FaceFrame]]
 METADATA = SessionMetadata(0, 0)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
 
 
 def test_everything_that_is_offered_is_recorded(tmp_path: Path, frames: Frames) -> None:

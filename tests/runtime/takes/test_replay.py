@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.takes import MakeTake
+from support.waiting import PATIENCE_S, wait_until
 
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.recording.cut import TimeRange, cut
@@ -22,8 +24,6 @@ from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.takes.replay import LEAD_NS, Playhead, Replay, ReplayClock, moved
 
-MakeTake = Callable[..., Path]
-WAIT_S = 60.0
 """How long to wait for what must come: a machine may be busy."""
 
 
@@ -41,7 +41,9 @@ class Taker:
 
     def wait_for(self, count: int) -> list[FaceFrame]:
         with self._news:
-            assert self._news.wait_for(lambda: len(self.frames) >= count, WAIT_S), f"{len(self.frames)} of {count} came"
+            assert self._news.wait_for(lambda: len(self.frames) >= count, PATIENCE_S), (
+                f"{len(self.frames)} of {count} came"
+            )
             return list(self.frames)
 
 
@@ -100,7 +102,7 @@ def test_two_replays_are_the_recorded_bytes(make_take: MakeTake) -> None:
         recorded = [stored.data for stored in session.messages("frame")]
     for _ in range(2):
         taker, replay = play(path)
-        assert replay.ended.wait(WAIT_S)
+        assert replay.ended.wait(PATIENCE_S)
         replay.stop()
         assert packed(taker.frames) == recorded
 
@@ -135,7 +137,7 @@ def test_no_frame_comes_before_its_time(make_take: MakeTake) -> None:
     replay = Replay(session, publish)
     assert replay.clock() == session.start_ns - LEAD_NS
     replay.start()
-    assert replay.ended.wait(WAIT_S)
+    assert replay.ended.wait(PATIENCE_S)
     replay.stop()
     assert len(late_ns) == 18
     assert min(late_ns) >= 0
@@ -145,7 +147,7 @@ def test_speed_moves_the_stamps_and_keeps_the_latency(make_take: MakeTake) -> No
     path, runs = make_take(seconds=1), []
     for _ in range(2):
         taker, replay = play(path, speed=4.0)
-        assert replay.ended.wait(WAIT_S)
+        assert replay.ended.wait(PATIENCE_S)
         replay.stop()
         runs.append(packed(taker.frames))
         stamps = np.array([frame.publish_ns for frame in taker.frames])
@@ -177,12 +179,12 @@ def test_a_part_and_a_joined_session(make_take: MakeTake, tmp_path: Path) -> Non
     with open_session(path) as session:
         part_ns = TimeRange(0.5, 0.7).resolve_ns(session)
     taker, replay = play(path, part_ns=part_ns)
-    assert replay.ended.wait(WAIT_S)
+    assert replay.ended.wait(PATIENCE_S)
     replay.stop()
     assert [frame.seq for frame in taker.frames] == list(range(30, 43))
     cut([path, path], tmp_path / "twice.mcap", TimeRange(0.0, 0.1))
     taker, replay = play(tmp_path / "twice.mcap")
-    assert replay.ended.wait(WAIT_S)
+    assert replay.ended.wait(PATIENCE_S)
     replay.stop()
     assert [frame.seq for frame in taker.frames] == list(range(14))
     assert np.diff([frame.publish_ns for frame in taker.frames]).min() > 16_000_000
@@ -223,7 +225,7 @@ def test_pause_seek_step_and_resume(make_take: MakeTake) -> None:
 
 def test_at_the_end_it_waits_and_can_be_started_again(make_take: MakeTake) -> None:
     taker, replay = play(make_take(seconds=0.1))
-    assert replay.ended.wait(WAIT_S)
+    assert replay.ended.wait(PATIENCE_S)
     assert replay.state()["ended"]
     assert replay.state()["time_s"] == pytest.approx(0.083, abs=0.001)
     replay.commands["resume"]({})
@@ -266,7 +268,7 @@ def test_the_ends_that_the_state_tells_can_be_sought(make_take: MakeTake, start_
 
 def test_a_replay_that_was_stopped_refuses_commands(make_take: MakeTake) -> None:
     _, replay = play(make_take(seconds=2))
-    replay.stop(timeout_s=WAIT_S)
+    replay.stop(timeout_s=PATIENCE_S)
     for name, args in (("pause", {}), ("seek", {"time_s": 1.0}), ("step", {"frames": -1})):
         with pytest.raises(CommandError, match="no take is playing"):
             replay.commands[name](args)
@@ -297,23 +299,20 @@ def test_a_damaged_file_ends_the_replay_with_its_reason(make_take: MakeTake) -> 
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
     _, replay = play(path, speed=20.0)
-    assert replay.ended.wait(WAIT_S)
+    assert replay.ended.wait(PATIENCE_S)
     replay.stop()
     assert isinstance(replay.error, SessionError)
 
 
 def test_clients_get_a_replay_as_if_it_were_live(make_take: MakeTake) -> None:
-    replay = Replay(open_session(make_take(seconds=2)), lambda frame: server.publish_every(frame, timeout_s=WAIT_S))
+    replay = Replay(open_session(make_take(seconds=2)), lambda frame: server.publish_every(frame, timeout_s=PATIENCE_S))
     server = LiveServer(ServerConfig(port=0), clock_ns=replay.clock, commands=replay.commands, status=replay.status)
     with server, connect_blocking(server.url, buffer=256) as client:
         with pytest.raises(TimeoutError):
             client.next_frame(timeout_s=0.3)  # it connects; nothing comes before the start
-        deadline_s = time.monotonic() + WAIT_S
-        while server.subscribers == 0:
-            assert time.monotonic() < deadline_s, "the client did not connect"
-            time.sleep(0.005)
+        wait_until(lambda: server.subscribers, what="the client to connect")
         replay.start()
-        frames = [client.next_frame(timeout_s=WAIT_S) for _ in range(100)]
+        frames = [client.next_frame(timeout_s=PATIENCE_S) for _ in range(100)]
     replay.stop()
     assert all(frame is not None for frame in frames)
     assert [frame.seq for frame in frames if frame is not None] == list(range(100))
@@ -327,11 +326,11 @@ def test_a_burst_overtakes_nothing(tmp_path: Path, frames: Callable) -> None:
     writer = SessionWriter(tmp_path / "burst.mcap", SessionMetadata(0, 0))
     for frame in frames(300):
         writer.add_frame(Encoder().frame(frame), frame.seq, 10**9 + frame.seq // 50)
-    replay = Replay(open_session(writer.finish()), lambda frame: server.publish_every(frame, timeout_s=WAIT_S))
+    replay = Replay(open_session(writer.finish()), lambda frame: server.publish_every(frame, timeout_s=PATIENCE_S))
     server = LiveServer(ServerConfig(port=0), clock_ns=replay.clock)
     with server:
         replay.start()
-        assert replay.ended.wait(WAIT_S)
+        assert replay.ended.wait(PATIENCE_S)
         assert (server.counts.published, server.counts.overtaken) == (300, 0)
     replay.stop()
 
@@ -340,26 +339,26 @@ def test_commands_and_the_stop_come_before_frames_that_are_late(make_take: MakeT
     """A taker that is slower than the take: the replay is never in time, and never waits."""
     replay = Replay(open_session(make_take(seconds=20)), lambda _: time.sleep(0.02))
     replay.start()
-    while replay.published < 10:
-        time.sleep(0.001)
+    wait_until(lambda: replay.published >= 10)
     assert replay.commands["pause"]({})["paused"] is True
     assert replay.commands["resume"]({})["paused"] is False
     before = replay.published
     assert replay.commands["seek"]({"time_s": 1.0})["ended"] is False
-    replay.stop(timeout_s=WAIT_S)
+    replay.stop(timeout_s=PATIENCE_S)
     assert not replay.running
     assert replay.published < before + 500
 
 
 def test_a_replay_stops_at_once_when_its_server_has(make_take: MakeTake) -> None:
-    replay = Replay(open_session(make_take(seconds=20)), lambda frame: server.publish_every(frame, timeout_s=WAIT_S))
+    replay = Replay(
+        open_session(make_take(seconds=20)), lambda frame: server.publish_every(frame, timeout_s=PATIENCE_S)
+    )
     server = LiveServer(ServerConfig(port=0), clock_ns=replay.clock)
     with server:
         replay.start()
-        while replay.published < 3:
-            time.sleep(0.001)
+        wait_until(lambda: replay.published >= 3)
     published = replay.published
     while replay.published < published + 10:  # nobody takes them
         time.sleep(0.001)
-    replay.stop(timeout_s=WAIT_S)
+    replay.stop(timeout_s=PATIENCE_S)
     assert not replay.running

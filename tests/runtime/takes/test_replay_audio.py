@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.takes import MakeTake
 
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.sound import SoundStream, load_sound, sound_pieces
 from facewire.runtime.takes.replay_audio import PlayAlong, open_output
 
-MakeTake = Callable[..., Path]
 RATE = 16_000
 
 

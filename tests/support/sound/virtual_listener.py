@@ -13,7 +13,7 @@ import threading
 import time
 
 import numpy as np
-from support.pulse import Player
+from support.sound.pulse import Player
 
 from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.capture.sound.microphone import Microphone
