@@ -118,7 +118,7 @@ def delays_ms(spec: str) -> tuple[float, float]:
     name, _, options = spec.partition("?")
     source, frames = phone_source(f"{name}:0", print), []
     source.open()
-    live = Live(source, frames.append, report=lambda _: None)
+    live = Live(source, frames.append, notify=lambda _: None)
     live.start(lambda: FacePipeline(None, face_filter=FaceFilter(FilterConfig.preset("off"))))
     output: Output = make_output(f"{name}:127.0.0.1:{source.address[1]}?{options}")
     output.open()

@@ -39,7 +39,7 @@ class Live(Worker):
     """Runs one source through one pipeline into ``publish``, which must not block.
 
     ``publish`` gets every frame from the track thread; several takers (server, recording, outputs) share it by a
-    function that calls each. ``report`` gets one line for each thing that a person should know, from any thread.
+    function that calls each. ``notify`` gets one line for each thing that a person should know, from any thread.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Live(Worker):
         source: Source | None,
         publish: Callable[[FaceFrame], None],
         *,
-        report: Callable[[str], None] = logger.warning,
+        notify: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
         super().__init__("track", clock)
-        self._publish, self._report = publish, report
+        self._publish, self._notify = publish, notify
         self.slot: NewestSlot[Captured] = NewestSlot()
         """Where what is captured waits to be tracked."""
-        self.capture = CaptureThread(source, self.slot, report) if source else None
+        self.capture = CaptureThread(source, self.slot, notify) if source else None
         self._pipeline: FacePipeline | None = None
         self._requests: deque[Callable[[FacePipeline], None]] = deque()
         self._publishing = threading.Lock()
@@ -121,7 +121,7 @@ class Live(Worker):
         old_capture, old_slot = self.capture, self.slot
         slot: NewestSlot[Captured] = NewestSlot()
         slot.dropped = old_slot.dropped
-        self.slot, self.capture = slot, CaptureThread(source, slot, self._report)
+        self.slot, self.capture = slot, CaptureThread(source, slot, self._notify)
         self.capture.start()
         old_slot.close()
         old_capture.stop()
@@ -231,12 +231,12 @@ class Live(Worker):
         if kind not in self._errors_seen and len(self._errors_seen) < 100:
             self._errors_seen.add(kind)
             first_line = kind.splitlines()[0]
-            self._report(f"a picture could not be tracked ({first_line}); the stream goes on")
+            self._notify(f"a picture could not be tracked ({first_line}); the stream goes on")
 
     def _recover(self, pipeline: FacePipeline, error: Exception) -> None:
         """Go on without a GPU that fails: it takes its session with it."""
         if type(error).__module__.startswith("onnxruntime") and pipeline.fall_back_to_cpu():
-            self._report("the GPU has failed: tracking goes on on the processor")
+            self._notify("the GPU has failed: tracking goes on on the processor")
 
 
 def _describe(capture: CaptureThread) -> dict[str, Any]:

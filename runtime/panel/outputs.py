@@ -25,15 +25,15 @@ class OutputSwitches:
 
     def __init__(
         self,
-        report: Callable[[str], None],
+        notify: Callable[[str], None],
         clock: Clock = now_ns,
         *,
         check: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
-        """``report`` gets one line for each thing that a person should know, from any thread. ``check`` raises
+        """``notify`` gets one line for each thing that a person should know, from any thread. ``check`` raises
         FacewireError for what must not start in this run."""
-        self._outputs = Outputs(clock, report, config_folder())
-        self._report, self._check = report, check
+        self._outputs = Outputs(clock, notify, config_folder())
+        self._notify, self._check = notify, check
         self._given: set[str] = set()
 
     def start(self, specs: Iterable[str]) -> None:
@@ -87,7 +87,7 @@ class OutputSwitches:
                     self._check([spec])
                     self._outputs.add(check_remote(spec))
                 except FacewireError as error:
-                    self._report(f"an output of the profile is not on: {error}")
+                    self._notify(f"an output of the profile is not on: {error}")
 
     def _list(self, _args: dict[str, Any]) -> dict[str, Any]:
         kinds = [

@@ -86,7 +86,7 @@ def make_source(options: InputOptions, what: str, notify: Callable[[str], None])
     """
     from facewire.runtime.capture.choose import choose_source
 
-    return choose_source(what, rate=options.rate, loop=options.loop, demo_photo=_demo_photo, report=notify)
+    return choose_source(what, rate=options.rate, loop=options.loop, demo_photo=_demo_photo, notify=notify)
 
 
 def make_sound(options: InputOptions) -> SoundSource | None:

@@ -90,7 +90,7 @@ class Listener:
         self._options = options
 
     def _speak(self, source: SoundSource) -> Speak:
-        return Speak(source, self._take_tick, tap=self._tap, report=self._notify)
+        return Speak(source, self._take_tick, tap=self._tap, notify=self._notify)
 
     def _pipeline(self, options: LiveOptions) -> SpeechPipeline:
         return make_speech(options.speech, device=options.tracking.device, flame=options.flame)

@@ -40,7 +40,7 @@ class RecordSession:
         if self.source is not None and self.source.opened:
             notify(f"listening on {self.source.opened}")
         self.frames = Broadcast()
-        self.live = Live(self.source, self.frames.publish, report=notify)
+        self.live = Live(self.source, self.frames.publish, notify=notify)
         self.recorder = self._make_recorder()
         self.listener = Listener(live, sound, self.live.publish_speech, self.recorder.offer_audio, notify)
         self.frames.join(self.recorder.offer_frame)
@@ -106,7 +106,7 @@ class RecordSession:
             status=recorded_status(self.live.status, keep_device_names=keep),
             profile=partial(recorded_profile, self.live),
             flame=self._person,
-            report=self._notify,
+            notify=self._notify,
         )
 
     def _person(self) -> Mapping[str, Any] | None:

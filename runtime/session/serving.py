@@ -65,7 +65,7 @@ class ServeSession:
         check_no_circle(self.source, options.outputs)
         rate = self.source.rate if self.source is not None else live.inputs.rate
         self.greeting = greet(Greeting(rate=rate, streams=PANEL_STREAMS), self.flame)
-        self.live = Live(self.source, self.frames.publish, report=notify)
+        self.live = Live(self.source, self.frames.publish, notify=notify)
         self.takes = self._make_takes()
         self.listener = Listener(live, self.sound, self.live.publish_speech, self.takes.offer_audio, notify)
         self.outputs = OutputSwitches(notify, check=self._check_outputs)
@@ -175,7 +175,7 @@ class ServeSession:
             profile=partial(recorded_profile, self.live),
             flame=self._person,
             keep_device_names=self.options.live.keep_device_names,
-            report=self._notify,
+            notify=self._notify,
         )
 
     def _person(self) -> Mapping[str, Any] | None:

@@ -41,7 +41,7 @@ Tap: TypeAlias = Callable[[AudioBlock, AudioFormat], None]
 class Speak(Worker):
     """Runs one source of sound through one pipeline into ``take_tick``, which must not block.
 
-    ``tap``, if given, gets the sound as it was captured, for a recording. ``report`` gets one line for each thing
+    ``tap``, if given, gets the sound as it was captured, for a recording. ``notify`` gets one line for each thing
     that a person should know, from any thread.
     """
 
@@ -51,14 +51,14 @@ class Speak(Worker):
         take_tick: TakeTick | None,
         *,
         tap: Tap | None = None,
-        report: Callable[[str], None] = logger.warning,
+        notify: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
         """Without ``take_tick`` the sound is only tapped."""
         super().__init__("speak", clock)
-        self._take_tick, self._tap, self._report = take_tick, tap, report
+        self._take_tick, self._tap, self._notify = take_tick, tap, notify
         self.ring = SoundRing()
-        self.capture = SoundThread(source, self.ring, report)
+        self.capture = SoundThread(source, self.ring, notify)
         self._pipeline: SpeechPipeline | None = None
         self._last: SpeechTick | None = None
         self._heard_ns = 0
@@ -190,7 +190,7 @@ class Speak(Worker):
         self._bad_blocks += 1
         if self._bad_blocks == 1:
             line = f"{type(error).__name__}: {error}".splitlines()[0]
-            self._report(f"some sound could not be used ({line}); the stream goes on")
+            self._notify(f"some sound could not be used ({line}); the stream goes on")
 
 
 def merged(status: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

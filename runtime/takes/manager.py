@@ -50,7 +50,7 @@ class Takes:
         profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
         flame: Callable[[], Mapping[str, Any] | None] = lambda: None,
         keep_device_names: bool = False,
-        report: Callable[[str], None] = print,
+        notify: Callable[[str], None] = print,
         clock: Clock = now_ns,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -66,7 +66,7 @@ class Takes:
             raise RecordingError(f"cannot make the folder {folder}: {reason(error)}") from None
         self.folder = folder
         self._status, self._hello, self._profile, self._keep_names = status, hello, profile, keep_device_names
-        self._flame, self._report, self._clock, self._wall_clock_ns = flame, report, clock, wall_clock_ns
+        self._flame, self._notify, self._clock, self._wall_clock_ns = flame, notify, clock, wall_clock_ns
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
 
@@ -122,7 +122,7 @@ class Takes:
                     status=status,
                     profile=self._profile,
                     flame=self._flame,
-                    report=self._report,
+                    notify=self._notify,
                     clock=self._clock,
                 )
         raise RecordingError(f"others took every name like {path}: start the take again, or give it a name")
@@ -212,12 +212,12 @@ def without_names(device: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in device.items() if key not in ("name", "error")}
 
 
-def finish(takes: Takes, report: Callable[[str], None]) -> None:
+def finish(takes: Takes, notify: Callable[[str], None]) -> None:
     """End the running take at the end of the program, and say in one line where it is or what went wrong."""
     try:
         path = takes.stop(keep_empty=False)
     except FacewireError as error:
-        report(str(error))
+        notify(str(error))
         return
     if path is not None:
-        report(f"recorded {path}")
+        notify(f"recorded {path}")

@@ -55,7 +55,7 @@ class RecordingCounts:
 class Recorder(Worker):
     """One take. ``offer_frame`` and ``offer_audio`` may be called from any thread; each costs a queue's append.
 
-    After a failure (disk full, disk gone) ``error`` says what happened, ``report`` got it as one line, and offers do
+    After a failure (disk full, disk gone) ``error`` says what happened, ``notify`` got it as one line, and offers do
     nothing.
     """
 
@@ -68,7 +68,7 @@ class Recorder(Worker):
         status: Callable[[], Mapping[str, Any]] | None = None,
         profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
         flame: Callable[[], Mapping[str, Any] | None] = lambda: None,
-        report: Callable[[str], None] = logger.warning,
+        notify: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
         """Create the file.
@@ -77,7 +77,7 @@ class Recorder(Worker):
             status: returns the keys of a status message, recorded once a second.
             profile: returns the calibration at the end, if there is one.
             flame: returns whose FLAME it is, if there is any.
-            report: gets one line when the recording has to stop.
+            notify: gets one line when the recording has to stop.
 
         Raises:
             SessionError: there is such a file already, or no such folder.
@@ -89,7 +89,7 @@ class Recorder(Worker):
         self.error: FacewireError | None = None
         self._writer = SessionWriter(path, metadata, force=force)
         self._encoder = Encoder()
-        self._status, self._profile, self._flame, self._report = status, profile, flame, report
+        self._status, self._profile, self._flame, self._notify = status, profile, flame, notify
         self._frames: deque[FaceFrame] = deque()
         self._audio: deque[tuple[AudioBlock, AudioFormat]] = deque()
         self._sound: list[AudioBlock] = []
@@ -168,7 +168,7 @@ class Recorder(Worker):
         self._frames.clear()
         self._audio.clear()
         self._writer.close()
-        self._report(f"the recording has stopped: {self.error}")
+        self._notify(f"the recording has stopped: {self.error}")
         return False
 
     def _drain(self) -> None:
@@ -190,7 +190,7 @@ class Recorder(Worker):
         """Gather blocks that go on from each other; write them when they are long enough, or end."""
         if self._writer.audio not in (None, audio):
             if not self.counts.refused_audio:
-                self._report(
+                self._notify(
                     "the microphone's rate has changed: the take goes on without sound; start a new one for it"
                 )
             self.counts.refused_audio += 1

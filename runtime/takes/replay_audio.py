@@ -135,15 +135,15 @@ class PyAudioOutput:
         self._system.terminate()
 
 
-def open_output(audio: AudioFormat, report: Callable[[str], None]) -> Output | None:
-    """Return the default output device, or None after one line to ``report`` that says why there is none."""
+def open_output(audio: AudioFormat, notify: Callable[[str], None]) -> Output | None:
+    """Return the default output device, or None after one line to ``notify`` that says why there is none."""
     try:
         pyaudio = load_pyaudio()
     except CaptureError:
-        report("sound needs PyAudio: pip install 'facewire[mic]'; playing silently")
+        notify("sound needs PyAudio: pip install 'facewire[mic]'; playing silently")
         return None
     try:
         return PyAudioOutput(pyaudio, audio)
     except OSError as error:
-        report(f"there is no output device for the sound ({plain(error)}); playing silently")
+        notify(f"there is no output device for the sound ({plain(error)}); playing silently")
         return None

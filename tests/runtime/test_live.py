@@ -34,7 +34,7 @@ class Run:
         self.devices: list[str] = []
         self.trackers: list[FakeTracker] = []
         self.act, self.source = act, source
-        self.live = Live(source, publish or self.frames.append, report=self.reports.append)
+        self.live = Live(source, publish or self.frames.append, notify=self.reports.append)
         self.live.start(lambda: FacePipeline(self.make, device=device, **options))
 
     def make(self, device):
@@ -259,7 +259,7 @@ def test_mirror_flips_the_picture():
 
 def test_networks_that_cannot_be_loaded_stop_the_capture_again():
     source = Pictures(10**6, returns=True)
-    live = Live(source, lambda _: None, report=lambda _: None)
+    live = Live(source, lambda _: None, notify=lambda _: None)
 
     def fail():
         raise RuntimeError("no networks")

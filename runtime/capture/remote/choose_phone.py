@@ -41,8 +41,8 @@ def is_phone(what: str) -> bool:
     return what.partition(":")[0] in APPS and "://" not in what
 
 
-def phone_source(what: str, report: Callable[[str], None]) -> PhoneSource:
-    """Return the source that ``what`` names; it is not open yet. ``report`` hears of senders that are ignored.
+def phone_source(what: str, notify: Callable[[str], None]) -> PhoneSource:
+    """Return the source that ``what`` names; it is not open yet. ``notify`` hears of senders that are ignored.
 
     Raises:
         CaptureError: what follows the name is no address.
@@ -51,9 +51,9 @@ def phone_source(what: str, report: Callable[[str], None]) -> PhoneSource:
     app = APPS[name]
     host, port = _address(name, where, app.port)
     if name != "ifacialmocap" or _listens(host):
-        return PhoneSource(f"{app.title} on port {port}", app.reader(), host or LOOPBACK, port, report=report)
+        return PhoneSource(f"{app.title} on port {port}", app.reader(), host or LOOPBACK, port, notify=notify)
     return PhoneSource(
-        f"{app.title} on {host}", app.reader(), "", port, phone=host, phone_port=port, report=report
+        f"{app.title} on {host}", app.reader(), "", port, phone=host, phone_port=port, notify=notify
     )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ class PhoneSource(Source):
         *,
         phone: str | None = None,
         phone_port: int | None = None,
-        report: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
         clock: Clock = now_ns,
     ) -> None:
         """Get ready to listen on ``host``; if there is a ``phone``, on the address that faces it, and to nobody else.
@@ -61,7 +61,7 @@ class PhoneSource(Source):
         self.name = name
         self._reader, self._host, self._port = reader, host, port
         self._phone, self._phone_port = phone, phone_port
-        self._report, self._clock = report, clock
+        self._notify, self._clock = notify, clock
         self._phone_address: str | None = None
         self._socket: socket.socket | None = None
         self._buffer = bytearray(65536)
@@ -186,7 +186,7 @@ class PhoneSource(Source):
             self._named.add(host)
             heard = self._phone_address or (self._holder or ("another",))[0]
             who, heard = (f"another program on {host}", "the first") if host == heard else (host, heard)
-            self._report(f"{self.name}: {who} sends too; only {heard} is heard (further ones are counted)")
+            self._notify(f"{self.name}: {who} sends too; only {heard} is heard (further ones are counted)")
 
     def _ask(self) -> None:
         """Send the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""

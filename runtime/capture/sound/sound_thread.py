@@ -12,8 +12,8 @@ from facewire.runtime.sound.blocks import SoundRing
 class SoundThread(DeviceThread):
     """Has ``source`` write to ``ring``; see ``DeviceThread``."""
 
-    def __init__(self, source: SoundSource, ring: SoundRing, report: Callable[[str], None]) -> None:
-        super().__init__(source, report, "facewire-sound-capture")
+    def __init__(self, source: SoundSource, ring: SoundRing, notify: Callable[[str], None]) -> None:
+        super().__init__(source, notify, "facewire-sound-capture")
         self.source, self._ring = source, ring
 
     def _open(self) -> None:

@@ -28,11 +28,11 @@ class Device(Protocol):
 class DeviceThread:
     """Keeps one source going. A source that returns is tried again for ever, at least every five seconds.
 
-    ``report`` gets one line when the source is lost and one when it is back, from this thread.
+    ``notify`` gets one line when the source is lost and one when it is back, from this thread.
     """
 
-    def __init__(self, device: Device, report: Callable[[str], None], thread_name: str) -> None:
-        self._device, self._report = device, report
+    def __init__(self, device: Device, notify: Callable[[str], None], thread_name: str) -> None:
+        self._device, self._notify = device, notify
         self.state: State = "opening"
         self.error: CaptureError | None = None
         """Why it is lost, or why a source that does not return has ended early."""
@@ -90,7 +90,7 @@ class DeviceThread:
 
     def _note_running(self) -> None:
         if self.state == "lost":
-            self._report(f"{self._device.name} is back")
+            self._notify(f"{self._device.name} is back")
         self.state, self.error = "running", None
 
     def _lose(self, error: CaptureError) -> None:
@@ -99,5 +99,5 @@ class DeviceThread:
             self.losses += 1
         if self.state != "lost" and self._device.returns:
             silent = isinstance(error, SourceSilent)  # it is open, and nothing has to be tried
-            self._report(f"{error}" if silent else f"{error}; it is tried again until it works")
+            self._notify(f"{error}" if silent else f"{error}; it is tried again until it works")
         self.state, self.error = "lost", error

@@ -15,8 +15,8 @@ from facewire.runtime.tools.stats import Window
 class CaptureThread(DeviceThread):
     """Reads ``source`` into ``slot``; see ``DeviceThread``."""
 
-    def __init__(self, source: Source, slot: NewestSlot[Captured], report: Callable[[str], None]) -> None:
-        super().__init__(source, report, "facewire-capture")
+    def __init__(self, source: Source, slot: NewestSlot[Captured], notify: Callable[[str], None]) -> None:
+        super().__init__(source, notify, "facewire-capture")
         self.source, self._slot = source, slot
         self._spare: deque[Image] = deque(maxlen=2)
         self._captured = Window()

@@ -105,7 +105,7 @@ class Run:
     def __init__(self, source, **options):
         self.frames: list[FaceFrame] = []
         self.reports: list[str] = []
-        self.live = Live(source, self.frames.append, report=self.reports.append)
+        self.live = Live(source, self.frames.append, notify=self.reports.append)
         options = {"face_filter": FaceFilter(FilterConfig.preset("off")), "presence": Presence(PATIENT), **options}
         self.live.start(lambda: FacePipeline(None, **options))
 
@@ -461,7 +461,7 @@ def test_a_phone_that_no_way_leads_to_is_one_line(use):
     ],
 )
 def test_what_the_user_writes_says_where_to_listen(what, name, host, port):
-    source = choose_source(what, rate=60, loop=False, demo_photo=lambda: None, report=print)
+    source = choose_source(what, rate=60, loop=False, demo_photo=lambda: None, notify=print)
     assert isinstance(source, PhoneSource)
     assert (source.name, source._host, source._port, source._phone) == (name, host, port, None)
 
