@@ -26,11 +26,11 @@ from parity import ORDER, record
 from tracking import mediapipe_python
 
 from facewire.models.assets.store import asset_path, cache_folder
-from facewire.models.face import FaceTracker
 from facewire.models.face.anchor import Anchor
 from facewire.models.face.attention_shapes import AttentionBlendshapes
 from facewire.models.face.blendshapes import BlendshapeNetwork
 from facewire.models.face.meshes import AttentionMesh, FaceMeshV2
+from facewire.models.face.tracker import FaceTracker
 from facewire.models.face.training.fit import FitConfig, fit, save
 from facewire.models.face.training.judge import FOLDS, read
 from facewire.models.face.training.media import Clip, clips
@@ -57,7 +57,7 @@ def watch(clip: Clip, weights: Path, most: int) -> dict[str, np.ndarray]:
         row = {column: np.full(51, np.nan, np.float32) for column in COLUMNS}
         if seen is not None:
             row["ours, anchored"] = seen.blendshapes[:51].copy()
-            row["streamed"] = face_filter.step(seen.blendshapes, seen.head, seen.gaze, now_ns)[0][:51].copy()
+            row["streamed"] = face_filter.step(seen, now_ns).blendshapes[:51].copy()
             ours.infer(seen.landmarks, seen.head, shapes)
             row["ours"] = shapes[:51].copy()
             plain.infer(seen.landmarks, seen.head, shapes)

@@ -18,20 +18,20 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.face import FaceState, SpeechTick
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
-from facewire.runtime.face.calibrate import LEAST_VISIBLE, REACH, CalibrationError, Calibrator, calibrate_neutral
+from facewire.models.face.tracker import FaceTracker
+from facewire.runtime.face.calibrate import Calibrator
 from facewire.runtime.face.calibration import BLINK, Calibration
 from facewire.runtime.face.filters import FaceFilter
+from facewire.runtime.face.guided import LEAST_VISIBLE, REACH, CalibrationError, calibrate_neutral
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.speech.pipeline import SpeechTick
 
 Array = np.ndarray[Any, Any]
 
@@ -75,9 +75,11 @@ def observe(images: Iterable[Array], rate: float, *, smoothing: bool) -> list[An
         now_ns = round(i * 1e9 / rate)
         face = tracker.step(image, now_ns)
         if face is not None:
-            names = ("landmarks", "blendshapes", "head", "gaze")
-            copies = {name: getattr(face, name).copy() for name in names}
-            faces.append(SimpleNamespace(confidence=face.confidence, now_ns=now_ns, **copies))
+            kept = FaceState()
+            kept.copy_from(face)
+            kept.detach()
+            kept.video_ns = now_ns
+            faces.append(kept)
     return faces
 
 
@@ -85,8 +87,8 @@ def filtered(faces: Sequence[Any], calibrator: Calibrator | None = None) -> Arra
     """Shapes [n, 52] after our filters, and after calibration where there is one."""
     filters, out = FaceFilter(), []
     for face in faces:
-        seen = face if calibrator is None else calibrator.step(face, face.now_ns)
-        out.append(filters.step(seen.blendshapes, seen.head, seen.gaze, face.now_ns)[0])
+        seen = face if calibrator is None else calibrator.step(face, face.video_ns)
+        out.append(filters.step(seen, face.video_ns).blendshapes.copy())
     return np.array(out)
 
 
@@ -125,8 +127,8 @@ def filter_delays(raw: Sequence[Any], rate: float) -> dict[str, float]:
             share = np.clip((times_s - 2.0) / rise_s, 0.0, 1.0)
             moved = []
             for face, height in zip(raw, 0.8 * share * share * (3 - 2 * share), strict=True):
-                copy = SimpleNamespace(**vars(face))
-                copy.blendshapes = face.blendshapes.copy()
+                copy = FaceState()
+                copy.copy_from(face)
                 copy.blendshapes[shape] += height
                 moved.append(copy)
             late.append(half_way(filtered(moved)[:, shape]) - half_way(shapes_of(moved)[:, shape]))
@@ -191,7 +193,7 @@ def find_rest(faces: Sequence[Any], rate: float) -> tuple[int, Calibration] | No
 def raw_shapes(faces: Sequence[Any], own: Calibration) -> Array:
     calibrator, out = Calibrator(own), []
     for face in faces:
-        calibrator.step(face, face.now_ns)
+        calibrator.step(face, face.video_ns)
         out.append(calibrator.raw.copy())
     return np.array(out)
 
@@ -274,7 +276,7 @@ def nods(faces: Sequence[Any]) -> dict[str, float]:
     pitch = np.arcsin(np.clip(2 * (w * x - y * z), -1, 1))
     network = shapes_of(faces)[:, LID]
     calibrator = Calibrator(silent=True)
-    ours = np.array([calibrator.step(face, face.now_ns).blendshapes[LID] for face in faces])
+    ours = np.array([calibrator.step(face, face.video_ns).blendshapes[LID] for face in faces])
     open_eyes = (network < 0.5) & (ours < 0.5)
     pair = [correlation(values[open_eyes], pitch[open_eyes]) for values in (network, ours)]
     return {"network": round(pair[0], 2), "ours": round(pair[1], 2)}
@@ -295,13 +297,13 @@ def hand_over(images: list[Array], rate: float) -> dict[str, float]:
         covered = first <= i < last and landmarks is not None
         picture = patched(image, landmarks) if covered and landmarks is not None else image
         spoken = np.zeros(len(BLENDSHAPES), np.float32)
-        pipeline.hear(SpeechTick(spoken, 1.0, now_ns, now_ns, 30.0))
+        pipeline.take_speech(SpeechTick(spoken, 1.0, now_ns, now_ns, 30.0))
         pipeline.track(picture, now_ns)
         frame = pipeline.finish(i, now_ns, now_ns, lambda: 0)
         if not covered:
             landmarks = frame.landmarks
-        weights.append(pipeline.fusion.speech_weight)
-        gaps.append(float(np.abs(pipeline.fusion.aligner.video[:52] - spoken).max()))
+        weights.append(pipeline.fusion.weights.speech)
+        gaps.append(float(np.abs(pipeline.fusion.aligner.video.blendshapes - spoken).max()))
     moved = np.abs(np.diff(weights))
     return {"largest_step": float((moved * np.array(gaps)[1:]).max()), "speech_had": float(max(weights))}
 

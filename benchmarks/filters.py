@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.shared.face import FaceState
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.face.filter_config import SMOOTHING_LEVELS, FilterConfig
@@ -23,20 +24,20 @@ FRAME_NS = 16_666_667
 FRAMES = 20_000
 
 
-def make_inputs(count: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def make_inputs(count: int) -> list[FaceState]:
     rng = np.random.default_rng(5)
     heads = rng.normal(size=(count, 7)).astype(np.float32)
     heads[:, :4] /= np.linalg.norm(heads[:, :4], axis=1, keepdims=True)
     shapes, gazes = rng.random((count, 52), np.float32), rng.normal(0, 0.2, (count, 4)).astype(np.float32)
-    return list(zip(shapes, heads, gazes, strict=True))
+    return [FaceState.of(*parts) for parts in zip(shapes, heads, gazes, strict=True)]
 
 
 def make_step() -> Callable[[int], bytes]:
     face, encoder, inputs = FaceFilter(), Encoder(), make_inputs(256)
 
     def step(i: int) -> bytes:
-        shapes, head, gaze = face.step(*inputs[i % 256], i * FRAME_NS)
-        frame = FaceFrame(i, i * FRAME_NS, i * FRAME_NS, "video", 0.9, shapes, head, gaze)
+        out = face.step(inputs[i % 256], i * FRAME_NS)
+        frame = FaceFrame(i, i * FRAME_NS, i * FRAME_NS, "video", 0.9, out.blendshapes, out.head, out.gaze)
         return encoder.frame(frame)
 
     return step
@@ -72,16 +73,10 @@ def smoothstep(t_s: np.ndarray, length_s: float) -> np.ndarray:
 
 
 def run_filter(level: str, curve: np.ndarray, shape: str) -> np.ndarray:
-    face = FaceFilter(FilterConfig.preset(level))
-    head, gaze, shapes = (
-        np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32),
-        np.zeros(4, np.float32),
-        np.zeros(52, np.float32),
-    )
-    out = np.empty(len(curve))
+    filters, face, out = FaceFilter(FilterConfig.preset(level)), FaceState(), np.empty(len(curve))
     for i, value in enumerate(curve):
-        shapes[BLENDSHAPE_INDEX[shape]] = value
-        out[i] = face.step(shapes, head, gaze, i * FRAME_NS)[0][BLENDSHAPE_INDEX[shape]]
+        face.blendshapes[BLENDSHAPE_INDEX[shape]] = value
+        out[i] = filters.step(face, i * FRAME_NS).blendshapes[BLENDSHAPE_INDEX[shape]]
     return out
 
 
@@ -108,7 +103,7 @@ def main() -> None:
     face, inputs, step = FaceFilter(), make_inputs(256), make_step()
     face.warm_up()
     step(0)
-    filter_us, filter_p99 = time_us(lambda i: face.step(*inputs[i % 256], i * FRAME_NS))
+    filter_us, filter_p99 = time_us(lambda i: face.step(inputs[i % 256], i * FRAME_NS))
     both_us, both_p99 = time_us(step)
     held = growth_bytes(step)
     print(f"{'':28}{'median':>10}{'99 %':>10}")

@@ -25,8 +25,8 @@ import cv2
 import numpy as np
 
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
+from facewire.models.face.tracker import FaceTracker
 from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.fit.fit_kernels import minimise, observe
 from facewire.models.flame.fit.fitter import LEARN_CONFIDENCE, FlameFit, FlameFitter, eye_distance

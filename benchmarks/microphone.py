@@ -62,7 +62,7 @@ def measure(seconds: float, look_ahead_ms: int, driver_name: str) -> dict[str, o
     stamps: list[tuple[int, int]] = []
     live = Live(None, lambda frame: stamps.append((frame.capture_ns, frame.publish_ns)))
     live.start(lambda: FacePipeline(None, fusion=Fusion("microphone")))
-    speak = Speak(Microphone(), live.hear, report=lambda line: print(line, file=sys.stderr))
+    speak = Speak(Microphone(), live.publish_speech, notify=lambda line: print(line, file=sys.stderr))
     clicks_ns, heard_ns, stopping = [], [], threading.Event()
     write = speak.ring.write
 

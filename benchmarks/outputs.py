@@ -45,6 +45,7 @@ from facewire.bridge.outputs.base import Output
 from facewire.bridge.outputs.choose import OUTPUTS
 from facewire.bridge.outputs.lane import Lane
 from facewire.bridge.outputs.runner import Outputs, Runner
+from facewire.bridge.shared.face import GAZE, HEAD, SHAPES, FaceState
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.models.assets.store import asset_path
 from facewire.runtime.capture.video.demo_face import DemoFace, demo_pose
@@ -62,8 +63,9 @@ def talking(count: int) -> list[FaceFrame]:
     """The tests' talking face through the live filters: every frame is another one, as noisy as a tracker's are."""
     face, frames = FaceFilter(FilterConfig.preset("medium")), []
     for frame in talking_frames(count, RATE):
-        shapes, head, gaze = face.step(frame.blendshapes, frame.head, frame.gaze, frame.capture_ns)
-        frames.append(replace(frame, blendshapes=shapes, head=head, gaze=gaze))
+        seen = FaceState.of(frame.blendshapes, frame.head, frame.gaze)
+        values = face.step(seen, frame.capture_ns).values.copy()
+        frames.append(replace(frame, blendshapes=values[SHAPES], head=values[HEAD], gaze=values[GAZE]))
     return frames
 
 
@@ -309,7 +311,7 @@ def run_nobody(frames: Sequence[FaceFrame]) -> tuple[list[float], float, int, li
     outputs = Outputs(time.perf_counter_ns, said.append)
     for index, name in enumerate(NETWORKED):
         outputs.add(f"{name}:127.0.0.1:{20001 + index}")
-    hanging = Runner("hanging")
+    hanging = Runner("hanging", time.perf_counter_ns)
     hanging.add(Lane(Hanging(), "hanging", time.perf_counter_ns, said.append))
     outputs._runners = (*outputs._runners, hanging)
     _, costs_us, cpu = pace(outputs, frames)

@@ -21,8 +21,8 @@ from tracking import mediapipe_python
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.assets.store import asset_path, cache_folder
-from facewire.models.face import FaceTracker
 from facewire.models.face.blendshapes import NETWORK_NAMES
+from facewire.models.face.tracker import FaceTracker
 from facewire.runtime.face.filters import FaceFilter
 
 RECORD = Path(__file__).parents[1] / "tests" / "golden" / "mediapipe" / "record.py"
@@ -60,10 +60,8 @@ def track(mesh: str, clip: Path, device: str, *, smoothing: bool, streamed: bool
         seen = tracker.step(image, time_ns)
         rows.append((np.full((478, 3), np.nan), np.full(51, np.nan), np.full(7, np.nan)))
         if seen is not None:
-            shapes, head = seen.blendshapes, seen.head
-            if streamed:
-                shapes, head, _ = face_filter.step(seen.blendshapes, seen.head, seen.gaze, time_ns)
-            rows[-1] = (seen.landmarks.copy(), shapes[:-1].copy(), head.copy())
+            face = face_filter.step(seen, time_ns) if streamed else seen
+            rows[-1] = (seen.landmarks.copy(), face.blendshapes[:-1].copy(), face.head.copy())
     return dict(zip(("landmarks", "blendshapes", "head"), map(np.array, zip(*rows, strict=True)), strict=True))
 
 

@@ -22,6 +22,7 @@ from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.capture.remote.choose_phone import APPS, phone_source
 from facewire.runtime.face.filter_config import FilterConfig
+from facewire.runtime.face.filters import FaceFilter
 from facewire.runtime.live import Live
 from facewire.runtime.pipeline import FacePipeline
 
@@ -117,8 +118,8 @@ def delays_ms(spec: str) -> tuple[float, float]:
     name, _, options = spec.partition("?")
     source, frames = phone_source(f"{name}:0", print), []
     source.open()
-    live = Live(source, frames.append, report=lambda _: None)
-    live.start(lambda: FacePipeline(None, filters=FilterConfig.preset("off")))
+    live = Live(source, frames.append, notify=lambda _: None)
+    live.start(lambda: FacePipeline(None, face_filter=FaceFilter(FilterConfig.preset("off"))))
     output: Output = make_output(f"{name}:127.0.0.1:{source.address[1]}?{options}")
     output.open()
     delays = []

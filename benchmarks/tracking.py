@@ -24,12 +24,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facewire.bridge.shared.face import FaceState
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.models.assets.store import asset_path, cache_folder
-from facewire.models.face import FaceTracker
 from facewire.models.face.region import crop
-from facewire.models.face.tracker import THREADS, FaceObservation
+from facewire.models.face.tracker import THREADS, FaceTracker
 from facewire.runtime.face.filters import FaceFilter
 
 Block = tuple[list[float], float]
@@ -90,9 +90,10 @@ class Ours:
         assert seen is not None
         return self.pack(seen)
 
-    def pack(self, seen: FaceObservation) -> bytes:
-        shapes, head, gaze = self.filter.step(seen.blendshapes, seen.head, seen.gaze, self.time_ns)
-        frame = FaceFrame(0, self.time_ns, self.time_ns, "video", seen.confidence, shapes, head, gaze)
+    def pack(self, seen: FaceState) -> bytes:
+        face = self.filter.step(seen, self.time_ns)
+        values = face.blendshapes, face.head, face.gaze
+        frame = FaceFrame(0, self.time_ns, self.time_ns, "video", face.confidence, *values)
         return self.encoder.frame(frame)
 
     def run(self, first: int, count: int) -> Block:

@@ -1,6 +1,8 @@
 """The live loop: pictures in, frames out, on two threads that never wait for a slower neighbour.
 
-capture thread ─ newest-wins slot ─ track thread (tracker, presence, filters, frame) ─ publish
+capture thread ─ newest-wins slot ─ track thread (track → calibrate → presence → filter → fuse → frame) ─ publish
+
+Speech comes in from the speak thread, which has frames of its own made from ``fuse`` on.
 """
 
 from __future__ import annotations
@@ -9,19 +11,18 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, NotReadyError
-from facewire.bridge.wire.frame import FaceFrame, Sources
+from facewire.bridge.shared.face import Sources, SpeechTick
+from facewire.bridge.shared.worker import STOP_S, Worker
+from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.capture.video.source import Captured, CapturedImage, Source
 from facewire.runtime.capture.video.thread import CaptureThread
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.tools.slots import NewestSlot
 from facewire.runtime.tools.stats import Window
-
-if TYPE_CHECKING:
-    from facewire.runtime.speech.pipeline import SpeechTick
 
 logger = logging.getLogger("facewire.runtime")
 
@@ -34,11 +35,11 @@ STAGES = ("hand_over", "track", "filter", "publish", "total")
 MAX_REQUESTS = 64
 
 
-class Live:
+class Live(Worker):
     """Runs one source through one pipeline into ``publish``, which must not block.
 
     ``publish`` gets every frame from the track thread; several takers (server, recording, outputs) share it by a
-    function that calls each. ``report`` gets one line for each thing that a person should know, from any thread.
+    function that calls each. ``notify`` gets one line for each thing that a person should know, from any thread.
     """
 
     def __init__(
@@ -46,17 +47,15 @@ class Live:
         source: Source | None,
         publish: Callable[[FaceFrame], None],
         *,
-        report: Callable[[str], None] = logger.warning,
+        notify: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
-        self._publish, self._report, self._clock = publish, report, clock
-        self._slot: NewestSlot[Captured] = NewestSlot()
-        self.capture = CaptureThread(source, self._slot, report) if source else None
+        super().__init__("track", clock)
+        self._publish, self._notify = publish, notify
+        self.slot: NewestSlot[Captured] = NewestSlot()
+        """Where what is captured waits to be tracked."""
+        self.capture = CaptureThread(source, self.slot, notify) if source else None
         self._pipeline: FacePipeline | None = None
-        self._thread = threading.Thread(target=self._run, name="facewire-track", daemon=True)
-        self._stopping = threading.Event()
-        self.ended = threading.Event()
-        """Set when the source has come to its end, or after ``stop``."""
         self._requests: deque[Callable[[FacePipeline], None]] = deque()
         self._publishing = threading.Lock()
         self._seq = 0
@@ -66,8 +65,8 @@ class Live:
         self._windows = {name: Window() for name in STAGES}
         self._published = Window()
 
-    def start(self, make_pipeline: Callable[[], FacePipeline]) -> None:
-        """Loads the networks with ``make_pipeline``, while a camera opens on its own thread, then tracks.
+    def start(self, make_pipeline: Callable[[], FacePipeline]) -> None:  # type: ignore[override]
+        """Load the networks with ``make_pipeline``, while a camera opens on its own thread, then track.
 
         A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
         """
@@ -83,44 +82,46 @@ class Live:
             raise
         if not self.capture.source.returns:
             self.capture.start()
-        self._thread.start()
+        super().start()
 
-    def stop(self, timeout_s: float = 0.5) -> None:
-        """Ends both threads; safe to call twice."""
-        self._stopping.set()
-        self._slot.close()
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """End both threads; safe to call twice."""
+        self._stopping.set()  # first: a slot that is closed is the end of the source only to a thread that goes on
+        self.slot.close()
         if self.capture is not None:
             self.capture.stop(timeout_s)
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join(timeout_s)
-        self.ended.set()
+        super().stop(timeout_s)
 
-    def hear(self, tick: SpeechTick, sources: Sources) -> int:
-        """Takes a tick of speech, from the speak thread; returns when a frame of it was published, or now.
+    def publish_speech(self, tick: SpeechTick, sources: Sources) -> int:
+        """Take a tick of speech, from the speak thread; return when a frame of it was published, or now.
 
-        It makes a frame where speech moves anything: every tick without a camera, and beside one wherever the mouth or
-        the idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
+        A frame is made if speech moves anything: every tick without a camera, and beside one whenever the mouth or the
+        idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
         """
         pipeline = self._pipeline
         if pipeline is None:
             return self._clock()
         with self._publishing:
             now = self._clock()
-            pipeline.hear(tick if sources == "audio" or self.capture is None else None)
+            pipeline.take_speech(tick if sources == "audio" or self.capture is None else None)
             if self.capture is not None and not pipeline.needs_speech:
                 return now
             frame = pipeline.finish(self._seq, max(tick.capture_ns, self._capture_ns), now, self._clock)
-            self._hand_on(frame)
+            self._dispatch(frame)
             return frame.publish_ns
 
     def switch(self, source: Source) -> None:
-        """Watches another source from now on; the face goes on. Raises CommandError where no source was watched yet."""
+        """Watch another source from now on; the face goes on.
+
+        Raises:
+            CommandError: no source was watched yet.
+        """
         if self.capture is None or self._pipeline is None:
             raise CommandError("no camera is in use: start again with --video")
-        old_capture, old_slot = self.capture, self._slot
+        old_capture, old_slot = self.capture, self.slot
         slot: NewestSlot[Captured] = NewestSlot()
         slot.dropped = old_slot.dropped
-        self._slot, self.capture = slot, CaptureThread(source, slot, self._report)
+        self.slot, self.capture = slot, CaptureThread(source, slot, self._notify)
         self.capture.start()
         old_slot.close()
         old_capture.stop()
@@ -132,14 +133,18 @@ class Live:
 
     @property
     def pipeline(self) -> FacePipeline:
-        """The face's way, for what its documentation allows from other threads. Raises CommandError before start."""
+        """The face's way, for what its documentation allows from other threads; NotReadyError before start."""
         if self._pipeline is None:
             raise NotReadyError("the networks are still being loaded: try again in a moment")
         return self._pipeline
 
     def request(self, change: Callable[[FacePipeline], None]) -> None:
-        """Has ``change`` made between two frames, on the track thread; at once where nothing is watched, for no thread
-        turns there while sound is lost. Raises CommandError when too many wait, and what ``pipeline`` raises."""
+        """Have ``change`` made between two frames, on the track thread; at once if nothing is watched, for no thread
+        turns there while sound is lost.
+
+        Raises:
+            CommandError: too many wait, or the networks are still being loaded.
+        """
         if self.capture is None:
             with self._publishing:
                 change(self.pipeline)
@@ -149,7 +154,7 @@ class Live:
         self._requests.append(change)
 
     def status(self) -> dict[str, Any]:
-        """Devices, rates, medians of the last seconds by stage, and drops, for the status message."""
+        """Return device, rates, medians of the last seconds by stage, and drops, for the status message."""
         now = self._clock()
         latencies = {name: window.median(now) for name, window in self._windows.items()}
         return {
@@ -160,41 +165,38 @@ class Live:
                 "publish": round(self._published.rate(now), 2),
             },
             "latencies": {name: round(ms, 3) for name, ms in latencies.items() if ms is not None},
-            "drops": {"capture": self._slot.dropped, "bad_frames": self._bad_frames},
+            "drops": {"capture": self.slot.dropped, "bad_frames": self._bad_frames},
             **({} if self._pipeline is None else {"face": self._pipeline.state(now)}),
             **({} if self._pipeline is None or self._pipeline.flame is None else self._pipeline.flame.state()),
         }
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                if not self._turn():
-                    break
-            except Exception as error:  # nothing that one frame does may end the stream
-                self._note_bad_frame(error)
-        self.ended.set()
+    def wait(self) -> None:
+        """Wait for what is captured, or until the face has to ease on its own."""
+        self.slot.wait(REST_WAIT_S if self.pipeline.at_rest else IDLE_STEP_S)
 
-    def _turn(self) -> bool:
-        """One turn of the track thread; False at the end of the source."""
-        pipeline = self._pipeline
-        assert pipeline is not None
-        slot = self._slot
-        captured = slot.take(REST_WAIT_S if pipeline.at_rest else IDLE_STEP_S)
+    def turn(self, now_ns: int) -> bool:
+        """Make the changes that were asked for and a frame of what was captured; return False at the source's end."""
+        pipeline, slot = self.pipeline, self.slot
+        captured = slot.take(0)
         while self._requests:
             self._requests.popleft()(pipeline)
         if captured is not None:
-            self._step(pipeline, captured)
+            self._track(pipeline, captured, now_ns)
         elif slot.exhausted:
-            return slot is not self._slot  # another source may have taken its place
-        elif not pipeline.at_rest and self._clock() - self._capture_ns > STALE_NS:
-            now = self._clock()
-            pipeline.lose(now)
+            return slot is not self.slot  # another source may have taken its place
+        elif not pipeline.at_rest and now_ns - self._capture_ns > STALE_NS:
+            pipeline.lose(now_ns)
             with self._publishing:
-                self._hand_on(pipeline.finish(self._seq, self._capture_ns, self._clock(), self._clock))
+                self._dispatch(pipeline.finish(self._seq, self._capture_ns, self._clock(), self._clock))
         return True
 
-    def _step(self, pipeline: FacePipeline, captured: Captured) -> None:
-        start_ns, self._capture_ns = self._clock(), captured.capture_ns
+    def goes_on(self, error: Exception) -> bool:
+        """Count the frame as bad: nothing that one frame does may end the stream."""
+        self._note_bad_frame(error)
+        return True
+
+    def _track(self, pipeline: FacePipeline, captured: Captured, start_ns: int) -> None:
+        self._capture_ns = captured.capture_ns
         try:
             if isinstance(captured, CapturedImage):
                 pipeline.track(captured.image, captured.capture_ns)
@@ -210,31 +212,31 @@ class Live:
         tracked_ns = self._clock()
         with self._publishing:
             frame = pipeline.finish(self._seq, captured.capture_ns, self._clock(), self._clock)
-            self._hand_on(frame)
+            self._dispatch(frame)
         end_ns = self._clock()
         times_ns = (captured.capture_ns, start_ns, tracked_ns, frame.publish_ns, end_ns)
         for i, name in enumerate(STAGES[:4]):
             self._windows[name].add(end_ns, (times_ns[i + 1] - times_ns[i]) * 1e-6)
         self._windows["total"].add(end_ns, (end_ns - captured.capture_ns) * 1e-6)
 
-    def _hand_on(self, frame: FaceFrame) -> None:
+    def _dispatch(self, frame: FaceFrame) -> None:
         self._seq += 1
         self._published.add(frame.publish_ns)
         self._publish(frame)
 
     def _note_bad_frame(self, error: Exception) -> None:
-        """Counts it; says it once for each kind, for a fault that stays would say it sixty times a second."""
+        """Count it; say it once for each kind, for a fault that stays would say it sixty times a second."""
         self._bad_frames += 1
         kind = f"{type(error).__name__}: {error}"
         if kind not in self._errors_seen and len(self._errors_seen) < 100:
             self._errors_seen.add(kind)
             first_line = kind.splitlines()[0]
-            self._report(f"a picture could not be tracked ({first_line}); the stream goes on")
+            self._notify(f"a picture could not be tracked ({first_line}); the stream goes on")
 
     def _recover(self, pipeline: FacePipeline, error: Exception) -> None:
-        """A GPU that fails takes its session with it: go on without it."""
+        """Go on without a GPU that fails: it takes its session with it."""
         if type(error).__module__.startswith("onnxruntime") and pipeline.fall_back_to_cpu():
-            self._report("the GPU has failed: tracking goes on on the processor")
+            self._notify("the GPU has failed: tracking goes on on the processor")
 
 
 def _describe(capture: CaptureThread) -> dict[str, Any]:

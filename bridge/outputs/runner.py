@@ -17,6 +17,7 @@ from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output, parse_spec
 from facewire.bridge.outputs.lane import Lane
 from facewire.bridge.shared.clock import NS_PER_S, Clock
+from facewire.bridge.shared.worker import Worker
 from facewire.bridge.wire.frame import FaceFrame
 
 IDLE_S = 0.2
@@ -27,11 +28,12 @@ MAX_OUTPUTS = 16
 Notify = Callable[[str], None]
 
 
-class Runner:
+class Runner(Worker):
     """A thread that sends what is offered to the outputs in its lanes, one after the other."""
 
-    def __init__(self, name: str, batch_s: float = 0.0) -> None:
+    def __init__(self, name: str, clock: Clock, batch_s: float = 0.0) -> None:
         """``batch_s`` is that of its outputs: what is offered does not wake it, and goes out after so long."""
+        super().__init__(name, clock)
         self._batch_s = batch_s
         self._lanes: tuple[Lane, ...] = ()
         self._lock = threading.Lock()
@@ -39,9 +41,7 @@ class Runner:
         """Taken while there is nothing to do, so that the thread waits for it. A condition would do, with more Python
         on both sides of every frame."""
         self._bell.acquire()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"facewire-{name}", daemon=True)
-        self._thread.start()
+        self.start()
 
     def add(self, lane: Lane) -> None:
         """Begin to feed ``lane``."""
@@ -66,7 +66,7 @@ class Runner:
     def end(self) -> None:
         """Have the thread end with all its lanes; waits for nothing. Safe to call twice."""
         with self._lock:
-            self._stopping = True
+            self._stopping.set()
             for lane in self._lanes:
                 lane.leaving = True
             self._ring()
@@ -74,19 +74,23 @@ class Runner:
     def stop(self, timeout_s: float = STOP_S) -> None:
         """End the thread and wait for that, but not for long; safe to call twice."""
         self.end()
-        self._thread.join(timeout_s)
+        super().stop(timeout_s)
 
     def _ring(self) -> None:
         """Have the thread look at its lanes; needs the lock."""
         if self._bell.locked():
             self._bell.release()
 
-    def _run(self) -> None:
-        while not self._stopping or self._lanes:
-            self._bell.acquire(timeout=self._batch_s or IDLE_S)
-            self._turn()
+    @property
+    def done(self) -> bool:
+        """Whether it was stopped and all its lanes have ended."""
+        return self._stopping.is_set() and not self._lanes
 
-    def _turn(self) -> None:
+    def wait(self) -> None:
+        """Wait for a frame, or until keep-alives are due."""
+        self._bell.acquire(timeout=self._batch_s or IDLE_S)
+
+    def turn(self, now_ns: int) -> bool:  # noqa: ARG002, lanes stamp what they send when they send it
         """Send what waits, or keep-alives, and close what has ended."""
         with self._lock:
             self._bell.acquire(blocking=False)  # rung again meanwhile: what was brought is taken now
@@ -100,6 +104,7 @@ class Runner:
                 lane.send(frames)
         for lane in gone:
             lane.close()
+        return True
 
 
 class Outputs:
@@ -188,7 +193,7 @@ class Outputs:
         shared = [runner for other, runner in self._running.items() if not other.output.every_frame]
         alone = lane.output.every_frame or not shared
         name = lane.output.name if lane.output.every_frame else "outputs"
-        runner = Runner(name, lane.output.batch_s) if alone else shared[0]
+        runner = Runner(name, self._clock, lane.output.batch_s) if alone else shared[0]
         runner.add(lane)
         self._running[lane] = runner
         self._runners = tuple(dict.fromkeys(self._running.values()))
@@ -203,6 +208,6 @@ class Outputs:
 
 
 def _notify_if_read(notify: Notify, line: str) -> None:
-    """Where nobody reads what people are told any more (standard error is a closed pipe), outputs go on."""
+    """Tell people a line; outputs go on if nobody reads it any more (standard error is a closed pipe)."""
     with suppress(OSError, ValueError):
         notify(line)

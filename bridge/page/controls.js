@@ -2,8 +2,6 @@
 
 import { busy, element, fillSelect } from "./widgets.js";
 
-const MODES = { auto: "whichever can be trusted", camera: "the camera only", microphone: "the microphone only", mouth: "camera, mouth by microphone" };
-const MESHES = { v2: "v2: best shapes", attention: "attention: least work" };
 const REGION_NAMES = { head_turn: "head's turn", head_move: "head's place" };
 
 /** Keeps the server's settings; `onState` is called with each new one. */
@@ -43,7 +41,7 @@ export class Controls {
   #listen() {
     const on = (id, act) => element(id).addEventListener("change", (event) => act(event.target));
     const choose = (name) => (select) => this.#send(async () => void (await this.connection.command("choose", { [name]: select.value })));
-    for (const name of ["video", "audio", "mesh"]) on(name, choose(name));
+    for (const name of ["video", "audio", "mesh", "speech"]) on(name, choose(name));
     for (const name of ["mirror", "sync", "silent"]) on(name, (box) => this.set({ [name]: box.checked }));
     on("mode", (select) => this.set({ mode: select.value }));
   }
@@ -56,11 +54,20 @@ export class Controls {
     const heard = devices.audio.find(({ name }) => state.audio?.includes(name));
     fillSelect(element("audio"), [...silence, ...devices.audio], heard ? heard.id : (state.audio ?? ""));
     element("audio").disabled = devices.audio.length === 0;
-    fillSelect(element("mesh"), state.meshes.map((id) => ({ id, name: MESHES[id] ?? id })), state.mesh);
-    fillSelect(element("mode"), state.modes.map((id) => ({ id, name: MODES[id] ?? id })), state.mode);
+    const choices = (ids, about) => ids.map((id) => ({ id, name: `${id}: ${about[id]}` }));
+    fillSelect(element("mesh"), choices(state.meshes, state.about.mesh), state.mesh);
+    fillSelect(element("mode"), state.modes.map((id) => ({ id, name: state.about.mode[id] })), state.mode);
+    this.#showDrivers(state, choices(state.drivers, state.about.speech));
     for (const name of ["mirror", "sync", "silent"]) element(name).checked = state[name];
     this.#showRegions(state);
     this.onState(state);
+  }
+
+  /** What makes motion of speech, if there is a choice. One that was named with a file can only be left. */
+  #showDrivers({ speech }, choices) {
+    element("speech-choice").hidden = speech === null || choices.length < 2;
+    const own = speech === null || choices.some(({ id }) => id === speech) ? [] : [{ id: speech, name: speech }];
+    fillSelect(element("speech"), [...own, ...choices], speech ?? "");
   }
 
   #showRegions({ regions, levels }) {

@@ -16,7 +16,8 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.errors import WireError
-from facewire.bridge.wire.frame import SOURCES, FaceFrame, FlameParameters, Sources
+from facewire.bridge.shared.face import Sources
+from facewire.bridge.wire.frame import SOURCES, FaceFrame, FlameParameters
 from facewire.bridge.wire.streams import MAX_ANY_LENGTH, STREAMS, Shape, Stream, default_streams, extra_streams
 
 Format: TypeAlias = Literal["msgpack", "json"]

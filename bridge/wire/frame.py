@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import get_args
 
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.face import Sources
 
-Sources: TypeAlias = Literal["video", "audio", "both", "held"]
-
-SOURCES: tuple[Sources, ...] = ("video", "audio", "both", "held")
+SOURCES: tuple[Sources, ...] = get_args(Sources)
 
 LANDMARK_COUNT = 478
 """468 points of the canonical face mesh, then 5 for each iris (left, right) as MediaPipe orders them."""

@@ -1,21 +1,17 @@
-"""The networks that find the 478 landmarks within a region. Another joins with ``infer`` and a name in ``MESHES``."""
+"""The networks that find the 478 landmarks within a region."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
-from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import EYE_CONTOUR_COUNT, LANDMARK_COUNT, LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.network import Device, Network
 from facewire.models.face.region import crop, project
 from facewire.models.jit import kernel
-
-MeshName = Literal["v2", "attention"]
 
 
 class Mesh(Protocol):
@@ -108,17 +104,3 @@ def refine(
 def probability(logit: float) -> float:
     """Return the logistic function of a logit, without overflow."""
     return 1.0 / (1.0 + math.exp(-min(max(logit, -60.0), 60.0)))
-
-
-MESHES: dict[str, Callable[..., Mesh]] = {"v2": FaceMeshV2, "attention": AttentionMesh}
-
-
-def create_mesh(name: str, *, device: Device = "auto", threads: int = 1) -> Mesh:
-    """Load the mesh network of that name.
-
-    Raises:
-        ModelError: the name is unknown, or the network cannot be started.
-    """
-    if name not in MESHES:
-        raise ModelError(f"there is no mesh {name!r}: choose one of {', '.join(MESHES)}")
-    return MESHES[name](device=device, threads=threads)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array, Float64Array, Image
+from facewire.bridge.shared.face import FaceState
 from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.anchor import Anchor
@@ -19,7 +19,7 @@ from facewire.models.face.blendshapes import BlendshapeNetwork, BlendshapeStage
 from facewire.models.face.detector import CLOSER, TURNED, WHOLE, Detection, FaceDetector, View
 from facewire.models.face.gaze import Gaze
 from facewire.models.face.landmarks import LANDMARK_COUNT
-from facewire.models.face.meshes import AttentionMesh, Mesh, MeshName, create_mesh
+from facewire.models.face.meshes import AttentionMesh, FaceMeshV2, Mesh
 from facewire.models.face.network import Device
 from facewire.models.face.pose import HeadPose
 from facewire.models.face.region import region_from_landmarks
@@ -43,60 +43,40 @@ MIN_SIDE_PX = 16
 """An image with a shorter side holds no face that the detector could find."""
 
 
-@dataclass(slots=True)
-class FaceObservation:
-    """One face in one image. The arrays are the tracker's own: they hold until its next step."""
-
-    confidence: float
-    """Probability, 0..1, that the landmarks are a face's."""
-    landmarks: Float32Array
-    """[478, 3]: x, y in pixels of the image, and depth relative to the face's middle on the same scale."""
-    blendshapes: Float32Array
-    """[52], 0..1, in the order of ``BLENDSHAPES``; unfiltered."""
-    head: Float32Array
-    """[7]: unit quaternion x, y, z, w, then metres; +x right in the image, +y up, +z towards the camera."""
-    gaze: Float32Array
-    """[4]: left yaw, pitch, right yaw, pitch in radians, from the head; +yaw to the subject's left, +pitch up."""
-
-
 class FaceTracker:
     """Follows the largest face, from image to image.
 
     The detector runs only while there is no face. While there is one, its region comes from its own landmarks in the
     previous image, so it cannot be swapped for another. A face is looked for in the whole image and then, without
-    success, in one of ``OTHER_VIEWS``, the next one each time. State: the region, and where and when a face
-    was lost. Delay: none.
+    success, in one of ``OTHER_VIEWS``, the next one each time. State: the region, and where and when a face was lost.
+    Delay: none.
     """
 
     def __init__(
-        self, mesh: MeshName = "v2", device: Device = "auto", threads: int = THREADS, *, smoothing: bool = False
+        self, mesh: str = "v2", device: Device = "auto", threads: int = THREADS, *, smoothing: bool = False
     ) -> None:
         """Load and warm up the networks.
 
-        ``threads`` of each network: two are quicker where cores are idle, one takes less of a busy processor.
+        ``threads`` of each network: two are quicker if cores are idle, one takes less of a busy processor.
         ``smoothing`` steadies the landmarks as FaceLandmarker does, before anything is derived from them: for those
-        who use the observations as they are. A live run filters what is derived, and both would only add delay.
+        who use the faces as they are. A live run filters what is derived, and both would only add delay.
 
         Raises:
             ModelError: a network cannot be fetched or started.
         """
         self._detector = FaceDetector(device=device, threads=threads)
-        self._mesh = create_mesh(mesh, device=device, threads=threads)
-        self._shapes = blendshape_stage(self._mesh, device=device, threads=threads)
-        self._anchor = Anchor(device=device, threads=threads) if mesh == "attention" else None
+        if mesh not in PARTS:
+            raise ModelError(f"there is no mesh {mesh!r}: choose one of {', '.join(PARTS)}")
+        self._mesh, self._shapes, self._anchor = PARTS[mesh](device, threads)
         with np.load(asset_path("face_geometry")) as geometry:
             vertices = geometry["vertices"]
             self._pose = HeadPose(vertices, geometry["landmark_ids"], geometry["landmark_weights"])
         self._gaze = Gaze(vertices)
         self._smoother = LandmarkSmoother(LANDMARK_COUNT) if smoothing else None
         self._raw = np.zeros((LANDMARK_COUNT, 3), np.float32)
-        self._observation = FaceObservation(
-            confidence=0.0,
-            landmarks=np.zeros((LANDMARK_COUNT, 3), np.float32),
-            blendshapes=np.zeros(len(BLENDSHAPES), np.float32),
-            head=np.zeros(7, np.float32),
-            gaze=np.zeros(4, np.float32),
-        )
+        self._landmarks: Float32Array = np.zeros((LANDMARK_COUNT, 3), np.float32)
+        self._face = FaceState()
+        self._face.sources, self._face.visibility, self._face.landmarks = "video", 1.0, self._landmarks
         self._region: Float64Array = np.zeros(4, np.float64)
         self._image: Image = np.zeros((0, 0, 3), np.uint8)
         self._warm()
@@ -115,8 +95,10 @@ class FaceTracker:
         """Whether the last step saw a face."""
         return self._following
 
-    def step(self, image_bgr: Image, now_ns: int) -> FaceObservation | None:
-        """Observe the face in an image uint8[h, w, 3] taken at ``now_ns``; None if there is none.
+    def step(self, image_bgr: Image, now_ns: int) -> FaceState | None:
+        """Return the face in an image uint8[h, w, 3] taken at ``now_ns``; None if there is none.
+
+        It is the tracker's own until the next step: unfiltered, and with landmarks.
 
         Raises:
             ModelError: the array is no such image.
@@ -132,7 +114,7 @@ class FaceTracker:
         return self._observe(image, now_ns) if self._following else None
 
     def _contiguous(self, image: Image) -> Image:
-        """Check an image and return it, or a copy where it is read-only or in pieces: no kernel is made for those."""
+        """Check an image and return it, or a copy if it is read-only or in pieces: no kernel is made for those."""
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             found = f"{image.dtype}{list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
             raise ModelError(f"an image must be a BGR array uint8[height, width, 3], not {found}")
@@ -144,11 +126,11 @@ class FaceTracker:
         return self._image
 
     def _see(self, image: Image, least_probability: float) -> bool:
-        """Look for landmarks in the region; where they are a face's, move the region to them."""
+        """Look for landmarks in the region; if they are a face's, move the region to them."""
         probability = self._mesh.infer(image, self._region, self._raw)
         if not probability >= least_probability:  # NaN is no face either
             return False
-        self._observation.confidence = probability
+        self._face.confidence = probability
         region_from_landmarks(self._raw, self._region)
         return True
 
@@ -186,20 +168,20 @@ class FaceTracker:
                     return best, best_region
         return best, best_region
 
-    def _observe(self, image: Image, now_ns: int) -> FaceObservation:
+    def _observe(self, image: Image, now_ns: int) -> FaceState:
         """Derive the rest from the landmarks."""
         height, width = image.shape[:2]
-        found = self._observation
+        face, landmarks = self._face, self._landmarks
         if self._smoother:
-            self._smoother.smooth(self._raw, now_ns, found.landmarks)
+            self._smoother.smooth(self._raw, now_ns, landmarks)
         else:
-            found.landmarks[:] = self._raw
-        self._pose.fit(found.landmarks, width, height, found.head)
-        self._gaze.measure(found.landmarks, width, height, self._pose.matrix, found.gaze)
-        self._shapes.infer(found.landmarks, found.head, found.blendshapes)
+            landmarks[:] = self._raw
+        self._pose.fit(landmarks, width, height, face.head)
+        self._gaze.measure(landmarks, width, height, self._pose.matrix, face.gaze)
+        self._shapes.infer(landmarks, face.head, face.blendshapes)
         if self._anchor:
-            self._anchor.step(image, self._region, found.head, now_ns, found.blendshapes)
-        return found
+            self._anchor.step(image, self._region, face.head, now_ns, face.blendshapes)
+        return face
 
     def _warm(self) -> None:
         """Run every kernel and network once, so that nothing compiles or allocates at the first image."""
@@ -212,7 +194,7 @@ class FaceTracker:
 
 
 def candidates(faces: list[Detection], lost_at: Float64Array | None) -> list[Detection]:
-    """Order faces by size; where one was just lost, take only those within its region's side of it, nearest first."""
+    """Order faces by size; if one was just lost, take only those within its region's side of it, nearest first."""
     if lost_at is None:
         return sorted(faces, key=lambda face: -face.size_px)
 
@@ -222,8 +204,25 @@ def candidates(faces: list[Detection], lost_at: Float64Array | None) -> list[Det
     return sorted((face for face in faces if distance(face) < lost_at[2]), key=distance)
 
 
-def blendshape_stage(mesh: Mesh, *, device: Device = "auto", threads: int = 1) -> BlendshapeStage:
-    """Return what turns that mesh's landmarks into blendshapes."""
-    if isinstance(mesh, AttentionMesh):
-        return AttentionBlendshapes(mesh.codes)
-    return BlendshapeNetwork(device=device, threads=threads)
+class Parts(NamedTuple):
+    """What differs from mesh to mesh."""
+
+    mesh: Mesh
+    shapes: BlendshapeStage
+    """What makes blendshapes of that mesh's landmarks."""
+    anchor: Anchor | None
+    """What corrects the shapes from time to time, for a mesh that needs it."""
+
+
+def _v2_parts(device: Device, threads: int) -> Parts:
+    mesh = FaceMeshV2(device=device, threads=threads)
+    return Parts(mesh, BlendshapeNetwork(device=device, threads=threads), None)
+
+
+def _attention_parts(device: Device, threads: int) -> Parts:
+    mesh = AttentionMesh(device=device, threads=threads)
+    return Parts(mesh, AttentionBlendshapes(mesh.codes), Anchor(device=device, threads=threads))
+
+
+PARTS: dict[str, Callable[[Device, int], Parts]] = {"v2": _v2_parts, "attention": _attention_parts}
+"""By the name of the mesh; ``trackers.py`` says what people choose from."""

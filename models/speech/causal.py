@@ -21,9 +21,10 @@ from facewire.models.errors import ModelError
 from facewire.models.jit import resolved
 from facewire.models.speech import features
 from facewire.models.speech.causal_state import State, Weights, Work
+from facewire.models.speech.drivers import DRIVERS, DriverOptions
 from facewire.models.speech.kernels import tick
 
-LOOK_AHEADS_MS = (0, 20, 40, 80)
+LOOK_AHEADS_MS = DRIVERS["causal"].look_aheads_ms
 SHIPPED = "causal.npz"
 DAMAGED = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)
 """What reading a file that is no speech model may raise."""
@@ -211,3 +212,8 @@ PER_HEAD = frozenset(
      "speaking_bias")
 )  # fmt: skip
 PER_STYLE = frozenset(("head_style", "decoder_style"))
+
+
+def make_driver(options: DriverOptions) -> SpeechDriver:
+    """Return what ``drivers.py`` offers as ``causal``."""
+    return SpeechDriver(options.look_ahead_ms, options.style, options.expressiveness, weights=options.file)

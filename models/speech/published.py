@@ -17,6 +17,7 @@ from facewire.models.flame import vertices
 from facewire.models.sessions import Device
 from facewire.models.speech.decode.decoder import StepDecoder, missing_style
 from facewire.models.speech.decode.step_weights import StepWeights, smallest_period
+from facewire.models.speech.drivers import DriverOptions
 from facewire.models.speech.lips import fold_lips, limit
 from facewire.models.speech.wav2vec import (
     NATIVE_RATE,
@@ -230,3 +231,16 @@ def own_encoder(checkpoint: Path, otherwise: str) -> nn.Module:
     if model.audio_encoder is None:
         raise ModelError(f"{checkpoint}: {model.no_encoder}: {otherwise}")
     return model.audio_encoder
+
+
+def make_driver(options: DriverOptions) -> FaceFormerDriver:
+    """Return what ``drivers.py`` offers as ``faceformer``."""
+    assert options.file is not None
+    return open_faceformer(
+        options.file,
+        options.encoder,
+        look_ahead_ms=options.look_ahead_ms,
+        style=options.style,
+        device=options.device,  # type: ignore[arg-type]
+        flame=options.flame,
+    )

@@ -58,13 +58,13 @@ class Footage:
     frames: Iterator[tuple[FaceFrame, int]]
     """Each with its time in the file in nanoseconds; the session's clock begins at ``START_NS``."""
     flame: LiveFlame | None = None
-    """What makes the frames' FLAME, where they have any."""
+    """What makes the frames' FLAME, if they have any."""
 
 
-def watched(source: FileSource, pipeline: FacePipeline) -> Footage:
-    """An open video, picture after picture."""
+def watched(source: FileSource, pipeline: FacePipeline, flame: LiveFlame | None) -> Footage:
+    """Return an open video, picture after picture."""
     frames = watched_frames(source, iter(()), pipeline, start_ns=START_NS)
-    return Footage(Path(source.name), source.rate, frames, pipeline.flame)
+    return Footage(Path(source.name), source.rate, frames, flame)
 
 
 def write_take(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
@@ -140,7 +140,7 @@ def _write_session(footage: Footage, output: Path, *, force: bool, progress: Cal
 
 
 def _sound_of(video: Path) -> tuple[AudioFormat, Int16Array] | None:
-    """The video's sound; None where it has none, or PyAV is not installed."""
+    """Return the video's sound; None if it has none, or PyAV is not installed."""
     try:
         return read_sound(video)
     except SessionError:

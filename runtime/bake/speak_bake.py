@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from facewire.bridge.shared.clock import NS_PER_S
+from facewire.bridge.shared.face import SpeechTick
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.capture.sound.sound_file import SoundReader, in_blocks
 from facewire.runtime.capture.video.file import FileSource
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.sound.blocks import BLOCK_S, SoundBlock
-from facewire.runtime.speech.pipeline import TICK_HZ, SpeechPipeline, SpeechTick
+from facewire.runtime.speech.pipeline import TICK_HZ, SpeechPipeline
 
 TICK_NS = NS_PER_S // TICK_HZ
 
@@ -32,9 +33,10 @@ class BakedTick:
 
 
 def speech_ticks(path: Path, speech: SpeechPipeline, *, as_live: bool) -> Iterator[BakedTick]:
-    """Every tick of a file's sound, in order; those of before its beginning are left out.
+    """Yield every tick of a file's sound, in order; those of before its beginning are left out.
 
-    Raises CaptureError where the file cannot be read or has no sound.
+    Raises:
+        CaptureError: the file cannot be read or has no sound.
     """
     reader = SoundReader(path)
     try:
@@ -60,26 +62,29 @@ def speech_ticks(path: Path, speech: SpeechPipeline, *, as_live: bool) -> Iterat
 def speech_frames(
     path: Path, speech: SpeechPipeline, face: FacePipeline, *, as_live: bool, start_ns: int
 ) -> Iterator[tuple[FaceFrame, int]]:
-    """A frame for each tick of a file's sound, with its time in the file; the clock begins at ``start_ns``.
+    """Yield a frame for each tick of a file's sound, with its time in the file; the clock begins at ``start_ns``.
 
-    ``face`` has no camera. Raises CaptureError.
+    ``face`` has no camera.
+
+    Raises:
+        CaptureError: the file cannot be read or has no sound.
     """
     for seq, baked in enumerate(speech_ticks(path, speech, as_live=as_live)):
         place_ns = start_ns + baked.time_ns
-        face.hear(replace(baked.tick, capture_ns=place_ns))
+        face.take_speech(replace(baked.tick, capture_ns=place_ns))
         yield face.finish(seq, place_ns, place_ns, _always(place_ns)), baked.time_ns
 
 
 def watched_frames(
     source: FileSource, ticks: Iterator[BakedTick], face: FacePipeline, *, start_ns: int
 ) -> Iterator[tuple[FaceFrame, int]]:
-    """A frame for each picture of an open video, its mouth moved by the ticks of its sound, with its time there."""
+    """Yield a frame for each picture of an open video, with its time there; the ticks of its sound move its mouth."""
     image, seq, waiting = None, 0, next(ticks, None)
     while (captured := source.read(image)) is not None:
         image, time_ns = captured.image, captured.capture_ns
         place_ns = start_ns + time_ns
         while waiting is not None and waiting.time_ns <= time_ns:
-            face.hear(replace(waiting.tick, capture_ns=place_ns))
+            face.take_speech(replace(waiting.tick, capture_ns=place_ns))
             waiting = next(ticks, None)
         face.track(image, place_ns)
         yield face.finish(seq, place_ns, place_ns, _always(place_ns)), time_ns

@@ -28,12 +28,14 @@ def choose_source(
     rate: float,
     loop: bool,
     demo_photo: Callable[[], Path],
-    report: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Source | None:
-    """The live source that ``what`` names; None for ``none``.
+    """Return the live source that ``what`` names; None for ``none``.
 
-    ``report`` gets a line where ``auto`` finds no camera, or where a second phone sends. Raises CaptureError when no
-    camera or file has that name.
+    ``notify`` gets a line if ``auto`` finds no camera, or if a second phone sends.
+
+    Raises:
+        CaptureError: no camera or file has that name.
     """
     if what == "none":
         return None
@@ -41,7 +43,7 @@ def choose_source(
         index = first_camera()
         if index is not None:
             return camera_source(index, rate=rate)
-        report("no camera found: running the demo face (choose an input with --video)")
+        notify("no camera found: running the demo face (choose an input with --video)")
     if what in ("auto", "demo"):
         return DemoSource(demo_photo, rate=min(rate, 30.0))
     if what.isdigit():
@@ -49,7 +51,7 @@ def choose_source(
             opens(int(what))  # macOS asks for permission on the main thread only, which is where this runs
         return camera_source(int(what), rate=rate)
     if is_phone(what):
-        return phone_source(what, report)
+        return phone_source(what, notify)
     if "://" in what:
         return stream_source(what)
     path = Path(what)

@@ -28,7 +28,7 @@ from facewire.runtime.cli.commands import (
     tail,
     train,
 )
-from facewire.runtime.cli.options.usage import for_terminal
+from facewire.runtime.tools.terminal import for_terminal
 
 COMMANDS = (
     serve,
@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser with all commands; each module adds its own."""
+    """Return the parser with all commands; each module adds its own."""
     parser = Parser(
         prog="facewire",
         description="Turns a camera's picture into ARKit blendshapes, head pose and gaze, and streams them.",
@@ -73,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status: 0 done, 1 could not, 2 was asked wrongly."""
+    """Run one command and return its exit status: 0 done, 1 could not, 2 was asked wrongly."""
     args = make_parser().parse_args(argv)
     try:
         return int(args.run(args))

@@ -1,97 +1,26 @@
-"""Calibration of one live face: applies a person's numbers to every frame, and learns them.
-
-Guided: half a second of rest, then one pose after the other, each a few seconds (``POSES``). Silent: every shape's
-range from what is seen while streaming. Both look at medians, so that one bad frame changes nothing.
-"""
+"""Calibration of one live face: applies a person's numbers to every frame, and learns their ranges while streaming."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Protocol
 
 import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.shared.face import FaceState
 from facewire.runtime.face.calibration import (
     BLINK,
-    LID_OPEN_AT,
-    LID_SHUT_AT,
     Calibration,
     close_lids,
     derive_shapes,
-    indices,
     map_ranges,
     take_network,
 )
-from facewire.runtime.face.geometry import LID_LEFT, MEASURES, FaceMeasures
+from facewire.runtime.face.geometry import FaceMeasures
 from facewire.runtime.face.silent import SilentLearner
-
-NEUTRAL_S = 0.5
-POSE_S = 2.5
-LEAST_FRAMES = 5
-LEAST_SEEN = 0.7
-"""Share of a capture's pictures in which a face must be."""
-MOST_TURN_RAD = math.radians(6.0)
-MOST_MOVE_M = 0.03
-MOST_RESTLESS = 0.12
-"""How far a shape may stray within the half second of rest."""
-LEAST_SPREAD: Float32Array = np.full(len(BLENDSHAPES), 0.04, np.float32)
-LEAST_SPREAD[indices("eyeSquint", "mouthPress")] = 0.08
-"""Half a second shows too little of how shapes stray in a face at rest; these two stray most (cap12 and cap13 of
-benchmarks/calibration.py's clips, wherever their landmarks are at rest)."""
-MOST_SPREAD = 0.10
-LEAST_VISIBLE = 0.06
-"""A pose must take its shape so far from rest, or it was not made or cannot be seen."""
-REACH = 0.95
-"""The extreme counts as full a little before it: people show it less strongly the next time."""
-
-POSES: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "smile": ("mouthSmile",),
-    "frown": ("mouthFrown",),
-    "brows_up": ("browInnerUp", "browOuterUp"),
-    "brows_down": ("browDown",),
-    "eyes_wide": ("eyeWide",),
-    "eyes_closed": ("eyeBlink",),
-    "mouth_open": ("jawOpen",),
-    "pucker": ("mouthPucker", "mouthFunnel"),
-    "puff": ("cheekPuff",),
-    "sneer": ("noseSneer",),
-    "jaw_left": ("jawLeft",),
-    "jaw_right": ("jawRight",),
-})  # fmt: skip
-"""The guided minute: what to show, and which shapes' ranges it gives (a name without a side means both)."""
-
-
-class CalibrationError(FacewireError):
-    """What was seen cannot calibrate anything; the old calibration stays."""
-
-
-class Face(Protocol):
-    """The part of a tracker's observation that is used here."""
-
-    confidence: float
-    blendshapes: Float32Array
-    head: Float32Array
-    gaze: Float32Array
-
-    @property
-    def landmarks(self) -> Float32Array | None: ...
-
-
-@dataclass(slots=True)
-class CalibratedFace:
-    """The face as its person means it. The arrays are the calibrator's own: they hold until its next step."""
-
-    confidence: float
-    landmarks: Float32Array | None
-    blendshapes: Float32Array
-    head: Float32Array
-    gaze: Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,54 +35,67 @@ class Sample:
 
 
 class Calibrator:
-    """Carries over the calibration and, where ``silent``, what it learns. Delay: none."""
+    """Applies a person's numbers to each face. Delay: none.
+
+    State: the calibration, and if ``silent`` what is learned of it while streaming.
+    """
 
     def __init__(self, calibration: Calibration | None = None, *, silent: bool = False) -> None:
-        self.calibration = calibration or Calibration()
         self.silent = silent
-        self.raw: Float32Array = np.zeros(len(BLENDSHAPES), np.float32)
-        """What the last face gave before its calibration; dead shapes from geometry included."""
+        self.calibration = calibration or Calibration()
         self._measures = FaceMeasures()
         self._learner = SilentLearner()
         self._blink = np.zeros(2)
-        none = np.zeros(0, np.float32)
-        self._face = CalibratedFace(0.0, none, np.zeros(len(BLENDSHAPES), np.float32), none, np.zeros(4, np.float32))
+        self._raw: Float32Array = np.zeros(len(BLENDSHAPES), np.float32)
+        self._face = FaceState()
+
+    @property
+    def calibration(self) -> Calibration:
+        """What is applied."""
+        return self._calibration
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration) -> None:
+        self._calibration, self._arrays = calibration, calibration.arrays()
 
     def use(self, calibration: Calibration) -> None:
-        """Takes other numbers from the next step on, and learns anew from there."""
+        """Take other numbers from the next step on, and learn anew from there."""
         self.calibration = calibration
         self._learner = SilentLearner()
 
-    def step(self, face: Face, now_ns: int) -> CalibratedFace:
-        """Calibrates one face seen at ``now_ns``."""
-        found, own = self._face, self.calibration
-        found.confidence, found.landmarks, found.head = face.confidence, face.landmarks, face.head
+    def step(self, face: FaceState, now_ns: int) -> FaceState:
+        """Return the face of ``now_ns`` as its person means it: this calibrator's own until its next step.
+
+        Its ``raw`` is what was seen before calibration, dead shapes from geometry included.
+        """
+        out, own = self._face, self._calibration
+        out.copy_from(face)
+        out.raw = self._raw
         if face.landmarks is None:
-            self._pass(face, own)
+            self._pass(face, out)
         elif self._measures.step(face.landmarks, face.head):
-            self._apply(face, own)
+            self._apply(face, out)
             if self.silent:
-                self._learner.step(self.raw, self._measures.values, own, now_ns)
+                self._learner.step(self._raw, self._measures.values, own, now_ns)
         else:  # no geometry to go by: the network's word
-            take_network(face.blendshapes, self.raw)
-            map_ranges(self.raw, own.neutral, own.spread, own.top, own.gain, found.blendshapes)
-        np.subtract(face.gaze, own.gaze, out=found.gaze)
-        return found
+            take_network(face.blendshapes, self._raw)
+            map_ranges(self._raw, self._arrays, out.blendshapes)
+        np.subtract(face.gaze, own.gaze, out=out.gaze)
+        return out
 
     def warm_up(self) -> None:
-        """Compiles the kernels, or loads them from numba's cache, so that the first face does not wait for it."""
-        head, shapes = np.array([0, 0, 0, 1, 0, 0, -0.5], np.float32), np.zeros(len(BLENDSHAPES), np.float32)
-        landmarks = np.zeros((478, 3), np.float32)
-        landmarks[263, 0] = 100.0
-        face = CalibratedFace(0.0, landmarks, shapes, head, np.zeros(4, np.float32))
+        """Compile the kernels, or load them from numba's cache, so that the first face does not wait for it."""
+        face = FaceState()
+        face.landmarks = np.zeros((478, 3), np.float32)
+        face.landmarks[263, 0] = 100.0
         trial = Calibrator(Calibration(measures_known=True), silent=True)
         for i in range(60):  # beyond the learner's time of grace
             trial.step(face, i * 100_000_000)
         trial.calibration.measures_known = False
         trial.step(face, 6_000_000_000)
 
-    def sample(self, face: Face) -> Sample | None:
-        """Returns what a capture needs of a face; None where its landmarks are worth nothing."""
+    def sample(self, face: FaceState) -> Sample | None:
+        """Return what a capture needs of a face; None if its landmarks are worth nothing."""
         measures = None
         if face.landmarks is not None:
             if not self._measures.step(face.landmarks, face.head):
@@ -161,141 +103,36 @@ class Calibrator:
             measures = self._measures.values.copy()
         return Sample(face.blendshapes.copy(), measures, face.head.copy(), face.gaze.copy())
 
-    def _pass(self, face: Face, own: Calibration) -> None:
-        """A phone's shapes have their full range already: until rest is shown they stay as they are."""
-        shapes = self._face.blendshapes
-        take_network(face.blendshapes, self.raw)
-        if own.neutral_known:
-            map_ranges(self.raw, own.neutral, own.spread, own.top, own.gain, shapes)
+    def _pass(self, face: FaceState, out: FaceState) -> None:
+        """Leave a phone's shapes as they are until rest is shown: they have their full range already."""
+        take_network(face.blendshapes, self._raw)
+        if self._calibration.neutral_known:
+            map_ranges(self._raw, self._arrays, out.blendshapes)
         else:
-            np.clip(np.multiply(self.raw, own.gain, out=shapes), 0.0, 1.0, out=shapes)
+            np.multiply(self._raw, self._calibration.gain, out=out.blendshapes)
+            np.clip(out.blendshapes, 0.0, 1.0, out=out.blendshapes)
 
-    def _apply(self, face: Face, own: Calibration) -> None:
-        measures, shapes = self._measures.values, self._face.blendshapes
+    def _apply(self, face: FaceState, out: FaceState) -> None:
+        measures, own, raw = self._measures.values, self._calibration, self._raw
         if own.measures_known:
-            derive_shapes(face.blendshapes, measures, own.measures, self.raw)
+            derive_shapes(face.blendshapes, measures, own.measures, raw)
         else:
-            take_network(face.blendshapes, self.raw)
-        map_ranges(self.raw, own.neutral, own.spread, own.top, own.gain, shapes)
+            take_network(face.blendshapes, raw)
+        map_ranges(raw, self._arrays, out.blendshapes)
         start = own.neutral[BLINK] + own.spread[BLINK]
-        np.divide(self.raw[BLINK] - start, np.maximum(own.top[BLINK] - start, 0.1), out=self._blink)
-        yaw_rad = yaw(face.head)
-        close_lids(self._blink, measures, own.measures, own.lid_shut, yaw_rad, own.gain, shapes)
+        np.divide(raw[BLINK] - start, np.maximum(own.top[BLINK] - start, 0.1), out=self._blink)
+        close_lids(self._blink, measures, yaw(face.head), self._arrays, out.blendshapes)
 
 
 def yaw(head: Float32Array) -> float:
-    """Returns the turn of a head [7] to its left in radians."""
+    """Return the turn of a head [7] to its left in radians."""
     x, y, z, w = (float(v) for v in head[:4])
     return math.atan2(2 * (x * z + w * y), 1 - 2 * (x * x + y * y))
 
 
-def calibrate_neutral(samples: list[Sample], pictures: int, own: Calibration) -> Calibration:
-    """Returns ``own`` with the rest that ``samples`` show; ranges stay, but where they would have become too small.
-
-    Raises:
-        CalibrationError: no face in enough of the ``pictures``, a moving head, or a moving face.
-    """
-    _check_seen(samples, pictures)
-    _check_still(samples)
-    network = np.array([sample.network for sample in samples])
-    new = own.copy()
-    measures = [sample.measures for sample in samples if sample.measures is not None]
-    if measures:
-        new.measures[:] = np.median(measures, axis=0)
-    elif not own.neutral_known:
-        new.top[:] = 1.0  # a phone's blink has its full range
-    raw = _derived(samples, new.measures)
-    rest = np.median(raw, axis=0)
-    stray = np.percentile(np.abs(raw - rest), 80, axis=0)
-    if (np.percentile(np.abs(network - np.median(network, axis=0)), 80, axis=0) > MOST_RESTLESS).any():
-        raise CalibrationError("the face moved: keep it at rest for half a second, then try again")
-    new.neutral[:] = rest
-    new.spread[:] = np.clip(2 * stray, LEAST_SPREAD, MOST_SPREAD)
-    new.neutral[BLINK] = np.minimum(new.neutral[BLINK], 0.35)
-    new.top[BLINK] = np.maximum(new.top[BLINK], new.neutral[BLINK] + 0.3)
-    new.gaze[:] = np.median([sample.gaze for sample in samples], axis=0)
-    new.measures_known, new.neutral_known = bool(measures), True
-    return new
-
-
-def calibrate_pose(pose: str, samples: list[Sample], pictures: int, own: Calibration) -> tuple[Calibration, list[str]]:
-    """Returns ``own`` with the ranges that ``pose`` shows, and the shapes that it should have moved and did not.
-
-    Raises:
-        CalibrationError: an unknown pose, no neutral yet, or no face in enough of the ``pictures``.
-    """
-    if pose not in POSES:
-        raise CalibrationError(f"unknown pose {pose!r}: use one of {', '.join(POSES)}")
-    if not own.neutral_known:
-        raise CalibrationError("show the neutral face first: ranges are measured from it")
-    _check_seen(samples, pictures)
-    new, unseen = own.copy(), []
-    extreme = np.percentile(_steadied(_derived(samples, own.measures)), 85, axis=0)
-    for i in indices(*POSES[pose]):
-        start = own.neutral[i] + own.spread[i]
-        if extreme[i] - start < max(LEAST_VISIBLE, 2 * own.spread[i]):
-            unseen.append(BLENDSHAPES[i])
-        else:
-            new.top[i] = start + REACH * (extreme[i] - start)
-    if pose == "eyes_closed":
-        _close(new, samples, unseen)
-    return new, unseen
-
-
-def _close(new: Calibration, samples: list[Sample], unseen: list[str]) -> None:
-    """Takes the lids' closed opening; eyes that were never shut change nothing."""
-    measures = [sample.measures[LID_LEFT : LID_LEFT + 2] for sample in samples if sample.measures is not None]
-    if not measures:
-        return  # a phone's blink is a shape like the others
-    opening = np.array(measures) / new.measures[:2]
-    shut = np.percentile(opening, 25, axis=0)
-    for side, share in enumerate(shut):
-        if share < LID_OPEN_AT - 0.3:
-            new.lid_shut[side] = max(LID_SHUT_AT, share + 0.1)
-        elif BLENDSHAPES[BLINK[side]] not in unseen:
-            unseen.append(BLENDSHAPES[BLINK[side]])
-
-
 def with_gain(own: Calibration, gains: Mapping[str, float]) -> Calibration:
-    """Returns ``own`` with the user's factors for these shapes."""
+    """Return ``own`` with the user's factors for these shapes."""
     gain = own.gain.copy()
     for name, factor in gains.items():
         gain[BLENDSHAPES.index(name)] = factor
     return replace(own, gain=gain)
-
-
-def _check_seen(samples: list[Sample], pictures: int) -> None:
-    if pictures == 0:
-        raise CalibrationError("no pictures come: is the camera running?")
-    if len(samples) < LEAST_SEEN * pictures:
-        raise CalibrationError("no face is seen: look into the camera, uncover it, and see that there is light")
-    if len(samples) < LEAST_FRAMES:
-        raise CalibrationError("too few pictures came in that time: see that the camera gives at least 5 a second")
-
-
-def _check_still(samples: list[Sample]) -> None:
-    heads = np.array([sample.head for sample in samples], np.float64)
-    cosine = np.abs(heads[:, :4] @ np.median(heads[:, :4], axis=0))
-    turn_rad = 2 * float(np.percentile(np.arccos(np.clip(cosine, 0, 1)), 80))
-    move_m = float(np.linalg.norm(np.percentile(heads[:, 4:], 90, axis=0) - np.percentile(heads[:, 4:], 10, axis=0)))
-    if turn_rad > MOST_TURN_RAD or move_m > MOST_MOVE_M:
-        raise CalibrationError("the head moved: keep it still for half a second, then try again")
-
-
-def _derived(samples: list[Sample], rest: Float32Array) -> Float32Array:
-    """Returns raw shapes [n, 52] of samples against the measures of rest."""
-    raw = np.zeros((len(samples), len(BLENDSHAPES)), np.float32)
-    for sample, row in zip(samples, raw, strict=True):
-        if sample.measures is None:
-            take_network(sample.network, row)
-        else:
-            derive_shapes(sample.network, sample.measures, rest, row)
-    return raw
-
-
-def _steadied(raw: Float32Array) -> Float32Array:
-    """Returns medians of three neighbours in time [n - 2, 52]: one bad frame is gone."""
-    return np.median(np.stack([raw[:-2], raw[1:-1], raw[2:]]), axis=0).astype(np.float32)
-
-
-assert len(MEASURES) == len(Calibration().measures)

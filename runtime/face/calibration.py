@@ -7,7 +7,7 @@ shape's rest and range are mapped to 0..1, and the lids are treated by themselve
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,7 +40,7 @@ SIDES = ("Left", "Right")
 
 
 def indices(*stems: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Returns the positions of these shapes in a frame; a stem without a side stands for both."""
+    """Return the positions of these shapes in a frame; a stem without a side stands for both."""
     names = [name for stem in stems for name in BLENDSHAPES if name in (stem, *(stem + side for side in SIDES))]
     return np.array([BLENDSHAPE_INDEX[name] for name in names])
 
@@ -75,9 +75,21 @@ def _ones() -> Float32Array:
     return np.ones(len(BLENDSHAPES), np.float32)
 
 
+class OwnArrays(NamedTuple):
+    """A calibration's arrays, as the kernels take them: see ``Calibration``."""
+
+    neutral: Float32Array
+    spread: Float32Array
+    top: Float32Array
+    gain: Float32Array
+    measures: Float32Array
+    lid_shut: Float32Array
+
+
 @dataclass(slots=True)
 class Calibration:
-    """One face's own numbers. Arrays are [52] in a frame's order unless said otherwise."""
+    """One face's own numbers. Arrays are [52] in a frame's order unless said otherwise; they are written into, never
+    replaced."""
 
     neutral: Float32Array = field(default_factory=_zeros)
     """Each shape's raw value at rest."""
@@ -102,8 +114,12 @@ class Calibration:
         if not self.neutral_known:
             self.neutral[BLINK], self.top[BLINK] = BLINK_REST, BLINK_TOP
 
+    def arrays(self) -> OwnArrays:
+        """Return the arrays for the kernels; take them once, as that takes as long as a small kernel."""
+        return OwnArrays(self.neutral, self.spread, self.top, self.gain, self.measures, self.lid_shut)
+
     def copy(self) -> Calibration:
-        """Returns one that shares nothing with this."""
+        """Return one that shares nothing with this."""
         flags = ("measures_known", "neutral_known")
         arrays = {name: np.array(getattr(self, name)) for name in self.__slots__ if name not in flags}
         copied = Calibration(**arrays, measures_known=self.measures_known, neutral_known=True)
@@ -123,14 +139,14 @@ def math_finite(value: float) -> bool:
 
 @kernel
 def take_network(network: FloatArray, raw: FloatArray) -> None:
-    """Writes ``raw`` [52]: the network's values within 0..1, and 0 for what is no number."""
+    """Write ``raw`` [52]: the network's values within 0..1, and 0 for what is no number."""
     for i in range(raw.shape[0]):
         raw[i] = clip01(network[i]) if math_finite(network[i]) else 0.0
 
 
 @kernel
 def derive_shapes(network: FloatArray, measures: FloatArray, rest: FloatArray, raw: FloatArray) -> None:
-    """Writes ``raw`` [52]: the network's values with the dead shapes from ``measures`` against ``rest`` (both [10])."""
+    """Write ``raw`` [52]: the network's values with the dead shapes from ``measures`` against ``rest`` (both [10])."""
     take_network(network, raw)
     for side in range(2):
         smile = raw[_SMILE_LEFT if side == 0 else _SMILE_RIGHT]
@@ -150,21 +166,19 @@ def derive_shapes(network: FloatArray, measures: FloatArray, rest: FloatArray, r
 
 
 @kernel
-def map_ranges(
-    raw: FloatArray, neutral: FloatArray, spread: FloatArray, top: FloatArray, gain: FloatArray, shapes: FloatArray
-) -> None:
-    """Writes ``shapes`` [52]: 0 at rest, 1 at the person's own extreme, times the user's gain, within 0..1.
+def map_ranges(raw: FloatArray, own: OwnArrays, shapes: FloatArray) -> None:
+    """Write ``shapes`` [52]: 0 at rest, 1 at the person's own extreme, times the user's gain, within 0..1.
 
     Where rest has a spread the way out of it begins gently (a cubic that meets the line at ``KNEE``), so that what is
     a little beyond it does not show.
     """
     for i in range(shapes.shape[0]):
-        start = neutral[i] + spread[i]
-        span = max(top[i] - start, LEAST_SPAN)
+        start = own.neutral[i] + own.spread[i]
+        span = max(own.top[i] - start, LEAST_SPAN)
         share = clip01((raw[i] - start) / span)
-        if spread[i] > 0.0 and share < KNEE:
+        if own.spread[i] > 0.0 and share < KNEE:
             share *= share * (2.0 * KNEE - share) / (KNEE * KNEE)
-        shapes[i] = clip01(gain[i] * share)
+        shapes[i] = clip01(own.gain[i] * share)
 
 
 @kernel
@@ -175,16 +189,8 @@ def ramp(value: float, low: float, high: float) -> float:
 
 
 @kernel
-def close_lids(
-    blink: FloatArray,
-    measures: FloatArray,
-    rest: FloatArray,
-    lid_shut: FloatArray,
-    yaw_rad: float,
-    gain: FloatArray,
-    shapes: FloatArray,
-) -> None:
-    """Writes both eyeBlinks: closed only as far as the lids' opening and the network (``blink`` [2], 0..1) agree.
+def close_lids(blink: FloatArray, measures: FloatArray, yaw_rad: float, own: OwnArrays, shapes: FloatArray) -> None:
+    """Write both eyeBlinks: closed only as far as the lids' opening and the network (``blink`` [2], 0..1) agree.
 
     The network alone closes eyes that look down or belong to a nodding head, the opening alone those of a laughing
     face. The eye that is turned away is seen badly and follows the other; two that close together close alike, and
@@ -192,8 +198,8 @@ def close_lids(
     """
     left = right = 0.0
     for side in range(2):
-        opening = measures[LID_LEFT + side] / max(rest[LID_LEFT + side], 0.02)
-        closed = min(clip01((LID_OPEN_AT - opening) / (LID_OPEN_AT - lid_shut[side])), clip01(blink[side]))
+        opening = measures[LID_LEFT + side] / max(own.measures[LID_LEFT + side], 0.02)
+        closed = min(clip01((LID_OPEN_AT - opening) / (LID_OPEN_AT - own.lid_shut[side])), clip01(blink[side]))
         if side == 0:
             left = closed
         else:
@@ -203,5 +209,5 @@ def close_lids(
     joint = (see_left * left + see_right * right) / max(see_left + see_right, 1e-3)
     joint += (max(left, right) - joint) * ramp(min(left, right), 0.3, 0.6) * min(see_left, see_right)
     wink = ramp(abs(left - right), 0.35, 0.6) * min(see_left, see_right)
-    shapes[_BLINK_LEFT] = clip01(gain[_BLINK_LEFT] * (joint + wink * (left - joint)))
-    shapes[_BLINK_RIGHT] = clip01(gain[_BLINK_RIGHT] * (joint + wink * (right - joint)))
+    shapes[_BLINK_LEFT] = clip01(own.gain[_BLINK_LEFT] * (joint + wink * (left - joint)))
+    shapes[_BLINK_RIGHT] = clip01(own.gain[_BLINK_RIGHT] * (joint + wink * (right - joint)))

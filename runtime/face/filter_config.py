@@ -5,10 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 Smoothing: TypeAlias = Literal["off", "low", "medium", "high"]
-SMOOTHING_LEVELS: tuple[Smoothing, ...] = get_args(Smoothing)
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothingLevel:
+    """One level of smoothing."""
+
+    about: str
+    """What it does, in a few words for people."""
+    cutoff_scale: float
+    """The filters' cutoffs times this: below 1 is calmer and later; infinity lets everything through."""
+
+
+SMOOTHING_LEVELS: dict[Smoothing, SmoothingLevel] = {
+    "off": SmoothingLevel("nothing is smoothed", math.inf),
+    "low": SmoothingLevel("quick, a little restless", 2.0),
+    "medium": SmoothingLevel("calm at rest, quick in motion", 1.0),
+    "high": SmoothingLevel("calmer, a little later", 0.5),
+}
+"""By name, in the order in which they are shown."""
+DEFAULT_SMOOTHING: Smoothing = "medium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +49,13 @@ class OneEuro:
     pull_hz: float = 0.0
     """Cutoff that an output too far from its input by 0.1 gains; it grows with the fourth power of the distance."""
 
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """All six, as the kernels take them."""
+        return self.min_cutoff_hz, self.beta, self.speed_cutoff_hz, self.quiet, self.noise, self.pull_hz
+
     def scaled(self, factor: float) -> OneEuro:
-        """The same filter with both cutoffs times ``factor``: below one is smoother and later."""
+        """Return the same filter with both cutoffs times ``factor``: below one is smoother and later."""
         return replace(
             self,
             min_cutoff_hz=self.min_cutoff_hz * factor,
@@ -61,7 +85,7 @@ class FilterConfig:
     """Speeds in radians a second."""
 
     def scaled(self, factor: float) -> FilterConfig:
-        """Every filter with its cutoffs times ``factor``."""
+        """Return every filter with its cutoffs times ``factor``."""
         return FilterConfig(**{name: getattr(self, name).scaled(factor) for name in self.__slots__})
 
     @classmethod
@@ -69,13 +93,16 @@ class FilterConfig:
         """The settings behind a ``--smoothing`` level. Raises ValueError for an unknown one."""
         if level not in SMOOTHING_LEVELS:
             raise ValueError(f"unknown smoothing {level!r}: use one of {', '.join(SMOOTHING_LEVELS)}")
-        if level == "off":
-            return cls(*[PASS_THROUGH] * len(cls.__slots__))
-        return cls().scaled(_CUTOFF_SCALES[level])
+        scale = SMOOTHING_LEVELS[level].cutoff_scale
+        return cls(*[PASS_THROUGH] * len(cls.__slots__)) if math.isinf(scale) else cls().scaled(scale)
 
     @classmethod
     def by_region(cls, level: Smoothing, regions: Mapping[str, str]) -> FilterConfig:
-        """The settings of ``level``, with other levels for some regions. Raises ValueError for an unknown one."""
+        """Return the settings of ``level``, with other levels for some regions.
+
+        Raises:
+            ValueError: there is no such level.
+        """
         chosen = {region: cls.preset(own) for region, own in regions.items()}  # type: ignore[arg-type]
         return replace(cls.preset(level), **{region: getattr(config, region) for region, config in chosen.items()})
 
@@ -85,5 +112,3 @@ REGIONS: tuple[str, ...] = FilterConfig.__slots__
 
 PASS_THROUGH = OneEuro(math.inf, 0.0, math.inf)
 """Output is input."""
-
-_CUTOFF_SCALES: dict[str, float] = {"low": 2.0, "medium": 1.0, "high": 0.5}

@@ -1,8 +1,8 @@
 """One-Euro filters for a face, compiled with numba: shapes on the line, head turn and gaze on the sphere.
 
 One-Euro is a first-order low-pass whose cutoff grows with speed (Casiez, Roussel and Vogel, CHI 2012). It is causal:
-it carries over the last output, the last smoothed speed and the time of both, and its delay is that of the low-pass
-at the cutoff of the moment. Input that is not a number, or is beyond reason, leaves its part of the state as it was.
+its state is the last output, the last smoothed speed and the time of both, and its delay is that of the low-pass at the
+cutoff of the moment. Input that is not a number, or is beyond reason, leaves its part of the state as it was.
 Shapes have two things more, as noise alone makes a plain One-Euro's speed large enough to let it pass: speeds up to the
 noise's own count as none, and an output that strays far from its input is pulled after it.
 """
@@ -10,11 +10,13 @@ noise's own count as none, and an output that strays far from its input is pulle
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
-from facewire.bridge.shared.arrays import Float32Array, FloatArray
+from facewire.bridge.shared.arrays import Float64Array, FloatArray
+from facewire.bridge.shared.face import FaceState
 from facewire.models.jit import kernel
 from facewire.runtime.face.filter_config import FilterConfig, OneEuro
 
@@ -40,23 +42,25 @@ def low_pass_weight(cutoff_hz: float, step_s: float) -> float:
     return 1.0 / (1.0 + 1.0 / (2.0 * math.pi * cutoff_hz * step_s))
 
 
-@kernel
-def smooth_lines(
-    raw: FloatArray,
-    low: float,
-    high: float,
-    step_s: float,
-    parameters: FloatArray,
-    value: FloatArray,
-    speed: FloatArray,
-    noise: FloatArray,
-    last: FloatArray,
-) -> None:
-    """One-Euro on each element of ``raw``, clamped to ``low`` and ``high`` first.
+class LineState(NamedTuple):
+    """State of One-Euro filters on the line; make it once, as it takes longer to make than to pass."""
 
-    ``parameters`` is [n, 6]; ``value``, ``speed``, ``noise`` (a low quantile of the input's own speed) and ``last``
-    (its last value) [n] are the state.
-    """
+    parameters: Float64Array
+    """[n, 6], a row of ``OneEuro`` for each."""
+    value: Float64Array
+    """[n], the last outputs."""
+    speed: Float64Array
+    """[n], their smoothed speeds."""
+    noise: Float64Array
+    """[n], a low quantile of the input's own speed."""
+    last: Float64Array
+    """[n], the last inputs."""
+
+
+@kernel
+def smooth_lines(raw: FloatArray, low: float, high: float, step_s: float, state: LineState) -> None:
+    """One-Euro on each element of ``raw``, clamped to ``low`` and ``high`` first."""
+    parameters, value, speed, noise, last = state
     for i in range(raw.shape[0]):
         target = float(raw[i])
         if not math.isfinite(target):
@@ -168,28 +172,31 @@ def smooth_direction(
         value[i] /= norm
 
 
-@kernel
-def smooth_face(
-    shapes: FloatArray,
-    head: FloatArray,
-    gaze: FloatArray,
-    step_s: float,
-    parameters: FloatArray,
-    value: FloatArray,
-    speed: FloatArray,
-    noise: FloatArray,
-    last: FloatArray,
-    out: FloatArray,
-) -> None:
-    """One step of every filter.
+class FilterState(NamedTuple):
+    """State of all filters of one face."""
 
-    ``out`` float32[63] takes 52 shapes, the head [7] and the gaze [4]; the layout of the state is FaceFilter's.
-    """
-    smooth_lines(shapes, 0.0, 1.0, step_s, parameters[:52], value[:52], speed[:52], noise, last)
-    smooth_rotation(head[:4], step_s, parameters[52], value[52:56], speed[52:55])
-    smooth_position(head[4:], step_s, parameters[53], value[56:59], speed[55:58])
-    smooth_direction(gaze[0], gaze[1], step_s, parameters[54], value[59:62], speed[58:61])
-    smooth_direction(gaze[2], gaze[3], step_s, parameters[54], value[62:65], speed[61:64])
+    parameters: Float64Array
+    """[55, 6]: 52 shapes, turn and place of the head, gaze."""
+    value: Float64Array
+    """[65]: 52 shapes, the head's quaternion [4] and place [3], a unit vector for each eye [3]."""
+    speed: Float64Array
+    """[64]: their speeds, angular velocities for rotations."""
+    noise: Float64Array
+    """[52], of the shapes only."""
+    last: Float64Array
+    """[52], as ``noise``."""
+
+
+@kernel
+def smooth_face(raw: FloatArray, step_s: float, state: FilterState, out: FloatArray) -> None:
+    """Filter a whole face ``raw`` [63] into ``out`` [63], both as ``FaceState.values``."""
+    parameters, value, speed, noise, last = state
+    shapes = LineState(parameters[:52], value[:52], speed[:52], noise, last)
+    smooth_lines(raw[:52], 0.0, 1.0, step_s, shapes)
+    smooth_rotation(raw[52:56], step_s, parameters[52], value[52:56], speed[52:55])
+    smooth_position(raw[56:59], step_s, parameters[53], value[56:59], speed[55:58])
+    smooth_direction(raw[59], raw[60], step_s, parameters[54], value[59:62], speed[58:61])
+    smooth_direction(raw[61], raw[62], step_s, parameters[54], value[62:65], speed[61:64])
     for i in range(59):
         out[i] = value[i]
     # Lips cannot be closed over more opening than the jaw has; the filters' different phases could say so for a frame
@@ -202,63 +209,54 @@ def smooth_face(
 
 
 class FaceFilter:
-    """The filters of one face, with their state.
+    """The filters of one face. State: ``FilterState``, and when the last face was. Delay: see benchmarks/filters.py.
 
-    State: ``value`` float64[65] (52 shapes, head quaternion [4] and position [3], a unit vector for each eye [3]),
-    ``speed`` float64[64] (their speeds, angular velocities for rotations), ``noise`` and ``last`` float64[52].
-    ``step`` takes 4 to 6 µs (benchmarks/filters.py) and makes one array of 63 floats.
+    ``step`` takes 4 to 7 µs there and allocates nothing.
     """
 
     def __init__(self, config: FilterConfig | None = None) -> None:
-        self._parameters = np.empty((55, 6))
-        self._value = np.zeros(65)
-        self._speed = np.zeros(64)
-        self._noise, self._last = np.zeros(52), np.zeros(52)
-        self._pass_through = np.tile([math.inf, 0.0, math.inf, 0.0, 0.0, 0.0], (55, 1))
+        parameters = np.empty((55, 6))
+        self._state = FilterState(parameters, np.zeros(65), np.zeros(64), np.zeros(52), np.zeros(52))
+        pass_through = np.tile([math.inf, 0.0, math.inf, 0.0, 0.0, 0.0], (55, 1))
+        self._first = self._state._replace(parameters=pass_through)
+        self._face = FaceState()
         self._last_ns: int | None = None
         self.configure(config or FilterConfig())
         self.reset()
 
     def configure(self, config: FilterConfig) -> None:
-        """Takes other settings from the next step on; the state stays, so nothing jumps."""
+        """Take other settings from the next step on; the state stays, so nothing jumps."""
         self.config = config
         rows = [*(_region(config, name) for name in BLENDSHAPES), config.head_turn, config.head_move, config.gaze]
-        self._parameters[:] = [
-            (row.min_cutoff_hz, row.beta, row.speed_cutoff_hz, row.quiet, row.noise, row.pull_hz) for row in rows
-        ]
+        self._state.parameters[:] = [row.numbers for row in rows]
 
     def reset(self) -> None:
-        """Forgets the past: the next step's output is its input."""
-        self._value[:] = 0.0
-        self._value[[55, 61, 64]] = 1.0  # no turn, both eyes straight ahead
-        self._speed[:] = 0.0
-        self._noise[:] = FIRST_NOISE
+        """Forget the past: the next step's output is its input."""
+        state = self._state
+        state.value[:] = 0.0
+        state.value[[55, 61, 64]] = 1.0  # no turn, both eyes straight ahead
+        state.speed[:] = 0.0
+        state.noise[:] = FIRST_NOISE
         self._last_ns = None
 
     def warm_up(self) -> None:
-        """Compiles the kernels, or loads them from numba's cache, so that the first frame does not wait for it."""
-        rest_head = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
-        self.step(np.zeros(len(BLENDSHAPES), np.float32), rest_head, np.zeros(4, np.float32), 0)
+        """Compile the kernels, or load them from numba's cache, so that the first frame does not wait for it."""
+        self.step(FaceState(), 0)
         self.reset()
 
-    def step(
-        self, blendshapes: Float32Array, head: Float32Array, gaze: Float32Array, now_ns: int
-    ) -> tuple[Float32Array, Float32Array, Float32Array]:
-        """Filters one frame: shapes [52], head [7] (xyzw, metres) and gaze [4] (radians) as in FaceFrame.
-
-        Returns new arrays of the same shapes, which the filter does not touch again.
-        """
-        out = np.empty(63, np.float32)
+    def step(self, face: FaceState, now_ns: int) -> FaceState:
+        """Return the filtered face of ``now_ns``, this filter's own until its next step."""
+        out = self._face
+        out.copy_from(face)
         if self._last_ns is None:
-            step_s, parameters = 1.0, self._pass_through
+            smooth_face(face.values, 1.0, self._first, out.values)
+            self._state.speed[:] = 0.0
+            self._state.noise[:] = FIRST_NOISE
         else:
-            step_s, parameters = max((now_ns - self._last_ns) * 1e-9, MIN_STEP_S), self._parameters
-        smooth_face(blendshapes, head, gaze, step_s, parameters, self._value, self._speed, self._noise, self._last, out)
-        if self._last_ns is None:
-            self._speed[:] = 0.0
-            self._noise[:] = FIRST_NOISE
+            step_s = max((now_ns - self._last_ns) * 1e-9, MIN_STEP_S)
+            smooth_face(face.values, step_s, self._state, out.values)
         self._last_ns = now_ns
-        return out[:52], out[52:59], out[59:]
+        return out
 
 
 def _region(config: FilterConfig, shape: str) -> OneEuro:

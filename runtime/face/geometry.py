@@ -46,7 +46,7 @@ _POINTS = np.array([
 def measure_face(
     landmarks: FloatArray, head: FloatArray, points: npt.NDArray[np.int32], scratch: FloatArray, measures: FloatArray
 ) -> bool:
-    """Writes ``measures`` [10] of ``landmarks`` [478, 3] (pixels) seen with ``head`` [7]; False where they are no face.
+    """Write ``measures`` [10] of ``landmarks`` [478, 3] (pixels) seen with ``head`` [7]; False if they are no face.
 
     ``points`` are the landmarks to look at; ``scratch`` [n, 3] takes them in head space.
     """
@@ -93,5 +93,5 @@ class FaceMeasures:
         self.values: Float32Array = TYPICAL.copy()
 
     def step(self, landmarks: Float32Array, head: Float32Array) -> bool:
-        """Measures one face; False, and ``values`` are worth nothing, where the landmarks cannot be one."""
+        """Measure one face; False, and ``values`` are worth nothing, if the landmarks cannot be one."""
         return bool(measure_face(landmarks, head, _POINTS, self._scratch, self.values))

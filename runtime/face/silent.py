@@ -28,7 +28,7 @@ LEAST_RANGE = 0.35
 """No range shrinks below this share of ``PRIOR_TOP`` above rest, however still a face keeps."""
 MOST_REST = 0.6
 REST_SPREAD = 0.03
-"""So much is not motion where rest was never shown."""
+"""So much is not motion if rest was never shown."""
 
 PRIOR_TOP: Float32Array = np.full(len(BLENDSHAPES), 0.6, np.float32)
 """Raw extremes of people who were filmed, for a start (rounded, benchmarks/calibration.py)."""
@@ -46,7 +46,7 @@ _MEASURE_QUANTILE[[LID_LEFT, LID_RIGHT, BONE_LEFT, BONE_RIGHT]] = 0.65
 
 @kernel
 def _walk(value: FloatArray, quantile: FloatArray, estimate: FloatArray, step: float) -> None:
-    """Moves each estimate a step towards the quantile of its values (stochastic approximation of a quantile)."""
+    """Move each estimate a step towards the quantile of its values (stochastic approximation of a quantile)."""
     for i in range(value.shape[0]):
         if value[i] > estimate[i]:
             estimate[i] += min(step * quantile[i], value[i] - estimate[i])
@@ -58,7 +58,7 @@ def _walk(value: FloatArray, quantile: FloatArray, estimate: FloatArray, step: f
 def _follow(
     value: FloatArray, neutral: FloatArray, prior: FloatArray, top: FloatArray, rise: float, forget: float
 ) -> None:
-    """Raises each extreme towards a value beyond it, and lets it sink slowly to the least range."""
+    """Raise each extreme towards a value beyond it, and let it sink slowly to the least range."""
     for i in range(value.shape[0]):
         least = neutral[i] + max(LEAST_SPAN, LEAST_RANGE * prior[i])
         if value[i] > top[i]:
@@ -69,7 +69,7 @@ def _follow(
 
 
 class SilentLearner:
-    """Carries over the last five frames, and for how long a face has been seen."""
+    """Learns a face's ranges. State: the last five frames, and for how long a face has been seen."""
 
     def __init__(self) -> None:
         self._recent = np.zeros((HISTORY, len(BLENDSHAPES)), np.float32)
@@ -80,8 +80,8 @@ class SilentLearner:
         self._median_measures = np.zeros(len(MEASURES), np.float32)
 
     def step(self, raw: Float32Array, measures: Float32Array, own: Calibration, now_ns: int) -> None:
-        """Takes one frame's raw shapes [52] and measures [10], and changes ``own``'s ranges (and rest, where it was
-        never shown)."""
+        """Take one frame's raw shapes [52] and measures [10], and change ``own``'s ranges (and rest, if it was never
+        shown)."""
         self._recent[self._next], self._recent_measures[self._next] = raw, measures
         self._next = (self._next + 1) % HISTORY
         passed_s = 0.0 if self._last_ns is None else min(max(now_ns - self._last_ns, 0) * 1e-9, 0.1)
@@ -114,7 +114,7 @@ class SilentLearner:
 
 @kernel
 def middle(rows: FloatArray, out: FloatArray) -> None:
-    """Writes the medians of five ``rows`` [5, n] to ``out`` [n], by insertion: five are few."""
+    """Write the medians of five ``rows`` [5, n] to ``out`` [n], by insertion: five are few."""
     for i in range(rows.shape[1]):
         ordered = [rows[0, i], rows[1, i], rows[2, i], rows[3, i], rows[4, i]]
         ordered.sort()

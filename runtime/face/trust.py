@@ -49,7 +49,10 @@ SHARPNESS = (0.08, 0.25)
 
 
 class MouthTrust:
-    """Carries over what is usual for this face, and the trust. Delay: about ``SETTLE_S``."""
+    """Judges the camera's mouth. Delay: about ``SETTLE_S``.
+
+    State: what is usual for this face, for how long it has been seen, the doubt and the trust.
+    """
 
     def __init__(self) -> None:
         self.value = 0.0
@@ -64,20 +67,20 @@ class MouthTrust:
         self._last_ns: int | None = None
 
     def forget(self) -> None:
-        """Takes another camera or person: learns anew."""
+        """Forget the camera and the person, and learn anew."""
         self.__init__()  # type: ignore[misc]
 
     def follow(self, now_ns: int) -> None:
-        """Says that a phone sees the face at ``now_ns``: there is no picture to judge by."""
+        """Take note that a phone sees the face at ``now_ns``: there is no picture to judge by."""
         self.covered = self._doubt = 0.0
         self._settle(1.0, self._passed_s(now_ns))
 
     def lose(self, now_ns: int) -> None:
-        """Says that no face is seen at ``now_ns``."""
+        """Take note that no face is seen at ``now_ns``."""
         self._settle(0.0, self._passed_s(now_ns))
 
     def step(self, image_bgr: Image, landmarks: Float32Array, head: Float32Array, now_ns: int) -> None:
-        """Judges the mouth in ``image_bgr`` at ``landmarks`` [478, 3] with the head's pose [7]."""
+        """Judge the mouth in ``image_bgr`` at ``landmarks`` [478, 3] with the head's pose [7]."""
         passed_s = self._passed_s(now_ns)
         looks, patch, sharpness = observe(image_bgr, landmarks, self._patch if self._seen_s > 0 else None)
         if self._seen_s == 0.0:
@@ -117,7 +120,7 @@ class MouthTrust:
 def observe(
     image_bgr: Image, landmarks: Float32Array, usual: Float64Array | None
 ) -> tuple[Float64Array, Float64Array, float]:
-    """Returns the six looks of ``LEAST_STRAY``, the lower face as a patch [32, 32], and how sharp it is."""
+    """Return the six looks of ``LEAST_STRAY``, the lower face as a patch [32, 32], and how sharp it is."""
     source = np.ascontiguousarray(landmarks[[_OUTER_RIGHT, _OUTER_LEFT, _CHIN], :2], np.float32)
     warp = cv2.getAffineTransform(source, _PATCH_POINTS)
     grey = cv2.cvtColor(cv2.warpAffine(image_bgr, warp, (PATCH_PX, PATCH_PX)), cv2.COLOR_BGR2GRAY)
@@ -138,7 +141,7 @@ def observe(
 
 
 def facing(head: Float32Array) -> float:
-    """Returns 1 for a head [7] that faces the camera, 0 for one that is turned away."""
+    """Return 1 for a head [7] that faces the camera, 0 for one that is turned away."""
     x, y, z, w = (float(v) for v in head[:4])
     forward = 1.0 - 2.0 * (x * x + y * y)  # how far the face's +z points to the camera
     del z, w
@@ -146,7 +149,7 @@ def facing(head: Float32Array) -> float:
 
 
 def _colours(image_bgr: Image, points: Float32Array) -> Float64Array:
-    """Returns the logarithms of blue, green and red [n, 3] at ``points`` in pixels, averaged over 3 × 3."""
+    """Return the logarithms of blue, green and red [n, 3] at ``points`` in pixels, averaged over 3 × 3."""
     height, width = image_bgr.shape[:2]
     x = np.clip(points[:, 0], 1, width - 2).astype(np.intp)
     y = np.clip(points[:, 1], 1, height - 2).astype(np.intp)

@@ -1,4 +1,4 @@
-"""The FLAME head as the control panel fetches it: once, and only where somebody switches it on."""
+"""The FLAME head as the control panel fetches it: once, and only if somebody switches it on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ MOST_EXPRESSIONS = 50
 
 
 def flame_pages(model: FlameModel, expressions: int) -> dict[str, Page]:
-    """The page's FLAME head by its path, with the components that are streamed, at most ``MOST_EXPRESSIONS``.
+    """Return the page's FLAME head by its path, with the components that are streamed, at most ``MOST_EXPRESSIONS``.
 
-    A user's FLAME file is theirs: whoever may not have the stream may not have the head either. Raises ModelError where
-    the model is too large.
+    A user's FLAME file is theirs: whoever may not have the stream may not have the head either.
+
+    Raises:
+        ModelError: the model is too large.
     """
     body = pack(model, min(expressions, MOST_EXPRESSIONS))
     return {FLAME_PAGE: Page("application/octet-stream", body, needs_token=True)}

@@ -22,7 +22,7 @@ MOST_FRAMES = 300
 
 
 class HeadInModel:
-    """Carries over mean turn and shifts of the frames that it looked at."""
+    """Learns where a frame's head is in the model. State: mean turn and shifts of the frames that it looked at."""
 
     def __init__(self) -> None:
         self.reset()
@@ -64,7 +64,7 @@ class HeadInModel:
 
 
 def head_in(rest: Float64Array) -> Float64Array:
-    """Where the canonical face lies on landmarks [468, 3] of a model at rest, in metres: [8], as ``placed``."""
+    """Return where the canonical face lies on landmarks [468, 3] of a model at rest, in metres: [8], as ``placed``."""
     with np.load(asset_path("face_geometry")) as geometry:
         canonical = METRES_PER_UNIT * geometry["vertices"].astype(np.float64)
     matrix, head = np.eye(4), np.zeros(7, np.float32)

@@ -31,7 +31,7 @@ _LOOK = {name: BLENDSHAPE_INDEX[name] for name in BLENDSHAPES if name.startswith
 
 
 class IdleEyes:
-    """Carries over the next blink, the next look and the two directions between which the eyes move.
+    """Blinks and looks around a little. State: the next blink, the next look and the directions between which it is.
 
     After ``step``, ``blendshapes`` [52] (eye shapes only) and ``gaze`` [4] in radians say what they do. Delay: none.
     """
@@ -42,10 +42,11 @@ class IdleEyes:
         self.gaze: Float32Array = np.zeros(4, np.float32)
         self._blink_ns: int | None = None
         self._look_ns = 0
+        self._wait_s = 0.0
         self._from = self._to = (0.0, 0.0)
 
     def step(self, now_ns: int) -> None:
-        """Moves the eyes to ``now_ns``."""
+        """Move the eyes to ``now_ns``."""
         if self._blink_ns is None or now_ns - self._blink_ns > 60_000_000_000:
             self._blink_ns, self._look_ns = now_ns + self._until_blink_ns(), now_ns
         while now_ns - self._blink_ns > (CLOSE_S + SHUT_S + OPEN_S) * 1e9:
@@ -56,8 +57,6 @@ class IdleEyes:
 
     def _next_look_ns(self) -> int:
         return self._look_ns + round(self._wait_s * 1e9)
-
-    _wait_s = 0.0
 
     def _start_look(self) -> None:
         self._look_ns = self._next_look_ns()
@@ -81,14 +80,14 @@ class IdleEyes:
 
 
 def blink(since_s: float) -> float:
-    """Returns how far the lids are closed so long after a blink began."""
+    """Return how far the lids are closed so long after a blink began."""
     if since_s <= CLOSE_S:
         return _smooth(since_s / CLOSE_S)
     return 1.0 - _smooth((since_s - CLOSE_S - SHUT_S) / OPEN_S)
 
 
 def look_shape(name: str, yaw_rad: float, pitch_rad: float) -> float:
-    """Returns the value of an eyeLook shape for eyes that look there: +yaw to the subject's left, +pitch up."""
+    """Return the value of an eyeLook shape for eyes that look there: +yaw to the subject's left, +pitch up."""
     if "Up" in name or "Down" in name:
         turn = pitch_rad if "Up" in name else -pitch_rad
     else:

@@ -1,15 +1,13 @@
-"""Camera and microphone on one time line: their delays are measured, and the faster one waits where it is told to."""
+"""Camera and microphone on one time line: their delays are measured, and the faster one waits if it is told to."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
+from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.face import FACE_VALUES, FaceState, SpeechTick
 
-WIDTH = 63
-"""A moment of a face: 52 shapes, head [7], gaze [4]."""
 DEPTH = 64
 """Moments kept: half a second at 120 a second. Drop policy: the oldest goes."""
 MOST_NS = 300_000_000
@@ -18,23 +16,11 @@ SMOOTHING = 0.05
 """Share of a new measurement in a delay."""
 
 
-class _Shapes(Protocol):
-    blendshapes: Float32Array
-    head: Float32Array
-    gaze: Float32Array
-
-
-class _Spoken(Protocol):
-    @property
-    def blendshapes(self) -> Float32Array: ...
-    @property
-    def capture_ns(self) -> int: ...
-    @property
-    def sound_ns(self) -> int: ...
-
-
 class DelayLine:
-    """The last moments of one source, with the times that they show. Reading between two of them interpolates."""
+    """The last moments of one source, with the times that they show. Reading between two of them interpolates.
+
+    State: ``DEPTH`` moments and their times.
+    """
 
     def __init__(self, width: int) -> None:
         self._times_ns = np.full(DEPTH, np.iinfo(np.int64).min, np.int64)
@@ -42,14 +28,14 @@ class DelayLine:
         self._newest = -1
 
     def put(self, values: Float32Array, time_ns: int) -> None:
-        """Keeps ``values`` [width] of ``time_ns``; the same or an earlier time than the newest replaces it."""
+        """Keep ``values`` [width] of ``time_ns``; the same or an earlier time than the newest replaces it."""
         if self._newest < 0 or time_ns > self._times_ns[self._newest]:
             self._newest = (self._newest + 1) % DEPTH
         self._times_ns[self._newest] = time_ns
         self._values[self._newest] = values
 
     def read(self, time_ns: int, out: Float32Array) -> None:
-        """Writes the moment of ``time_ns``: the newest where that is later, the oldest where it is earlier."""
+        """Write the moment of ``time_ns``: the newest if that is later, the oldest if it is earlier."""
         later = self._newest
         for back in range(DEPTH):
             i = (self._newest - back) % DEPTH
@@ -70,21 +56,22 @@ class DelayLine:
 
 
 class Aligner:
-    """Carries over both sources' last moments and delays. Without ``sync`` both pass at once.
+    """Lets the faster source wait for the slower one; without ``sync`` both pass at once.
 
-    After ``step``: ``video`` [63] (shapes, head, gaze) and ``speech`` [52], and the delays of both in ms.
+    State: both sources' last moments and delays.
     """
 
     def __init__(self, sync: bool = False) -> None:
         self.sync = sync
-        self.video: Float32Array = np.zeros(WIDTH, np.float32)
-        self.speech: Float32Array = np.zeros(52, np.float32)
+        self.video = FaceState()
+        """The camera's face of the moment that is shown: its shapes, head and gaze."""
+        self.speech: Float32Array = np.zeros(len(BLENDSHAPES), np.float32)
+        """[52], speech's shapes of that moment."""
         self.video_ns: int | None = None
-        """When what is shown of the camera was captured; None where it never was."""
+        """When what is shown of the camera was captured; None if it never was."""
         self.speech_ns: int | None = None
         self._video_delay_ns = self._speech_delay_ns = 0.0
-        self._video_line, self._speech_line = DelayLine(WIDTH), DelayLine(52)
-        self._moment: Float32Array = np.zeros(WIDTH, np.float32)
+        self._video_line, self._speech_line = DelayLine(FACE_VALUES), DelayLine(len(BLENDSHAPES))
 
     @property
     def delays_ms(self) -> dict[str, float]:
@@ -92,10 +79,9 @@ class Aligner:
         named = {"video": (self.video_ns, self._video_delay_ns), "audio": (self.speech_ns, self._speech_delay_ns)}
         return {name: round(delay_ns * 1e-6, 2) for name, (seen_ns, delay_ns) in named.items() if seen_ns is not None}
 
-    def step(self, seen: _Shapes, speech: _Spoken | None, video_ns: int | None, now_ns: int) -> None:
-        """Takes what is there at ``now_ns``; ``video_ns`` is when ``seen`` was captured, None where it never was."""
-        moment = self._moment
-        moment[:52], moment[52:59], moment[59:] = seen.blendshapes, seen.head, seen.gaze
+    def step(self, seen: FaceState, speech: SpeechTick | None, now_ns: int) -> None:
+        """Take what is there at ``now_ns``."""
+        video_ns = seen.video_ns
         if video_ns is not None and video_ns != self.video_ns:
             self._video_delay_ns = _smoothed(self._video_delay_ns, now_ns - video_ns, self.video_ns is None)
         self.video_ns = video_ns or self.video_ns
@@ -106,21 +92,21 @@ class Aligner:
         if speech is None:
             self.speech *= 0.0 if self.speech_ns is None else 1.0
         if not self.sync or speech is None:
-            self.video[:] = moment
+            self.video.values[:] = seen.values
             if speech is not None:
                 self.speech[:] = speech.blendshapes
             return
-        self._align(speech, moment, now_ns)
+        self._align(speech, seen, now_ns)
 
-    def _align(self, speech: _Spoken, moment: Float32Array, now_ns: int) -> None:
+    def _align(self, speech: SpeechTick, seen: FaceState, now_ns: int) -> None:
         lead_ns = self._speech_delay_ns - self._video_delay_ns
         lead_ns = min(max(lead_ns, -MOST_NS), MOST_NS)
         # The line of a source runs on arrival here, so a pause in the input is kept as it was.
-        self._video_line.put(moment, now_ns)
+        self._video_line.put(seen.values, now_ns)
         self._speech_line.put(speech.blendshapes, now_ns)
-        self._video_line.read(now_ns - round(max(lead_ns, 0.0)), self.video)
+        self._video_line.read(now_ns - round(max(lead_ns, 0.0)), self.video.values)
         self._speech_line.read(now_ns - round(max(-lead_ns, 0.0)), self.speech)
-        turn = self.video[52:56]
+        turn = self.video.head[:4]
         turn /= max(float(np.linalg.norm(turn)), 1e-6)
 
 

@@ -6,61 +6,75 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from facewire.bridge.outputs.base import OutputError
-from facewire.bridge.outputs.choose import OUTPUTS, check_remote, parse_spec
+from facewire.bridge.outputs.choose import MAX_SPEC_LENGTH, OUTPUTS, check_remote, parse_spec
 from facewire.bridge.outputs.runner import Outputs
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.bridge.shared.errors import CommandError, FacewireError
+from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.settings.profiles import config_folder
+from facewire.runtime.tools.arguments import CommandSpec, Text
+
+OUTPUT = {"output": Text("an output, such as vmc:127.0.0.1:39539", most=MAX_SPEC_LENGTH)}
+LIST = CommandSpec("outputs")
+START = CommandSpec("output_start", OUTPUT, required=("output",))
+STOP = CommandSpec("output_stop", OUTPUT, required=("output",))
 
 
 class OutputSwitches:
-    """The outputs of a run. Carries over which of them the command line started: a profile does not stop those."""
+    """The outputs of a run. State: which of them the command line started: a profile does not stop those."""
 
     def __init__(
         self,
-        report: Callable[[str], None],
+        notify: Callable[[str], None],
         clock: Clock = now_ns,
         *,
         check: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
-        """``report`` gets one line for each thing that a person should know, from any thread. ``check`` raises
+        """``notify`` gets one line for each thing that a person should know, from any thread. ``check`` raises
         FacewireError for what must not start in this run."""
-        self._outputs = Outputs(clock, report, config_folder())
-        self._report, self._check = report, check
+        self._outputs = Outputs(clock, notify, config_folder())
+        self._notify, self._check = notify, check
         self._given: set[str] = set()
 
     def start(self, specs: Iterable[str]) -> None:
-        """Starts what the command line asks for. Raises FacewireError at the first that cannot be."""
+        """Start what the command line asks for.
+
+        Raises:
+            FacewireError: one cannot be started; those before it run.
+        """
         for spec in specs:
             self._check([spec])
             self._outputs.add(spec)
             self._given.add(spec)
 
     def offer(self, frame: FaceFrame) -> None:
-        """Hands a frame to each. Never waits."""
+        """Hand a frame to each. Never waits."""
         self._outputs.offer(frame)
 
     def stop(self) -> None:
-        """Stops all; safe to call twice."""
+        """Stop all; safe to call twice."""
         self._outputs.stop()
 
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask, by name."""
-        return {"outputs": self._list, "output_start": self._start, "output_stop": self._stop}
+        return {
+            LIST.name: LIST.handler(self._list),
+            START.name: START.handler(self._start),
+            STOP.name: STOP.handler(self._stop),
+        }
 
     def state(self) -> dict[str, Any]:
-        """Returns the keys that the status message gets."""
+        """Return the keys that the status message gets."""
         return {"outputs": self._outputs.status()}
 
     def kept(self) -> tuple[str, ...]:
-        """What runs and may be kept in a profile."""
+        """Return what runs and may be kept in a profile."""
         return tuple(spec for spec in self._outputs.specs if _is_remote(spec))
 
     def use(self, specs: Iterable[str] | None) -> None:
-        """Has the outputs of a profile run, beside those of the command line; None leaves all as it is. One that cannot
-        be started is reported, and the others run."""
+        """Have the outputs of a profile run, beside those of the command line; None leaves all as it is. One that
+        cannot be started is reported, and the others run."""
         if specs is None:
             return
         wanted, running = list(specs), self._outputs.specs
@@ -73,11 +87,9 @@ class OutputSwitches:
                     self._check([spec])
                     self._outputs.add(check_remote(spec))
                 except FacewireError as error:
-                    self._report(f"an output of the profile is not on: {error}")
+                    self._notify(f"an output of the profile is not on: {error}")
 
-    def _list(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        if args:
-            raise CommandError("outputs takes no arguments")
+    def _list(self, _args: dict[str, Any]) -> dict[str, Any]:
         kinds = [
             {"name": name, "about": kind.about, "target": f"{kind.host}:{kind.port}", "options": _plain(kind.options)}
             for name, kind in OUTPUTS.items()
@@ -85,20 +97,23 @@ class OutputSwitches:
         ]
         return {"kinds": kinds, "outputs": self._outputs.status()}
 
-    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        spec = _spec("output_start", args)
+    def _start(self, args: dict[str, Any]) -> dict[str, Any]:
+        spec = args["output"]
         self._check([spec])
         self._outputs.add(check_remote(spec))
         return {"outputs": self._outputs.status()}
 
-    def _stop(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        spec = _spec("output_stop", args)
-        self._outputs.remove(spec)
+    def _stop(self, args: dict[str, Any]) -> dict[str, Any]:
+        self._outputs.remove(args["output"])
         return {"outputs": self._outputs.status()}
 
 
 def writes_to_stdout(specs: Iterable[str]) -> bool:
-    """Whether one of the outputs takes standard output for itself. Raises OutputError for one that is none."""
+    """Return whether one of the outputs takes standard output for itself.
+
+    Raises:
+        OutputError: one of them is none.
+    """
     return any(target.path == "-" for _, target in map(parse_spec, specs))
 
 
@@ -124,10 +139,3 @@ def _is_remote(spec: str) -> bool:
 
 def _plain(options: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
     return {name: list(values) for name, values in options.items()}
-
-
-def _spec(command: str, args: Mapping[str, Any]) -> str:
-    spec = args.get("output")
-    if set(args) != {"output"} or not isinstance(spec, str) or not spec:
-        raise CommandError(f"{command} takes output, such as vmc:127.0.0.1:39539")
-    return spec

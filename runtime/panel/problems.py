@@ -12,7 +12,7 @@ UNSEEN_S = 3.0
 
 
 def find_problems(status: Mapping[str, Any]) -> list[str]:
-    """Returns a line for each thing that a person should know and can change; ``status`` is the live loop's."""
+    """Return a line for each thing that a person should know and can change; ``status`` is the live loop's."""
     problems = []
     for part, device in (status.get("devices") or {}).items():
         if device.get("kind") == "phone" and device.get("state") in ("opening", "lost"):
@@ -55,5 +55,5 @@ def is_phone(status: Mapping[str, Any]) -> bool:
 
 
 def name_of(part: str) -> str:
-    """Returns what people call an input."""
+    """Return what people call an input."""
     return {"video": "camera", "audio": "microphone"}.get(part, part)

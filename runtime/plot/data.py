@@ -79,7 +79,7 @@ def collect(session: Session, part_ns: tuple[int, int], progress: Progress | Non
 
 
 def picture_sound(session: Session, part_ns: tuple[int, int]) -> SoundPicture | None:
-    """Return the sound as it is drawn, at most ``MAX_COLUMNS`` wide; None where the part is too short for a column."""
+    """Return the sound as it is drawn, at most ``MAX_COLUMNS`` wide; None if the part is too short for a column."""
     stream = SoundStream(session, *part_ns)
     rate, total = stream.audio.rate, sample_count(stream.audio, *part_ns)
     hop = max(1, round(SHORTEST_HOP_S * rate), -(-total // MAX_COLUMNS))
@@ -108,7 +108,7 @@ def picture_sound(session: Session, part_ns: tuple[int, int]) -> SoundPicture | 
 
 
 def _mono(stream: SoundStream, count: int) -> Float32Array:
-    """The next samples, -1..1, channels mixed."""
+    """Return the next samples, -1..1, channels mixed."""
     return np.asarray(stream.read(count).mean(axis=1, dtype=np.float32) / 32768, np.float32)
 
 

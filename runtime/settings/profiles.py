@@ -62,7 +62,7 @@ class Profile:
 
 
 def config_folder() -> Path:
-    """Returns the folder of Facewire's configuration: ``FACEWIRE_CONFIG``, or the system's place for such files."""
+    """Return the folder of Facewire's configuration: ``FACEWIRE_CONFIG``, or the system's place for such files."""
     chosen = os.environ.get("FACEWIRE_CONFIG")
     return Path(chosen) if chosen else Path(platformdirs.user_config_dir("facewire", appauthor=False))
 
@@ -74,12 +74,12 @@ class ProfileStore:
         self.folder = (folder or config_folder()) / "profiles"
 
     def names(self, camera: str) -> list[str]:
-        """Returns the names of the profiles for ``camera``, in order."""
+        """Return the names of the profiles for ``camera``, in order."""
         folder = self.folder / slug(camera)
         return sorted(file.stem for file in folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
 
     def load(self, camera: str, name: str = DEFAULT_NAME) -> Profile:
-        """Reads a profile.
+        """Read a profile.
 
         Raises:
             ProfileError: there is none, it is broken, or a newer Facewire wrote it.
@@ -87,19 +87,19 @@ class ProfileStore:
         path = self._path(camera, name)
         try:
             if path.stat().st_size > MAX_BYTES:
-                raise ProfileError(f"the profile {path} is broken: it is too large; delete it or mend it")
+                raise ProfileError(f"the profile {path} is broken: it is too large; delete it or repair it")
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise ProfileError(f"there is no profile {name!r} for {camera}") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise ProfileError(f"the profile {path} cannot be read: {error}; delete it or mend it") from None
+            raise ProfileError(f"the profile {path} cannot be read: {error}; delete it or repair it") from None
         try:
             return parse(tomllib.loads(text), name, camera)
         except (ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
-            raise ProfileError(f"the profile {path} is broken: {error}; delete it or mend it") from None
+            raise ProfileError(f"the profile {path} is broken: {error}; delete it or repair it") from None
 
     def save(self, profile: Profile) -> Path:
-        """Writes a profile under its name, whole or not at all, and returns its path.
+        """Write a profile under its name, whole or not at all, and return its path.
 
         Raises:
             ProfileError: the name is none, or the disk does not take it.
@@ -118,7 +118,11 @@ class ProfileStore:
         return path
 
     def delete(self, camera: str, name: str) -> None:
-        """Removes a profile. Raises ProfileError where there is none or it cannot be removed."""
+        """Remove a profile.
+
+        Raises:
+            ProfileError: there is none or it cannot be removed.
+        """
         path = self._path(camera, name)
         try:
             path.unlink()
@@ -134,12 +138,12 @@ class ProfileStore:
 
 
 def slug(camera: str) -> str:
-    """Returns a folder's name for a camera's: its letters and digits, so that it is plain to read."""
+    """Return a folder's name for a camera's: its letters and digits, so that it is plain to read."""
     return re.sub(r"[^a-z0-9]+", "-", camera.lower()).strip("-")[:64] or "camera"
 
 
 def compose(profile: Profile) -> dict[str, Any]:
-    """Returns what the file holds, rounded to what a reader can use."""
+    """Return what the file holds, rounded to what a reader can use."""
     own = profile.calibration
     shapes = {name: {key: _number(getattr(own, key)[i]) for key in _SHAPE_KEYS} for i, name in enumerate(BLENDSHAPES)}
     return {
@@ -158,7 +162,7 @@ def compose(profile: Profile) -> dict[str, Any]:
 
 
 def parse(data: Mapping[str, Any], name: str, camera: str) -> Profile:
-    """Returns the profile in a file's content; unknown keys are skipped, missing ones keep their default.
+    """Return the profile in a file's content; unknown keys are skipped, missing ones keep their default.
 
     Raises:
         ValueError: a value has the wrong type or is out of range, or the version is newer.
@@ -197,7 +201,7 @@ def _read_gaze(values: Any, gaze: Float32Array) -> None:
 
 def _levels(smoothing: Mapping[str, Any]) -> dict[str, str]:
     for region, level in smoothing.items():
-        if region in REGIONS and level not in SMOOTHING_LEVELS:
+        if region in REGIONS and level not in tuple(SMOOTHING_LEVELS):
             raise ValueError(f"smoothing.{region} is one of {', '.join(SMOOTHING_LEVELS)}")
     return {region: level for region, level in smoothing.items() if region in REGIONS}
 

@@ -1,15 +1,14 @@
-"""What every source of sound offers, and the ring that its samples wait in."""
+"""A block of sound as it was captured, and the ring that blocks wait in. No thread, no device, no clock."""
 
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.bridge.shared.clock import NS_PER_S
 
 BLOCK_S = 0.01
 RING_BLOCKS = 200
@@ -55,12 +54,12 @@ class SoundRing:
         self._next_sample = 0
 
     def begin(self) -> None:
-        """Says that the device was opened: a new stream, its samples counted from 0."""
+        """Note that the device was opened: a new stream, its samples counted from 0."""
         self.stream += 1
         self._next_sample = 0
 
     def write(self, samples: Float32Array, rate: int, start_ns: int) -> None:
-        """Takes samples [n] or [n, channels], whose mean is kept."""
+        """Take samples [n] or [n, channels], whose mean is kept."""
         for first in range(0, len(samples), LARGEST_BLOCK):
             part = samples[first : first + LARGEST_BLOCK]
             self._write(part, rate, start_ns + first * NS_PER_S // rate)
@@ -82,8 +81,13 @@ class SoundRing:
             self._written += 1
             self._ready.notify()
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is a block to take or nothing more will come, or for ``timeout_s``."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._written > self._taken or self._closed, timeout_s)
+
     def take(self, timeout_s: float) -> SoundBlock | None:
-        """The oldest block, waiting for one; None after ``timeout_s``, or when the ring is closed and empty."""
+        """Take the oldest block, waiting for one; None after ``timeout_s``, or when the ring is closed and empty."""
         with self._ready:
             if not self._ready.wait_for(lambda: self._written > self._taken or self._closed, timeout_s):
                 return None
@@ -107,7 +111,7 @@ class SoundRing:
         return self._written - self._taken
 
     def close(self) -> None:
-        """Says that nothing more will come; whoever waits wakes up."""
+        """Say that nothing more will come; whoever waits wakes up."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
@@ -117,59 +121,3 @@ class SoundRing:
         """Whether it is closed and the last block taken."""
         with self._ready:
             return self._closed and self._written == self._taken
-
-
-class SoundSource(ABC):
-    """One input of sound. ``open``, ``pump`` and ``close`` are called from one thread; ``interrupt`` from any."""
-
-    name: str
-    """What people call it, as in "microphone 3 (USB Audio)"."""
-    kind: str
-    """"microphone", "file" or "demo"."""
-    returns: bool
-    """Whether it may come back after a failure, as a microphone does."""
-    rate: int = 0
-    """Samples a second, known after ``open``."""
-
-    def __init__(self) -> None:
-        self._interrupted = threading.Event()
-
-    @abstractmethod
-    def open(self, ring: SoundRing) -> None:
-        """Gets ready; may be called again after ``close``. Raises CaptureError."""
-
-    @abstractmethod
-    def pump(self) -> bool:
-        """Has something written to the ring, or waits a moment; False at the end. Raises CaptureError when lost."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Lets the device go; safe to call twice."""
-
-    def interrupt(self) -> None:
-        """Wakes a ``pump`` that waits; it then returns False."""
-        self._interrupted.set()
-
-
-class PacedSound(SoundSource):
-    """Sound that is there already, at its own pace: a block is heard when its last sample would have been spoken."""
-
-    returns = False
-
-    def __init__(self, clock: Clock = now_ns) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def _begin(self, ring: SoundRing) -> None:
-        """What is written from now on goes to ``ring``; the first sample is spoken now."""
-        self._ring, self._start_ns, self._written = ring, self._clock(), 0
-
-    def _write_when_due(self, block: Float32Array) -> bool:
-        """Waits until ``block`` has been spoken and writes it; False when interrupted."""
-        start_ns = self._start_ns + self._written * NS_PER_S // self.rate
-        self._written += len(block)
-        wait_s = (self._start_ns + self._written * NS_PER_S // self.rate - self._clock()) / NS_PER_S
-        if self._interrupted.wait(wait_s) if wait_s > 0 else self._interrupted.is_set():
-            return False
-        self._ring.write(block, self.rate, start_ns)
-        return True

@@ -22,7 +22,7 @@ SPEAKING = 0.5
 class Gain:
     """Takes the constant offset away and normalises the level of speech, in place.
 
-    Carries over the offset filter's two values, the level and the gain; both gains and levels move only while somebody
+    State: the offset filter's two values, the level and the gain; both gains and levels move only while somebody
     speaks, so that pauses are not turned up. No delay.
     """
 
@@ -34,12 +34,12 @@ class Gain:
         self.apply(np.zeros(16, np.float32), 0.0)
 
     def reset(self) -> None:
-        """Forgets the stream."""
+        """Forget the stream."""
         self._state[:] = 0.0
         self.gain = 1.0
 
     def apply(self, samples: Float32Array, speaking: float) -> None:
-        """Normalises samples [n] in place; ``speaking`` 0..1 is how surely there is speech in them.
+        """Normalise samples [n] in place; ``speaking`` 0..1 is how surely there is speech in them.
 
         What is not finite counts as silence.
         """
@@ -54,7 +54,7 @@ class Gain:
 
 @kernel
 def take_offset(samples: FloatArray, state: FloatArray, share: float, gain: float) -> float:
-    """Subtracts the slow mean, applies the gain within full scale; returns the power before the gain."""
+    """Subtract the slow mean, apply the gain within full scale; return the power before the gain."""
     power, offset = 0.0, state[0]
     for i in range(samples.shape[0]):
         value = samples[i]

@@ -16,24 +16,24 @@ NOISE_FALL_DB_PER_S, NOISE_RISE_DB_PER_S = 40.0, 3.0
 
 
 class SoundLevel:
-    """Carries over the levels of the moment, of the background and of speech, in dB of full scale. No delay."""
+    """State: the levels of the moment, of the background and of speech, in dB of full scale. No delay."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the stream."""
+        """Forget the stream."""
         self.level_db = self.noise_db = FLOOR_DB
         self.speech_db = FLOOR_DB
         self._heard_s = 0.0
 
     @property
     def snr_db(self) -> float:
-        """Speech against the background; 0 where nobody has spoken yet."""
+        """Speech against the background; 0 if nobody has spoken yet."""
         return max(self.speech_db - self.noise_db, 0.0)
 
     def step(self, samples: Float32Array, rate: int, voice: float) -> None:
-        """Takes samples [n] at ``rate``; ``voice`` 0..1 is how surely somebody speaks in them."""
+        """Take samples [n] at ``rate``; ``voice`` 0..1 is how surely somebody speaks in them."""
         if len(samples) == 0:
             return
         passed_s = len(samples) / rate

@@ -1,4 +1,4 @@
-"""Sound out of the files that takes come with: WAV by ourselves, videos through PyAV where it is installed."""
+"""Sound out of the files that takes come with: WAV by ourselves, videos through PyAV if it is installed."""
 
 from __future__ import annotations
 

@@ -29,13 +29,13 @@ MAX_BLOCK = 8192
 class Resampler:
     """Converts a stream from ``rate_in`` to ``rate_out``, both in Hz. Nothing is allocated after it is made.
 
-    Carries over half a filter of input and the place of the next output. However the stream is cut into blocks, the
+    State: half a filter of input and the place of the next output. However the stream is cut into blocks, the
     same samples come out. Delay: ``delay_s`` (2 ms to 16 kHz); the output's stamps do not move, for the filter is
     symmetric: output j is the input around j / rate_out.
     """
 
     def __init__(self, rate_in: int, rate_out: int = 16_000) -> None:
-        """Raises FacewireError for a rate beyond 4 to 384 kHz."""
+        """Raise FacewireError for a rate beyond 4 to 384 kHz."""
         for rate in (rate_in, rate_out):
             if not LOWEST_RATE <= rate <= HIGHEST_RATE:
                 raise FacewireError(f"a sample rate of {rate} Hz is out of reach: 4 to 384 kHz can be used")
@@ -50,13 +50,13 @@ class Resampler:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the stream; what comes before the next sample is silence."""
+        """Forget the stream; what comes before the next sample is silence."""
         self._history[:] = 0.0
         # The next output's place in the history: input sample 0 comes after taps - 1 zeros, the filter's middle on it.
         self._place[:] = self.taps - 1, 0
 
     def push(self, samples: Float32Array) -> Float32Array:
-        """Takes samples [n], at most ``MAX_BLOCK``; returns what is complete, a view of ``out`` for now."""
+        """Take samples [n], at most ``MAX_BLOCK``; return what is complete, a view of ``out`` for now."""
         if len(samples) > MAX_BLOCK:
             raise FacewireError(f"{len(samples)} samples are more than a block of {MAX_BLOCK}")
         count = int(convert(samples, self._history, self.table, self._place, self.up, self.down, self.out))
@@ -65,7 +65,7 @@ class Resampler:
 
 
 def filter_table(up: int, down: int) -> Float32Array:
-    """The filter's shifts [up, taps], float32; row p is for outputs p / up of an input sample after one."""
+    """Return the filter's shifts [up, taps], float32; row p is for outputs p / up of an input sample after one."""
     scale = min(1.0, up / down)
     half = math.ceil(ZEROS / scale)
     shift = np.arange(up)[:, None] / up
@@ -88,7 +88,7 @@ def convert(
     down: int,
     out: FloatArray,
 ) -> int:
-    """Appends samples to the history, writes every output whose filter is filled, and moves the history on.
+    """Append samples to the history, write every output whose filter is filled, and move the history on.
 
     ``place`` is [input place in the history of the next output's filter middle, its phase 0..up-1].
     """

@@ -19,7 +19,7 @@ MOST_DRIFT = 2e-3
 class SoundClock:
     """A line from sample numbers to the session clock, fitted as blocks come: a delay-locked loop.
 
-    F. Adriaensen, "Using a DLL to filter time" (2005), with blocks of any length. Carries over the line; its stamps are
+    F. Adriaensen, "Using a DLL to filter time" (2005), with blocks of any length. State: the line; its stamps are
     as smooth as a clock's, lie on average where the driver's do, and follow any drift, so that an hour of speech is as
     much in time at its end as at its beginning.
     """
@@ -29,7 +29,7 @@ class SoundClock:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the line: the next block begins a new one."""
+        """Forget the line: the next block begins a new one."""
         self._origin_ns: int | None = None
         self._sample = 0
         self._time_s = 0.0
@@ -44,7 +44,7 @@ class SoundClock:
         return self._pace_s / self._nominal_s - 1.0
 
     def update(self, first_sample: int, start_ns: int) -> None:
-        """Takes a block's first sample and when the driver says that it was captured."""
+        """Take a block's first sample and when the driver says that it was captured."""
         if self._origin_ns is None:
             self._begin(first_sample, start_ns)
             return

@@ -5,12 +5,12 @@ block ─ resample to 16 kHz ─ offset and gain ─ driver (60 steps a second o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.face import SpeechTick
 from facewire.runtime.sound.blocks import SoundBlock
 from facewire.runtime.sound.gain import Gain
 from facewire.runtime.sound.level import SoundLevel
@@ -35,11 +35,11 @@ class SpeechDriver(Protocol):
 
     @property
     def speaking(self) -> float:
-        """How surely somebody speaks, 0..1, as of the last step; 1 where the driver does not know."""
+        """How surely somebody speaks, 0..1, as of the last step; 1 if the driver does not know."""
 
     @property
     def flame(self) -> Float32Array | None:
-        """FLAME's parameters as of the last step, expression [E] and jaw [3] in one array; None where it has none."""
+        """FLAME's parameters as of the last step, expression [E] and jaw [3] in one array; None if it has none."""
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -48,7 +48,7 @@ class SpeechDriver(Protocol):
         """Take samples [n] at 16 kHz."""
 
     def step(self) -> Float32Array | None:
-        """The next shapes [52], the driver's own array; number k comes once k / 60 s were pushed. None: push more."""
+        """Return the next shapes [52], its own array; number k comes once k / 60 s were pushed. None: push more."""
 
 
 class Voice(Protocol):
@@ -60,44 +60,20 @@ class Voice(Protocol):
     def reset(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechTick:
-    """A face as speech has it at one moment."""
-
-    blendshapes: Float32Array
-    """[52], the tick's own."""
-    confidence: float
-    """How surely somebody speaks, 0..1."""
-    capture_ns: int
-    """Session clock when the newest sample behind it was captured."""
-    sound_ns: int
-    """Session clock of the sound that it shows: ``capture_ns`` less the driver's delay."""
-    snr_db: float = 60.0
-    """Speech against the background."""
-    flame: Float32Array | None = None
-    """[E + 3], the tick's own: FLAME's expression, then its jaw as an axis-angle in radians; None where the driver
-    knows of no FLAME."""
-
-    def eased(self, left: float) -> SpeechTick:
-        """The same moment with ``left`` 0..1 of its motion, and nobody speaking."""
-        flame = None if self.flame is None else self.flame * np.float32(left)
-        return replace(self, blendshapes=self.blendshapes * np.float32(left), confidence=0.0, flame=flame)
-
-
 class Gate:
-    """Shuts the mouth where nobody speaks. Carries over when speech was heard last, and how far open it is."""
+    """Shuts the mouth while nobody speaks. State: when speech was heard last, and how far open it is."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Shut, until somebody speaks."""
+        """Shut it, until somebody speaks."""
         self._since_s = SPEECH_S
         self.share = 0.0
         """0..1, what is left of the motion."""
 
     def step(self, voice: float, speaking: float) -> float:
-        """One tick; ``voice`` and ``speaking`` are the detector's and the driver's probabilities."""
+        """Return what is left of a tick's motion, given the detector's and the driver's probabilities of speech."""
         heard = voice >= VOICE or (speaking >= 0.5 and voice > NO_VOICE)
         self._since_s = 0.0 if heard else self._since_s + 1.0 / TICK_HZ
         if self._since_s < SPEECH_S:
@@ -108,13 +84,13 @@ class Gate:
 
 
 class SpeechPipeline:
-    """One voice's way from blocks to ticks. Explicit state, no clock, no thread; used from one thread at a time.
+    """One voice's way from blocks to ticks. No clock, no thread; used from one thread at a time.
 
-    The ticks of a block come in order from ``step`` after ``feed``.
+    The ticks of a block come in order from ``step`` after ``feed``. State: its parts', and the place in the stream.
     """
 
     def __init__(self, driver: SpeechDriver, voice: Voice) -> None:
-        """Compiles what is to be compiled: after this no block is slower than the others."""
+        """Compile what is to be compiled: after this no block is slower than the others."""
         self.driver, self._voice = driver, voice
         self._gain, self._gate = Gain(), Gate()
         self.level = SoundLevel()
@@ -144,9 +120,10 @@ class SpeechPipeline:
         return self._gain.gain
 
     def feed(self, block: SoundBlock) -> None:
-        """Takes the next block. A new stream, or another rate, starts everything anew but the gain.
+        """Take the next block. A new stream, or another rate, starts everything anew but the gain.
 
-        Raises FacewireError for a rate beyond 4 to 384 kHz.
+        Raises:
+            FacewireError: the rate is not within 4 to 384 kHz.
         """
         if block.stream != self._stream or block.rate != self._rate:
             self._begin(block)
@@ -155,9 +132,9 @@ class SpeechPipeline:
         self._next_sample = block.first_sample + len(block.samples)
         self._clock.update(block.first_sample - self._lost, block.start_ns)
         for start in range(0, len(block.samples), MAX_BLOCK):
-            self._hear(self._resampler.push(block.samples[start : start + MAX_BLOCK]))
+            self._push(self._resampler.push(block.samples[start : start + MAX_BLOCK]))
 
-    def _hear(self, samples: Float32Array) -> None:
+    def _push(self, samples: Float32Array) -> None:
         heard = self._samples[: len(samples)]
         heard[:] = samples
         self._gain.apply(heard, self._voice.probability)
@@ -166,22 +143,22 @@ class SpeechPipeline:
         self.driver.push(heard)
 
     def step(self) -> SpeechTick | None:
-        """The next tick that is complete, or None until more is fed."""
+        """Return the next tick that is complete, or None until more is fed."""
         shapes = self.driver.step()
         if shapes is None:
             return None
         self._ticks += 1
-        left = self._gate.step(self._voice.probability, self.driver.speaking)
+        share = np.float32(self._gate.step(self._voice.probability, self.driver.speaking))
         sample = self._ticks * SAMPLE_RATE // TICK_HZ * self._rate / SAMPLE_RATE
         capture_ns = self._clock.at_ns(sample)
         flame = self.driver.flame
         return SpeechTick(
-            shapes * np.float32(left),
+            shapes * share,
             min(max(self._voice.probability, 0.0), 1.0),
             capture_ns,
             capture_ns - round(self.driver.delay_ms * 1e6),
             self.level.snr_db,
-            None if flame is None else flame * np.float32(left),
+            None if flame is None else flame * share,
         )
 
     def _begin(self, block: SoundBlock) -> None:

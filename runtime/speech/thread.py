@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -15,10 +14,12 @@ import numpy as np
 
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.bridge.wire.frame import Sources
+from facewire.bridge.shared.face import Sources, SpeechTick
+from facewire.bridge.shared.worker import STOP_S, Worker
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.sound.sound_thread import SoundThread
-from facewire.runtime.sound.blocks import SoundBlock, SoundRing, SoundSource
-from facewire.runtime.speech.pipeline import SpeechPipeline, SpeechTick
+from facewire.runtime.sound.blocks import SoundBlock, SoundRing
+from facewire.runtime.speech.pipeline import SpeechPipeline
 from facewire.runtime.tools.stats import Window
 
 logger = logging.getLogger("facewire.runtime")
@@ -37,10 +38,10 @@ TakeTick: TypeAlias = Callable[[SpeechTick, Sources], int]
 Tap: TypeAlias = Callable[[AudioBlock, AudioFormat], None]
 
 
-class Speak:
+class Speak(Worker):
     """Runs one source of sound through one pipeline into ``take_tick``, which must not block.
 
-    ``tap``, where given, gets the sound as it was captured, for a recording. ``report`` gets one line for each thing
+    ``tap``, if given, gets the sound as it was captured, for a recording. ``notify`` gets one line for each thing
     that a person should know, from any thread.
     """
 
@@ -50,18 +51,15 @@ class Speak:
         take_tick: TakeTick | None,
         *,
         tap: Tap | None = None,
-        report: Callable[[str], None] = logger.warning,
+        notify: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
         """Without ``take_tick`` the sound is only tapped."""
-        self._take_tick, self._tap, self._report, self._clock = take_tick, tap, report, clock
+        super().__init__("speak", clock)
+        self._take_tick, self._tap, self._notify = take_tick, tap, notify
         self.ring = SoundRing()
-        self.capture = SoundThread(source, self.ring, report)
+        self.capture = SoundThread(source, self.ring, notify)
         self._pipeline: SpeechPipeline | None = None
-        self._thread = threading.Thread(target=self._run, name="facewire-speak", daemon=True)
-        self._stopping = threading.Event()
-        self.ended = threading.Event()
-        """Set when the source has come to its end, or after ``stop``."""
         self._last: SpeechTick | None = None
         self._heard_ns = 0
         self._eased = 0
@@ -71,8 +69,8 @@ class Speak:
         self._late = Window()
         self._work = Window()
 
-    def start(self, make_pipeline: Callable[[], SpeechPipeline] | None) -> None:
-        """Loads the networks with ``make_pipeline`` while a microphone opens, then listens.
+    def start(self, make_pipeline: Callable[[], SpeechPipeline] | None) -> None:  # type: ignore[override]
+        """Load the networks with ``make_pipeline`` while a microphone opens, then listen.
 
         A file starts only when all is ready, so that nothing of it is missed. Raises what ``make_pipeline`` raises.
         """
@@ -88,19 +86,21 @@ class Speak:
         self.ring.overruns = 0
         if not self.capture.source.returns:
             self.capture.start()
-        self._thread.start()
+        super().start()
 
-    def stop(self, timeout_s: float = 0.5) -> None:
-        """Ends both threads; safe to call twice."""
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """End both threads; safe to call twice."""
         self._stopping.set()
         self.ring.close()
         self.capture.stop(timeout_s)
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join(timeout_s)
-        self.ended.set()
+        super().stop(timeout_s)
+
+    def use(self, pipeline: SpeechPipeline) -> None:
+        """Have ``pipeline`` make the motion from the next block on."""
+        self._pipeline = pipeline
 
     def status(self) -> dict[str, Any]:
-        """The device, rates, latencies and drops, to be merged into the status message."""
+        """Return the device, rates, latencies and drops, to be merged into the status message."""
         now, source, pipeline = self._clock(), self.capture.source, self._pipeline
         latencies = {"speak": self._work.median(now), "sound": self._late.median(now)}
         device: dict[str, Any] = {
@@ -127,36 +127,40 @@ class Speak:
             "drops": {"sound": self.ring.overruns + self.ring.device_overruns, "bad_blocks": self._bad_blocks},
         }
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                if not self._turn():
-                    break
-            except Exception as error:  # nothing that one block does may end the stream
-                self._note_bad_block(error)
-        self.ended.set()
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing moves until there is sound."""
+        return self._last is None or (self._eased >= EASE_STEPS and not self._last.blendshapes.any())
 
-    def _turn(self) -> bool:
-        """One turn of the speak thread; False at the end of the source."""
-        resting = self._last is None or (self._eased >= EASE_STEPS and not self._last.blendshapes.any())
-        block = self.ring.take(REST_WAIT_S if resting else EASE_STEP_S)
+    def wait(self) -> None:
+        """Wait for sound, or until the face has to ease to rest."""
+        self.ring.wait(REST_WAIT_S if self.at_rest else EASE_STEP_S)
+
+    def turn(self, now_ns: int) -> bool:
+        """Make ticks of a block that waits, or ease the face if none comes; return False at the source's end."""
+        block = self.ring.take(0)
         if block is not None:
-            self._step(block)
+            self._speak(block, now_ns)
         elif self.ring.exhausted:
             return False
-        elif not resting and self._clock() - self._heard_ns > STALE_NS:
+        elif not self.at_rest and now_ns - self._heard_ns > STALE_NS:
             self._ease()
         return True
 
-    def _step(self, block: SoundBlock) -> None:
-        started_ns = self._clock()
+    def goes_on(self, error: Exception) -> bool:
+        """Count the block as bad: nothing that one block does may end the stream."""
+        self._note_bad_block(error)
+        return True
+
+    def _speak(self, block: SoundBlock, started_ns: int) -> None:
         if self._tap is not None:
             self._tap(*self._recorded(block))
-        if self._pipeline is None or self._take_tick is None:
+        pipeline = self._pipeline  # ``use`` may put another in its place
+        if pipeline is None or self._take_tick is None:
             return
         self._heard_ns, self._eased = started_ns, 0
-        self._pipeline.feed(block)
-        while (tick := self._pipeline.step()) is not None:
+        pipeline.feed(block)
+        while (tick := pipeline.step()) is not None:
             self._last = tick
             published_ns = self._take_tick(tick, "audio")
             self._late.add(published_ns, (published_ns - tick.capture_ns) * 1e-6)
@@ -168,8 +172,8 @@ class Speak:
         assert self._last is not None
         assert self._take_tick is not None
         self._eased += 1
-        left = max(0.0, 1.0 - EASE_STEP_S / EASE_S)
-        self._last = self._last.eased(left if self._last.blendshapes.max() * left >= 0.01 else 0.0)
+        share = max(0.0, 1.0 - EASE_STEP_S / EASE_S)
+        self._last = self._last.eased(share if self._last.blendshapes.max() * share >= 0.01 else 0.0)
         self._take_tick(self._last, "held")
 
     def _recorded(self, block: SoundBlock) -> tuple[AudioBlock, AudioFormat]:
@@ -182,11 +186,11 @@ class Speak:
         return AudioBlock(block.start_ns, shift + block.first_sample, data), AudioFormat(block.rate, 1)
 
     def _note_bad_block(self, error: Exception) -> None:
-        """Counts it, and says the first one only: a fault that stays would be said a hundred times a second."""
+        """Count it, and say the first one only: a fault that stays would be said a hundred times a second."""
         self._bad_blocks += 1
         if self._bad_blocks == 1:
             line = f"{type(error).__name__}: {error}".splitlines()[0]
-            self._report(f"some sound could not be used ({line}); the stream goes on")
+            self._notify(f"some sound could not be used ({line}); the stream goes on")
 
 
 def merged(status: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

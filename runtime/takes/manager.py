@@ -20,12 +20,17 @@ from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.takes.recorder import Recorder
+from facewire.runtime.tools.arguments import CommandSpec, Text
 
 if TYPE_CHECKING:
     from facewire.runtime.live import Live
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 """What a client may call a take: nothing that leaves the folder."""
+START = CommandSpec(
+    "record_start", {"name": Text("letters, digits, spaces, dots, dashes or underscores, 64 at most", NAME)}
+)
+STOP = CommandSpec("record_stop")
 
 StatusCall = Callable[[], Mapping[str, Any]]
 
@@ -45,11 +50,11 @@ class Takes:
         profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
         flame: Callable[[], Mapping[str, Any] | None] = lambda: None,
         keep_device_names: bool = False,
-        report: Callable[[str], None] = print,
+        notify: Callable[[str], None] = print,
         clock: Clock = now_ns,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Make ``folder`` where it is not there; None refuses every take.
+        """Make ``folder`` if it is not there; None refuses every take.
 
         Raises:
             RecordingError: it cannot be made.
@@ -61,14 +66,14 @@ class Takes:
             raise RecordingError(f"cannot make the folder {folder}: {reason(error)}") from None
         self.folder = folder
         self._status, self._hello, self._profile, self._keep_names = status, hello, profile, keep_device_names
-        self._flame, self._report, self._clock, self._wall_clock_ns = flame, report, clock, wall_clock_ns
+        self._flame, self._notify, self._clock, self._wall_clock_ns = flame, notify, clock, wall_clock_ns
         self._recorder: Recorder | None = None
         self._lock = threading.Lock()
 
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask, by name."""
-        return {"record_start": self._start, "record_stop": self._stop}
+        return {START.name: START.handler(self._start), STOP.name: STOP.handler(self._stop)}
 
     def offer_frame(self, frame: FaceFrame) -> None:
         """Have ``frame`` recorded if a take is running. Never blocks and raises nothing."""
@@ -107,7 +112,7 @@ class Takes:
             return recorder.path
 
     def _make_recorder(self, path: Path, about: SessionMetadata) -> Recorder:
-        """At ``path`` or, where that is taken, with a number behind it; another server may take names there, too."""
+        """At ``path`` or, if that is taken, with a number behind it; another server may take names there, too."""
         status = recorded_status(self._status, keep_device_names=self._keep_names)
         for _ in range(MOST_TRIES):
             with contextlib.suppress(PathTakenError):
@@ -117,13 +122,13 @@ class Takes:
                     status=status,
                     profile=self._profile,
                     flame=self._flame,
-                    report=self._report,
+                    notify=self._notify,
                     clock=self._clock,
                 )
         raise RecordingError(f"others took every name like {path}: start the take again, or give it a name")
 
     def stop(self, *, keep_empty: bool = True) -> Path | None:
-        """End the running take and return its path; None where none is running, or it was empty and is not to be kept.
+        """End the running take and return its path; None if none is running, or it was empty and is not to be kept.
 
         Raises:
             RecordingError: it could not be finished, or had failed before.
@@ -153,13 +158,10 @@ class Takes:
             }
         }
 
-    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        name = args.get("name")
-        if name is not None and (not isinstance(name, str) or NAME.fullmatch(name) is None):
-            raise CommandError("name must be letters, digits, spaces, dots, dashes or underscores, 64 at most")
-        return {"file": self.start(name).name}
+    def _start(self, args: dict[str, Any]) -> dict[str, Any]:
+        return {"file": self.start(args.get("name")).name}
 
-    def _stop(self, _args: Mapping[str, Any]) -> dict[str, Any]:
+    def _stop(self, _args: dict[str, Any]) -> dict[str, Any]:
         recorder = self._recorder
         if recorder is None:
             raise CommandError("no take is running")
@@ -210,12 +212,12 @@ def without_names(device: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in device.items() if key not in ("name", "error")}
 
 
-def finish(takes: Takes, report: Callable[[str], None]) -> None:
+def finish(takes: Takes, notify: Callable[[str], None]) -> None:
     """End the running take at the end of the program, and say in one line where it is or what went wrong."""
     try:
         path = takes.stop(keep_empty=False)
     except FacewireError as error:
-        report(str(error))
+        notify(str(error))
         return
     if path is not None:
-        report(f"recorded {path}")
+        notify(f"recorded {path}")

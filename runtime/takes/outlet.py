@@ -17,6 +17,7 @@ from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.takes.replay import Replay
+from facewire.runtime.tools.arguments import CommandSpec, Flag, Text
 
 logger = logging.getLogger("facewire.runtime")
 
@@ -24,12 +25,15 @@ MAX_TAKES = 200
 """Newest takes that are listed."""
 STEERING = ("pause", "resume", "seek", "step", "speed")
 """Commands that go to the take that plays."""
+LIST = CommandSpec("takes")
+START = CommandSpec("replay_start", {"file": Text("one of takes"), "loop": Flag()}, required=("file",))
+STOP = CommandSpec("replay_stop")
 
 
 class Outlet:
     """Sends live frames on, or a take's while one plays; ``seq`` counts on over both, and times are the session's.
 
-    Carries over the number of the last frame, and the replay. While a take plays live frames are left out (drop policy:
+    State: the number of the last frame, and the replay. While a take plays live frames are left out (drop policy:
     the take wins); whoever records gets the live ones all the same.
     """
 
@@ -43,7 +47,7 @@ class Outlet:
         self._last_seq = -1
 
     def live(self, frame: FaceFrame) -> None:
-        """Takes a live frame, from the thread that makes them. Never blocks for long."""
+        """Take a live frame, from the thread that makes them. Never blocks for long."""
         with self._lock:
             replay = self._replay
             if replay is not None and not replay.ended.is_set():
@@ -61,17 +65,22 @@ class Outlet:
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask, by name."""
         steering = {name: self._steer(name) for name in STEERING}
-        return {"takes": self._list, "replay_start": self._start, "replay_stop": self._stop, **steering}
+        return {
+            LIST.name: LIST.handler(self._list),
+            START.name: START.handler(self._start),
+            STOP.name: STOP.handler(self._stop),
+            **steering,
+        }
 
     def state(self) -> dict[str, Any]:
-        """Returns the keys that the status message gets."""
+        """Return the keys that the status message gets."""
         replay, file = self._replay, self._file
         if replay is None or replay.ended.is_set():
             return {"replay": None}
         return {"replay": {"file": file, **replay.state()}}
 
     def stop(self) -> None:
-        """Ends a take that plays; safe to call twice."""
+        """End a take that plays; safe to call twice."""
         with self._lock:
             replay, self._replay, self._file = self._replay, None, None
         if replay is not None:
@@ -91,7 +100,7 @@ class Outlet:
             seq = self._last_seq + 1
             self._send(replace(frame, seq=seq, publish_ns=now, capture_ns=captured, video_ns=None, audio_ns=None))
 
-    def _list(self, _args: Mapping[str, Any]) -> dict[str, Any]:
+    def _list(self, _args: dict[str, Any]) -> dict[str, Any]:
         if self._folder is None:
             return {"takes": [], "folder": None}
         takes: list[dict[str, Any]] = [
@@ -101,10 +110,8 @@ class Outlet:
         takes.sort(key=lambda take: take["unix_s"], reverse=True)
         return {"takes": takes[:MAX_TAKES], "folder": str(self._folder)}
 
-    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        name, loop = args.get("file"), args.get("loop", False)
-        if not isinstance(name, str) or not isinstance(loop, bool) or set(args) - {"file", "loop"}:
-            raise CommandError("replay_start takes file (one of takes) and loop (true or false)")
+    def _start(self, args: dict[str, Any]) -> dict[str, Any]:
+        name, loop = args["file"], args.get("loop", False)
         if self._folder is None or name not in _takes(self._folder):
             raise CommandError(f"there is no take {name[:80]!r}")
         path = self._folder / name
@@ -128,7 +135,7 @@ class Outlet:
 
         return run
 
-    def _stop(self, _args: Mapping[str, Any]) -> dict[str, Any]:
+    def _stop(self, _args: dict[str, Any]) -> dict[str, Any]:
         if self._replay is None:
             raise CommandError("no take is playing")
         self.stop()
@@ -136,7 +143,7 @@ class Outlet:
 
 
 def _takes(folder: Path) -> dict[str, os.stat_result]:
-    """The takes in a folder by name; what goes while it is looked at, the folder included, is left out."""
+    """Return the takes in a folder by name; what goes while it is looked at, the folder included, is left out."""
     found: dict[str, os.stat_result] = {}
     with contextlib.suppress(OSError):
         for file in folder.glob(f"*{SUFFIX}"):

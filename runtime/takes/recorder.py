@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMet
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import FacewireError, WireError
+from facewire.bridge.shared.worker import Worker
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.streams import recorded_streams
@@ -29,11 +29,11 @@ SOUND_MESSAGE_S = 0.1
 """Blocks that go on from each other are written together up to this length: each message costs some 60 bytes of its
 own."""
 POLL_S = 0.05
-"""The thread looks for work by itself: waking it would cost the live path more than appending does."""
+"""How often the thread looks for work."""
 COMMIT_NS = 500_000_000
 """A chunk is closed and handed to the system this often: what a killed process loses is less than a second."""
 SYNC_NS = 1_000_000_000
-"""The system is asked to put it on the disk this often: what a power cut loses, where the disk keeps up."""
+"""The system is asked to put it on the disk this often: what a power cut loses, if the disk keeps up."""
 STATUS_NS = 1_000_000_000
 
 
@@ -51,10 +51,10 @@ class RecordingCounts:
     """Frames that the wire cannot carry."""
 
 
-class Recorder:
+class Recorder(Worker):
     """One take. ``offer_frame`` and ``offer_audio`` may be called from any thread; each costs a queue's append.
 
-    After a failure (disk full, disk gone) ``error`` says what happened, ``report`` got it as one line, and offers do
+    After a failure (disk full, disk gone) ``error`` says what happened, ``notify`` got it as one line, and offers do
     nothing.
     """
 
@@ -67,38 +67,33 @@ class Recorder:
         status: Callable[[], Mapping[str, Any]] | None = None,
         profile: Callable[[], Mapping[str, Any] | None] = lambda: None,
         flame: Callable[[], Mapping[str, Any] | None] = lambda: None,
-        report: Callable[[str], None] = logger.warning,
+        notify: Callable[[str], None] = logger.warning,
         clock: Clock = now_ns,
     ) -> None:
         """Create the file.
 
         Args:
             status: returns the keys of a status message, recorded once a second.
-            profile: returns the calibration at the end, where there is one.
-            flame: returns whose FLAME it is, where there is any.
-            report: gets one line when the recording has to stop.
+            profile: returns the calibration at the end, if there is one.
+            flame: returns whose FLAME it is, if there is any.
+            notify: gets one line when the recording has to stop.
 
         Raises:
             SessionError: there is such a file already, or no such folder.
             RecordingError: the file cannot be made.
         """
+        super().__init__("record", clock)
         self.path = path
         self.counts = RecordingCounts()
         self.error: FacewireError | None = None
         self._writer = SessionWriter(path, metadata, force=force)
         self._encoder, self._streams = Encoder(), recorded_streams()
-        self._status, self._profile, self._flame, self._report, self._clock = status, profile, flame, report, clock
+        self._status, self._profile, self._flame, self._notify = status, profile, flame, notify
         self._frames: deque[FaceFrame] = deque()
         self._audio: deque[tuple[AudioBlock, AudioFormat]] = deque()
         self._sound: list[AudioBlock] = []
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="facewire-record", daemon=True)
         self._committed_ns = self._synced_ns = self._status_ns = clock()
         self._first_ns = self._last_ns = 0
-
-    def start(self) -> None:
-        """Begin to write what is offered."""
-        self._thread.start()
 
     def offer_frame(self, frame: FaceFrame) -> None:
         """Have ``frame`` recorded. Never blocks and raises nothing."""
@@ -114,16 +109,14 @@ class Recorder:
         elif self.error is None:
             self._audio.append((block, audio))
 
-    def stop(self, timeout_s: float = 10.0) -> Path:
+    def stop(self, timeout_s: float = 10.0) -> Path:  # type: ignore[override]
         """Write what waits, close the take and return its path.
 
         Raises:
             RecordingError: the take could not be finished, or had failed before.
         """
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        super().stop(timeout_s)
+        if self.running:
             raise RecordingError(f"the disk does not take {self.path}: what it took is in {self._writer.file.part}")
         if self.error is not None:
             raise self.error
@@ -139,33 +132,43 @@ class Recorder:
         """Whether frames are still taken."""
         return self.error is None and not self._stopping.is_set()
 
-    def _run(self) -> None:
+    def wait(self) -> None:
+        """Let some work gather: waking for each frame would cost the live path more than appending does."""
+        self._stopping.wait(POLL_S)
+
+    def turn(self, now_ns: int) -> bool:
+        """Write what waits, and what is due at ``now_ns``: a status, a chunk, a sync."""
+        self._drain()
+        if self._status is not None and now_ns - self._status_ns >= STATUS_NS:
+            self._status_ns = now_ns
+            self._add_status(now_ns)
+        if now_ns - self._committed_ns >= COMMIT_NS:
+            self._committed_ns = now_ns
+            self._write_sound()
+            self._writer.commit()
+        if now_ns - self._synced_ns >= SYNC_NS:
+            self._synced_ns = now_ns
+            self._writer.sync()
+        return True
+
+    def finish(self) -> None:
+        """Write the rest and close the take."""
         try:
-            while not self._stopping.wait(POLL_S):
-                self._turn(self._clock())
             self._drain()
             self._write_sound()
             self._writer.commit()
             self.path = self._writer.finish(self._end())
-        except Exception as error:  # whatever a disk does, the live path goes on
-            self.error = error if isinstance(error, FacewireError) else RecordingError(f"recording failed: {error!r}")
-            self._frames.clear()
-            self._audio.clear()
-            self._writer.close()
-            self._report(f"the recording has stopped: {self.error}")
+        except Exception as error:
+            self.goes_on(error)
 
-    def _turn(self, now: int) -> None:
-        self._drain()
-        if self._status is not None and now - self._status_ns >= STATUS_NS:
-            self._status_ns = now
-            self._add_status(now)
-        if now - self._committed_ns >= COMMIT_NS:
-            self._committed_ns = now
-            self._write_sound()
-            self._writer.commit()
-        if now - self._synced_ns >= SYNC_NS:
-            self._synced_ns = now
-            self._writer.sync()
+    def goes_on(self, error: Exception) -> bool:
+        """End the take: whatever a disk does, the live path goes on."""
+        self.error = error if isinstance(error, FacewireError) else RecordingError(f"recording failed: {error!r}")
+        self._frames.clear()
+        self._audio.clear()
+        self._writer.close()
+        self._notify(f"the recording has stopped: {self.error}")
+        return False
 
     def _drain(self) -> None:
         while self._frames:
@@ -186,7 +189,7 @@ class Recorder:
         """Gather blocks that go on from each other; write them when they are long enough, or end."""
         if self._writer.audio not in (None, audio):
             if not self.counts.refused_audio:
-                self._report(
+                self._notify(
                     "the microphone's rate has changed: the take goes on without sound; start a new one for it"
                 )
             self.counts.refused_audio += 1
@@ -228,7 +231,7 @@ class Recorder:
 
 
 def _text(ask: Callable[[], Mapping[str, Any] | None]) -> str | None:
-    """What a run says of itself as JSON; None where that fails, for the take is whole without it."""
+    """Return what a run says of itself as JSON; None if that fails, for the take is whole without it."""
     try:
         value = ask()
         return None if value is None else json.dumps(value)

@@ -16,12 +16,16 @@ from typing import Any
 from facewire.bridge.recording.reader import Session
 from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
+from facewire.bridge.shared.worker import Worker
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.runtime.tools.arguments import CommandSpec, Number
 
 LEAD_NS = 50_000_000
 """From the start of a replay to its first frame, so that a subscriber's first pings come before it."""
 MIN_SPEED, MAX_SPEED = 0.05, 20.0
 MAX_STEP = 1000
+STEP = CommandSpec("step", {"frames": Number(-MAX_STEP, MAX_STEP)})
+SPEED = CommandSpec("speed", {"speed": Number(MIN_SPEED, MAX_SPEED)}, required=("speed",))
 
 
 @dataclass(slots=True)
@@ -64,10 +68,10 @@ class ReplayClock:
         self._started_ns = self._clock()
 
 
-class Replay:
+class Replay(Worker):
     """Hands the frames of a session to ``publish`` on a thread of its own, each when it is due.
 
-    Carries over the playhead, the frame that is next, and the last ``seq`` that went out: numbers go on counting over
+    State: the playhead, the frame that is next, and the last ``seq`` that went out: numbers go on counting over
     loops and seeks, and keep the gaps that the recording has.
     """
 
@@ -93,49 +97,51 @@ class Replay:
         lead_ns = min(LEAD_NS, self.start_ns)
         self.clock = ReplayClock(self.start_ns - lead_ns, clock)
         """The clock for the server that serves the replay."""
+        super().__init__(
+            "replay", self.clock
+        )  # its ``ended`` is set when the last frame has gone out; a seek clears it
         self.playhead = Playhead(self.start_ns, self.start_ns, speed)
-        self.ended = threading.Event()
-        """Set when the last frame has gone out, unless it loops; cleared by a seek."""
         self.error: FacewireError | None = None
         """Why it ended before its time: the file is damaged."""
         self.published = 0
         self._changed = threading.Condition()
         self._door = threading.Lock()
         """Held by whoever wants ``_changed`` for a command: a replay that is late would hardly ever let go of that."""
-        self._stopping = False
         self._last_seq: int | None = None
         self._seq_shift = 0
         self._recorded_seq = -1
         self._frames: Iterator[tuple[int, FaceFrame]] = iter(())
         self._next: tuple[int, FaceFrame] | None = None
         self._seek(self.start_ns)
-        self._thread = threading.Thread(target=self._run, name="facewire-replay", daemon=True)
 
     def start(self) -> None:
         """Start the clock; the first frame is due ``LEAD_NS`` later."""
         self.clock.start()
-        self._thread.start()
+        super().start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """End the thread and close the session."""
-        self._stopping = True
+        super().stop(timeout_s)
+        if not self.running:  # Nobody may close a file that is being read.
+            self._session.close()
+
+    def wake(self) -> None:
+        """Have it look at the playhead again."""
         with self._door, self._changed:
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-        if not self._thread.is_alive():  # Nobody may close a file that is being read.
-            self._session.close()
 
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask of a replay, by name; each answers with the state afterwards (wire.md, 3.6)."""
-        return {
-            "pause": self._command(self._pause),
-            "resume": self._command(self._resume),
-            "seek": self._command(self._seek_command, "time_s"),
-            "step": self._command(self._step, "frames"),
-            "speed": self._command(self._speed, "speed"),
-        }
+        time_s = Number(self._seconds(self.start_ns), self._seconds(self.end_ns))
+        changes = (
+            (CommandSpec("pause"), self._pause),
+            (CommandSpec("resume"), self._resume),
+            (CommandSpec("seek", {"time_s": time_s}, required=("time_s",)), self._seek_command),
+            (STEP, self._step),
+            (SPEED, self._speed),
+        )
+        return {spec.name: spec.handler(self._command(change)) for spec, change in changes}
 
     def state(self) -> dict[str, Any]:
         """Return where the replay is, in seconds from the session's first frame."""
@@ -166,30 +172,39 @@ class Replay:
         """Return the keys of the status message."""
         return {"devices": {}, "replay": {"file": self._session.path.name, **self.state()}}
 
-    def _run(self) -> None:
-        try:
-            while True:
-                with self._door:
-                    pass  # Commands that wait come first.
-                with self._changed:
-                    if self._stopping:
-                        return
-                    self._turn()
-        except FacewireError as error:
-            self.error = error
-            self.playhead.paused = True
-            self.ended.set()
+    def wait(self) -> None:
+        """Wait until the next frame is due, or for a command."""
+        with self._door:
+            pass  # Commands that wait come first.
+        with self._changed:
+            due_in_ns = self.due_in_ns(self.clock())
+            if not self._stopping.is_set() and due_in_ns != 0:
+                self._changed.wait(None if due_in_ns is None else due_in_ns / NS_PER_S)
 
-    def _turn(self) -> None:
-        """Publish the next frame if it is due, or wait for that, or for a command."""
+    def turn(self, now_ns: int) -> bool:
+        """Publish the next frame if it is due at ``now_ns``, or be at the end."""
+        with self._changed:
+            if self._stopping.is_set() or self.due_in_ns(now_ns) != 0:
+                return True
+            if self._next is None:
+                self._end_or_loop()
+            else:
+                self._send(self.playhead.due_ns(self._next[0]))
+            return True
+
+    def due_in_ns(self, now_ns: int) -> int | None:
+        """Return how long after ``now_ns`` there is something to do; None while it is paused."""
         if self.playhead.paused:
-            self._changed.wait()
-        elif self._next is None:
-            self._end_or_loop()
-        elif (wait_ns := self.playhead.due_ns(self._next[0]) - self.clock()) > 0:
-            self._changed.wait(wait_ns / NS_PER_S)
-        else:
-            self._send(self.playhead.due_ns(self._next[0]))
+            return None
+        return 0 if self._next is None else max(0, self.playhead.due_ns(self._next[0]) - now_ns)
+
+    def goes_on(self, error: Exception) -> bool:
+        """End: the file is damaged."""
+        if not isinstance(error, FacewireError):
+            raise error
+        self.error = error
+        self.playhead.paused = True
+        return False
 
     def _end_or_loop(self) -> None:
         due_ns = self.playhead.due_ns(self.end_ns)
@@ -223,14 +238,10 @@ class Replay:
             self._recorded_seq = self._next[1].seq - 1
             self._seq_shift = self._last_seq + 1 - self._next[1].seq
 
-    def _command(
-        self, change: Callable[[Mapping[str, Any]], None], *known: str
-    ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-        def run(args: Mapping[str, Any]) -> dict[str, Any]:
-            if set(args) - set(known):
-                raise CommandError(f"this command takes {' and '.join(known) or 'no args'}, and nothing else")
+    def _command(self, change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def run(args: dict[str, Any]) -> dict[str, Any]:
             with self._door, self._changed:
-                if self._stopping:  # Its file may be closed already.
+                if self._stopping.is_set():  # Its file may be closed already.
                     raise CommandError("no take is playing")
                 change(args)
                 self._changed.notify_all()
@@ -238,30 +249,28 @@ class Replay:
 
         return run
 
-    def _pause(self, _args: Mapping[str, Any]) -> None:
+    def _pause(self, _args: dict[str, Any]) -> None:
         if not self.playhead.paused:
             clock_ns = self.clock()
             place_ns = self.playhead.at_ns(clock_ns)
             self.playhead.move(place_ns if self._next is None else min(place_ns, self._next[0]), clock_ns)
             self.playhead.paused = True
 
-    def _resume(self, _args: Mapping[str, Any]) -> None:
+    def _resume(self, _args: dict[str, Any]) -> None:
         if self.ended.is_set() or (self.playhead.paused and self._next is None):  # It shows the last frame.
             self._jump(self.start_ns)
         elif self.playhead.paused:
             self.playhead.move(self.playhead.place_ns, self.clock())
         self.playhead.paused = False
 
-    def _speed(self, args: Mapping[str, Any]) -> None:
-        speed = number(args, "speed", MIN_SPEED, MAX_SPEED)
+    def _speed(self, args: dict[str, Any]) -> None:
         clock_ns = self.clock()
         self.playhead.move(self.playhead.at_ns(clock_ns), clock_ns)
-        self.playhead.speed = speed
+        self.playhead.speed = float(args["speed"])
 
-    def _seek_command(self, args: Mapping[str, Any]) -> None:
-        """Goes to a place; the ends are rounded, as the state has them."""
-        time_s = number(args, "time_s", self._seconds(self.start_ns), self._seconds(self.end_ns))
-        place_ns = self._session.start_ns + round(time_s * NS_PER_S)
+    def _seek_command(self, args: dict[str, Any]) -> None:
+        """Go to a place; the ends are rounded, as the state has them."""
+        place_ns = self._session.start_ns + round(float(args["time_s"]) * NS_PER_S)
         self._jump(min(max(place_ns, self.start_ns), self.end_ns))
 
     def _jump(self, place_ns: int) -> None:
@@ -274,9 +283,9 @@ class Replay:
             self.playhead.move(self._next[0], clock_ns)
             self._send(clock_ns)
 
-    def _step(self, args: Mapping[str, Any]) -> None:
+    def _step(self, args: dict[str, Any]) -> None:
         """Show the frame that is ``frames`` after the one shown last (before it, where negative), and stay there."""
-        count = round(number({"frames": 1, **args}, "frames", -MAX_STEP, MAX_STEP))
+        count = round(args.get("frames", 1))
         self._pause({})
         if count > 0:
             for _ in range(count - 1):
@@ -307,15 +316,3 @@ def moved(frame: FaceFrame, seq: int, publish_ns: int) -> FaceFrame:
         video_ns=at(frame.video_ns),
         audio_ns=at(frame.audio_ns),
     )
-
-
-def number(args: Mapping[str, Any], name: str, least: float, most: float) -> float:
-    """Return a command's argument as a number of ``least`` to ``most``.
-
-    Raises:
-        CommandError: it is missing or is anything else.
-    """
-    value = args.get(name)
-    if type(value) not in (int, float) or not least <= float(value) <= most:  # type: ignore[arg-type]
-        raise CommandError(f"{name} must be a number of {least:g} to {most:g}")
-    return float(value)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Plays a session's sound along with its replay, through PyAudio where there is a device."""
+"""Plays a session's sound along with its replay, through PyAudio if there is a device."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ class Output(Protocol):
     """From ``write`` to the ear."""
 
     def write(self, samples: Int16Array) -> None:
-        """Play samples [n, channels]; returns when the device wants more. Raises OSError when the device is gone."""
+        """Play samples [n, channels]; returns when the device wants more.
+
+        Raises:
+            OSError: the device is gone.
+        """
 
     def close(self) -> None:
         """Let go of the device."""
@@ -36,7 +40,7 @@ class PlayAlong:
     """Feeds an output from a session so that what is heard now is what ``place`` says is shown now, on a thread of its
     own.
 
-    Carries over the place of the next sample; it is silent while ``place`` gives None.
+    State: the place of the next sample; it is silent while ``place`` gives None.
     """
 
     def __init__(self, session: Session, place: Callable[[], int | None], output: Output) -> None:
@@ -80,7 +84,7 @@ class PlayAlong:
             return
 
     def step(self) -> bool:
-        """Play one block; False where there is nothing to play now."""
+        """Play one block; False if there is nothing to play now."""
         place_ns = self._place()
         if place_ns is None:
             self._stream = None
@@ -131,15 +135,15 @@ class PyAudioOutput:
         self._system.terminate()
 
 
-def open_output(audio: AudioFormat, report: Callable[[str], None]) -> Output | None:
-    """Return the default output device, or None after one line to ``report`` that says why there is none."""
+def open_output(audio: AudioFormat, notify: Callable[[str], None]) -> Output | None:
+    """Return the default output device, or None after one line to ``notify`` that says why there is none."""
     try:
         pyaudio = load_pyaudio()
     except CaptureError:
-        report("sound needs PyAudio: pip install 'facewire[mic]'; playing silently")
+        notify("sound needs PyAudio: pip install 'facewire[mic]'; playing silently")
         return None
     try:
         return PyAudioOutput(pyaudio, audio)
     except OSError as error:
-        report(f"there is no output device for the sound ({plain(error)}); playing silently")
+        notify(f"there is no output device for the sound ({plain(error)}); playing silently")
         return None

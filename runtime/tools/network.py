@@ -9,7 +9,11 @@ ELSEWHERE = "192.0.2.1"
 
 
 def way_to(host: str) -> tuple[str, str]:
-    """Returns a host's IPv4 address and this machine's own on the way to it. Raises OSError and UnicodeError."""
+    """Return a host's IPv4 address and this machine's own on the way to it.
+
+    Raises:
+        OSError, UnicodeError: the host has no address.
+    """
     address = socket.getaddrinfo(host, 9, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(address)
@@ -17,7 +21,7 @@ def way_to(host: str) -> tuple[str, str]:
 
 
 def own_address() -> str:
-    """This machine's address on its network, or its name where it is in none."""
+    """Return this machine's address on its network, or its name if it is in none."""
     try:
         return way_to(ELSEWHERE)[1]
     except OSError:

@@ -19,7 +19,7 @@ class NewestSlot(Generic[T]):
         """Values that were replaced before anybody took them."""
 
     def put(self, value: T) -> T | None:
-        """Hands ``value`` over; returns the one that it replaced, so that its buffer can be used again."""
+        """Hand ``value`` over; return the one that it replaced, so that its buffer can be used again."""
         with self._ready:
             replaced, self._value = self._value, value
             if replaced is not None:
@@ -27,15 +27,20 @@ class NewestSlot(Generic[T]):
             self._ready.notify()
             return replaced
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is something to take or nothing more will come, or for ``timeout_s``."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._value is not None or self._closed, timeout_s)
+
     def take(self, timeout_s: float | None = None) -> T | None:
-        """Takes the newest value, waiting for one; None after ``timeout_s``, or once the slot is closed and empty."""
+        """Take the newest value, waiting for one; None after ``timeout_s``, or once the slot is closed and empty."""
         with self._ready:
             self._ready.wait_for(lambda: self._value is not None or self._closed, timeout_s)
             value, self._value = self._value, None
             return value
 
     def close(self) -> None:
-        """Says that nothing more will come; whoever waits wakes up."""
+        """Say that nothing more will come; whoever waits wakes up."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()

@@ -18,7 +18,7 @@ class Window:
         self._next = 0
 
     def add(self, now_ns: int, value: float = 0.0) -> None:
-        """Notes ``value`` at ``now_ns``; pushes the oldest out."""
+        """Note ``value`` at ``now_ns``; push the oldest out."""
         self._times_ns[self._next] = now_ns
         self._values[self._next] = value
         self._next = (self._next + 1) % CAPACITY

@@ -17,12 +17,12 @@ from support.trackers import FakeTracker
 from support.waiting import wait_until
 
 from facewire.bridge.shared.errors import CommandError
+from facewire.bridge.shared.face import SpeechTick
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.runtime.capture.video.source import CapturedImage
-from facewire.runtime.face.presence import PresenceConfig
+from facewire.runtime.face.presence import Presence, PresenceConfig
 from facewire.runtime.live import MAX_REQUESTS, Live
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.speech.pipeline import SpeechTick
 
 
 class Run:
@@ -34,7 +34,7 @@ class Run:
         self.devices: list[str] = []
         self.trackers: list[FakeTracker] = []
         self.act, self.source = act, source
-        self.live = Live(source, publish or self.frames.append, report=self.reports.append)
+        self.live = Live(source, publish or self.frames.append, notify=self.reports.append)
         self.live.start(lambda: FacePipeline(self.make, device=device, **options))
 
     def make(self, device):
@@ -136,7 +136,7 @@ def test_on_the_processor_a_fault_of_the_network_is_a_bad_picture():
 
 
 def test_when_the_camera_hangs_the_face_eases_to_rest_and_then_nothing_is_sent():
-    run = Run(Pictures(5, then="silence"), presence=PresenceConfig(hold_s=0.05, ease_s=0.6))
+    run = Run(Pictures(5, then="silence"), presence=Presence(PresenceConfig(hold_s=0.05, ease_s=0.6)))
     wait_until(lambda: run.frames and run.frames[-1].sources == "held" and run.frames[-1].confidence == 0)
     time.sleep(0.1)
     count = len(run.frames)
@@ -154,7 +154,7 @@ def test_a_face_that_leaves_and_comes_back():
     run = Run(
         Pictures(60, rate=100),
         act=lambda number: "no face" if 20 <= number < 40 else None,
-        presence=PresenceConfig(hold_s=0.02, ease_s=0.1),
+        presence=Presence(PresenceConfig(hold_s=0.02, ease_s=0.1)),
     )
     sources = "".join(frame.sources[0] for frame in run.wait())
     assert sources.strip("v").strip("h") == ""
@@ -208,7 +208,7 @@ def test_frames_that_speech_alone_drives_count_as_published():
     live = Live(None, lambda _: None, clock=lambda: next(times_ns))
     live.start(lambda: FacePipeline(None))
     for _ in range(60):
-        live.hear(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
+        live.publish_speech(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
     assert live.status()["rates"] == {"capture": 0.0, "track": 0.0, "publish": pytest.approx(60, rel=0.1)}
 
 
@@ -231,7 +231,9 @@ def test_without_a_camera_a_change_waits_for_the_frame_that_is_being_made():
 
     live = Live(None, publish)
     live.start(lambda: FacePipeline(None))
-    hearing = threading.Thread(target=live.hear, args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio"))
+    hearing = threading.Thread(
+        target=live.publish_speech, args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
+    )
     hearing.start()
     assert making.wait(60)
     live.request(lambda _: changes.append("change"))
@@ -257,7 +259,7 @@ def test_mirror_flips_the_picture():
 
 def test_networks_that_cannot_be_loaded_stop_the_capture_again():
     source = Pictures(10**6, returns=True)
-    live = Live(source, lambda _: None, report=lambda _: None)
+    live = Live(source, lambda _: None, notify=lambda _: None)
 
     def fail():
         raise RuntimeError("no networks")
@@ -265,7 +267,7 @@ def test_networks_that_cannot_be_loaded_stop_the_capture_again():
     with pytest.raises(RuntimeError, match="no networks"):
         live.start(fail)
     assert live.ended.is_set()
-    assert not live.capture._thread.is_alive()
+    assert not live.capture.running
 
 
 def test_stopping_is_quick_and_may_be_done_twice():
@@ -287,11 +289,12 @@ def test_a_stream_leaves_no_garbage():
     tracker.images = SimpleNamespace(append=lambda _: None)
     pipeline, image = FacePipeline(lambda _: tracker), np.zeros((48, 64, 3), np.uint8)
     live = Live(None, lambda _: None)
-    live._pipeline = pipeline
+    live.start(lambda: pipeline)
 
     def run(frames):
         for i in range(frames):
-            live._step(pipeline, CapturedImage(image, i * 10**7))
+            live.slot.put(CapturedImage(image, i * 10**7))
+            assert live.turn(i * 10**7)
 
     run(200)
     gc.collect()

@@ -9,7 +9,7 @@ import pytest
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.wire.codec import Encoder
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
+from facewire.models.face.tracker import FaceTracker
 from facewire.runtime.capture.video.demo_face import DemoFace, DemoPose, demo_pose
 from facewire.runtime.pipeline import FacePipeline
 

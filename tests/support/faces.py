@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.face import FaceState
 
 
 def shapes_of(**values: float) -> np.ndarray:
@@ -24,13 +24,21 @@ def head_of(yaw_rad: float = 0.0, place_m: Iterable[float] = (0, 0, -0.5)) -> np
     return np.array([0, math.sin(yaw_rad / 2), 0, math.cos(yaw_rad / 2), *place_m], np.float32)
 
 
-@dataclass
-class SeenFace:
-    """A face that was tracked: at rest, straight ahead, half a metre away, unless a test says more."""
+def seen_face(
+    confidence: float = 0.9,
+    blendshapes: np.ndarray | None = None,
+    head: np.ndarray | None = None,
+    gaze: np.ndarray | None = None,
+    landmarks: np.ndarray | None = None,
+) -> FaceState:
+    """Return a face that was tracked: at rest, straight ahead, half a metre away, unless a test says more.
 
-    confidence: float = 0.9
-    blendshapes: np.ndarray = field(default_factory=shapes_of)
-    head: np.ndarray = field(default_factory=head_of)
-    gaze: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
-    landmarks: np.ndarray | None = None
-    """None from a phone: it comes without a picture."""
+    ``landmarks`` are None from a phone: its face comes without a picture.
+    """
+    return FaceState.of(
+        shapes_of() if blendshapes is None else blendshapes,
+        head_of() if head is None else head,
+        np.zeros(4, np.float32) if gaze is None else gaze,
+        confidence=confidence,
+        landmarks=landmarks,
+    )

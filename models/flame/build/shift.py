@@ -24,9 +24,9 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
+from facewire.models.face.tracker import FaceTracker
 from facewire.models.face.training.media import clips, stills
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.fit.fitter import TAKE_NS, FlameFit, FlameFitter, eye_distance
@@ -83,7 +83,7 @@ def watch(media: Path) -> dict[str, list[Seen]]:
         for i, frame in zip(range(CLIP_FRAMES), clip.frames(), strict=False):
             height, width = frame.shape[:2]
             face = tracker.step(frame, i * 33_333_333)
-            if face is not None:
+            if face is not None and face.landmarks is not None:
                 found.append(face.landmarks.copy())
         person = clip.name if clip.person == SEVERAL else clip.person
         people.setdefault(person, []).append(Seen(np.array(found)[:: max(len(found) // LOOKS, 1)], width, height))
@@ -93,8 +93,9 @@ def watch(media: Path) -> dict[str, list[Seen]]:
             continue
         for i in range(STILL_FRAMES):
             face = tracker.step(image, i * 33_333_333)
-        if face is not None and np.ptp(face.landmarks[:, 0]) >= LEAST_WIDTH_PX:
-            seen = Seen(face.landmarks[None].copy(), image.shape[1], image.shape[0])
+        landmarks = None if face is None else face.landmarks
+        if landmarks is not None and np.ptp(landmarks[:, 0]) >= LEAST_WIDTH_PX:
+            seen = Seen(landmarks[None].copy(), image.shape[1], image.shape[0])
             people.setdefault(still.person or str(still.path), []).append(seen)
     return people
 

@@ -41,8 +41,8 @@ def is_phone(what: str) -> bool:
     return what.partition(":")[0] in APPS and "://" not in what
 
 
-def phone_source(what: str, report: Callable[[str], None]) -> PhoneSource:
-    """The source that ``what`` names; it is not open yet. ``report`` hears of senders that are ignored.
+def phone_source(what: str, notify: Callable[[str], None]) -> PhoneSource:
+    """Return the source that ``what`` names; it is not open yet. ``notify`` hears of senders that are ignored.
 
     Raises:
         CaptureError: what follows the name is no address.
@@ -51,14 +51,14 @@ def phone_source(what: str, report: Callable[[str], None]) -> PhoneSource:
     app = APPS[name]
     host, port = _address(name, where, app.port)
     if name != "ifacialmocap" or _listens(host):
-        return PhoneSource(f"{app.title} on port {port}", app.reader(), host or LOOPBACK, port, report=report)
+        return PhoneSource(f"{app.title} on port {port}", app.reader(), host or LOOPBACK, port, notify=notify)
     return PhoneSource(
-        f"{app.title} on {host}", app.reader(), "", port, phone=host, phone_port=port, report=report
+        f"{app.title} on {host}", app.reader(), "", port, phone=host, phone_port=port, notify=notify
     )  # fmt: skip
 
 
 def check_no_circle(source: Source | None, outputs: Iterable[str]) -> None:
-    """Raises CaptureError where one of the ``outputs`` sends to the port that ``source`` reads, if it is a phone's."""
+    """Raise CaptureError if one of the ``outputs`` sends to the port that ``source`` reads, if it is a phone's."""
     if not isinstance(source, PhoneSource) or not source.listening:
         return
     host, port = source.address
@@ -93,7 +93,11 @@ def _reaches(target: str, listening: str) -> bool:
 
 
 def _address(name: str, where: str, port: int) -> tuple[str, int]:
-    """``PORT``, ``HOST``, ``HOST:PORT`` or ``[IPv6]:PORT``; an empty host where none is named. Raises CaptureError."""
+    """Return ``PORT``, ``HOST``, ``HOST:PORT`` or ``[IPv6]:PORT`` in parts; an empty host if none is named.
+
+    Raises:
+        CaptureError: the input is not there, or is lost.
+    """
     host, colon, number = where.rpartition(":")
     if (not colon and not where.isdigit()) or where.endswith("]"):
         host, number = where, str(port)

@@ -14,8 +14,8 @@ from facewire.bridge.formats.ifacialmocap_text import encode_handshake
 from facewire.bridge.formats.received import DatagramError, FaceReader, OlderDatagramError, ReceivedFace
 from facewire.bridge.shared.arrays import Float32Array, Image
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.runtime.capture.video.source import CapturedFace, CaptureError, Face, Source, SourceSilent
-from facewire.runtime.face.presence import REST_DISTANCE_M
+from facewire.bridge.shared.face import REST_DISTANCE_M, FaceState
+from facewire.runtime.capture.video.source import CapturedFace, CaptureError, Source, SourceSilent
 from facewire.runtime.tools.network import own_address, way_to
 
 WAIT_S = 0.1
@@ -35,7 +35,7 @@ NOWHERE_M: Float32Array = np.array([0, 0, -REST_DISTANCE_M], np.float32)
 class PhoneSource(Source):
     """Listens on one port and gives the newest face that came there. Delay: none beyond the way here.
 
-    Carries over who sends and when it was heard last. Drop policy: of several datagrams that wait, the newest counts;
+    State: who sends, and when it was heard last. Drop policy: of several datagrams that wait, the newest counts;
     late, broken and foreign ones are counted.
     """
 
@@ -50,16 +50,18 @@ class PhoneSource(Source):
         *,
         phone: str | None = None,
         phone_port: int | None = None,
-        report: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
         clock: Clock = now_ns,
     ) -> None:
-        """Listens on ``host``; where there is a ``phone``, on the address that faces it instead and to nobody else.
-        With a ``phone_port`` the phone is asked there for iFacialMocap's frames."""
+        """Get ready to listen on ``host``; if there is a ``phone``, on the address that faces it, and to nobody else.
+
+        With a ``phone_port`` the phone is asked there for iFacialMocap's frames.
+        """
         super().__init__()
         self.name = name
         self._reader, self._host, self._port = reader, host, port
         self._phone, self._phone_port = phone, phone_port
-        self._report, self._clock = report, clock
+        self._notify, self._clock = notify, clock
         self._phone_address: str | None = None
         self._socket: socket.socket | None = None
         self._buffer = bytearray(65536)
@@ -88,7 +90,11 @@ class PhoneSource(Source):
         return str(host), int(port)
 
     def open(self) -> None:
-        """Raises CaptureError where the port is taken or the phone has no such address."""
+        """Listen from now on.
+
+        Raises:
+            CaptureError: the port is taken, or the phone has no such address.
+        """
         if self._socket is not None:
             return
         if self._phone is not None:
@@ -110,7 +116,12 @@ class PhoneSource(Source):
         self.opened = describe_opening(self.address, self._phone_address)
 
     def read(self, spare: Image | None = None) -> CapturedFace | None:
-        """Waits for the next face. Raises SourceSilent and CaptureError."""
+        """Wait for the next face.
+
+        Raises:
+            SourceSilent: nothing has come for some time.
+            CaptureError: it is not open, or its address is lost.
+        """
         del spare
         while not self._interrupted.is_set():
             if self._socket is None:
@@ -129,7 +140,7 @@ class PhoneSource(Source):
             self._socket = None
 
     def _drain(self, one: socket.socket) -> CapturedFace | None:
-        """Takes what waits; None where nothing of it is news."""
+        """Take what waits; None if nothing of it is news."""
         news = arrived_ns = 0
         for _ in range(MAX_DRAIN):
             try:
@@ -137,7 +148,7 @@ class PhoneSource(Source):
             except BlockingIOError:
                 break
             except ConnectionError:
-                continue  # Windows says so where a hand-shake found nobody
+                continue  # Windows says so if a hand-shake found nobody
             except OSError as error:
                 raise CaptureError(f"{self.name} cannot receive any more: {error.strerror or error}") from None
             now = self._clock()
@@ -150,7 +161,7 @@ class PhoneSource(Source):
         return CapturedFace(None if face is None else to_face(face), arrived_ns)
 
     def _take(self, data: memoryview, sender: tuple[str, int], now: int) -> bool:
-        """Whether a datagram says something new. Only one that its format knows gives its sender the port."""
+        """Return whether a datagram says something new. Only one that its format knows gives its sender the port."""
         wrong = self._phone_address is not None and sender[0] != self._phone_address
         held = self._holder is not None and now - self._heard_ns < HOLD_NS
         if wrong or (held and sender != self._holder):
@@ -175,10 +186,10 @@ class PhoneSource(Source):
             self._named.add(host)
             heard = self._phone_address or (self._holder or ("another",))[0]
             who, heard = (f"another program on {host}", "the first") if host == heard else (host, heard)
-            self._report(f"{self.name}: {who} sends too; only {heard} is heard (further ones are counted)")
+            self._notify(f"{self.name}: {who} sends too; only {heard} is heard (further ones are counted)")
 
     def _ask(self) -> None:
-        """Sends the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""
+        """Send the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""
         now = self._clock()
         silent = self._holder is None or now - self._heard_ns > ASK_NS
         if self._phone_port is None or not silent or now - self._asked_ns < ASK_NS:
@@ -200,7 +211,7 @@ class PhoneSource(Source):
         raise SourceSilent(f"{self.name}: nothing comes any more from {self._holder[0]}; is the app still open?")
 
     def _check_way(self) -> None:
-        """The phone or this machine may have got another address, and then nothing comes here any more."""
+        """Check that neither the phone nor this machine has got another address: then nothing comes here any more."""
         if self._phone is None:
             return
         try:
@@ -215,14 +226,18 @@ class PhoneSource(Source):
         return f"{own_address() if ipaddress.ip_address(host).is_unspecified else host}, UDP port {port}"
 
 
-def to_face(received: ReceivedFace) -> Face:
-    """A received face as the pipeline takes it: sure of itself, for the formats have no doubts."""
+def to_face(received: ReceivedFace) -> FaceState:
+    """Return a received face as the pipeline takes it: sure of itself, for the formats have no doubts."""
     position_m = NOWHERE_M if received.position_m is None else received.position_m
-    return Face(1.0, received.blendshapes, np.concatenate([received.rotation, position_m]), received.gaze)
+    return FaceState.of(received.blendshapes, np.concatenate([received.rotation, position_m]), received.gaze)
 
 
 def find_way(phone: str) -> tuple[str, str]:
-    """Returns a phone's address and this machine's own on the way to it; nothing is sent. Raises CaptureError."""
+    """Return a phone's address and this machine's own on the way to it; nothing is sent.
+
+    Raises:
+        CaptureError: there is no way to it.
+    """
     try:
         return way_to(phone)
     except (OSError, UnicodeError) as error:
@@ -231,7 +246,7 @@ def find_way(phone: str) -> tuple[str, str]:
 
 
 def describe_opening(address: tuple[str, int], phone: str | None) -> str:
-    """What an open port means, in one line."""
+    """Return what an open port means, in one line."""
     host, port = address
     where = f"UDP {f'[{host}]' if ':' in host else host}:{port}"
     if ipaddress.ip_address(host).is_loopback:

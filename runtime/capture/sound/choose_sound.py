@@ -8,15 +8,18 @@ from pathlib import Path
 from facewire.runtime.capture.sound.demo_sound import DemoSound
 from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones
 from facewire.runtime.capture.sound.sound_file import SoundFile, SoundReader
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
-from facewire.runtime.sound.blocks import SoundSource
 
 
 def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> SoundSource | None:
-    """The live source that ``what`` names; None for ``none``, and for ``auto`` where there is no microphone.
+    """Return the live source that ``what`` names; None for ``none``, and for ``auto`` if there is no microphone.
 
-    ``demo_speech`` may fetch the demo's recording. Raises CaptureError when no microphone or file has that name, the
-    file is no sound, or a library is not installed, and what ``demo_speech`` raises.
+    ``demo_speech`` may fetch the demo's recording.
+
+    Raises:
+        CaptureError: no microphone or file has that name, the file is no sound, or a library is not
+            installed.
     """
     if what == "none":
         return None

@@ -9,7 +9,8 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.runtime.sound.blocks import BLOCK_S, PacedSound, SoundRing
+from facewire.runtime.capture.sound.sound_source import PacedSound
+from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
 
 PAUSE_S = 1.5
 """Long enough to see the mouth come to rest."""
@@ -32,7 +33,7 @@ class DemoSound(PacedSound):
         self._begin(ring)
 
     def pump(self) -> bool:
-        """Writes the next block when it is due."""
+        """Write the next block when it is due."""
         start = self._written % len(self._round)
         return self._write_when_due(self._round[start : start + self._block])
 
@@ -41,8 +42,8 @@ class DemoSound(PacedSound):
 
 
 def first_channel(path: Path) -> tuple[Float32Array, int]:
-    """Samples [n] of a 16-bit WAV file's first channel, and its rate: CMU ARCTIC's second is the glottis's, not a
-    microphone's."""
+    """Return samples [n] of a 16-bit WAV file's first channel, and its rate: CMU ARCTIC's second is the glottis's,
+    not a microphone's."""
     with wave.open(str(path)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
         return samples[:, 0] / np.float32(32768), file.getframerate()

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
-from facewire.runtime.sound.blocks import BLOCK_S, LARGEST_BLOCK, SoundRing, SoundSource
+from facewire.runtime.sound.blocks import BLOCK_S, LARGEST_BLOCK, SoundRing
 
 SILENT_S = 1.0
 """A device that gives no block for so long is lost: PortAudio does not say when one is unplugged."""
@@ -39,7 +40,11 @@ class MicrophoneInfo:
 
 
 def load_pyaudio() -> Any:
-    """The module, made quiet. Raises CaptureError where it is not installed."""
+    """Return the module, made quiet.
+
+    Raises:
+        CaptureError: it is not installed.
+    """
     try:
         import pyaudio
     except ImportError:
@@ -49,7 +54,11 @@ def load_pyaudio() -> Any:
 
 
 def list_microphones() -> list[MicrophoneInfo]:
-    """What can be recorded from now. Raises CaptureError where PyAudio is not installed."""
+    """Return what can be recorded from now.
+
+    Raises:
+        CaptureError: PyAudio is not installed.
+    """
     system = load_pyaudio().PyAudio()
     try:
         return _list(system)
@@ -58,9 +67,11 @@ def list_microphones() -> list[MicrophoneInfo]:
 
 
 def find_microphone(what: str, microphones: list[MicrophoneInfo]) -> MicrophoneInfo:
-    """The microphone with a number, or the first whose name contains ``what``, capitals or not; ``auto``: the default.
+    """Return the microphone with a number, or the first whose name contains ``what``; ``auto`` is the default.
 
-    Raises CaptureError that lists what there is.
+
+    Raises:
+        CaptureError: there is none; it lists what there is.
     """
     known = "; ".join(f"{microphone.index}: {microphone.name}" for microphone in microphones) or "none"
     for microphone in microphones:
@@ -83,7 +94,7 @@ class Microphone(SoundSource):
     returns = True
 
     def __init__(self, what: str = "auto", *, load: Callable[[], Any] = load_pyaudio, clock: Clock = now_ns) -> None:
-        """``what`` is looked up at each opening: a microphone that is plugged in again may have another number."""
+        """Note what to open; it is looked up each time, for one that is plugged in again may have another number."""
         super().__init__()
         self.name = "microphone" if what == "auto" else f"microphone {what}"
         self._what, self._load, self._clock = what, load, clock
@@ -94,7 +105,7 @@ class Microphone(SoundSource):
         self._silent_s = 0.0
 
     def open(self, ring: SoundRing) -> None:
-        """Raises CaptureError where there is none of that name, or it cannot be used."""
+        """Raise CaptureError if there is none of that name, or it cannot be used."""
         pyaudio = self._load()
         # PortAudio lists the devices when it starts, so it starts anew each time.
         self._system = pyaudio.PyAudio()
@@ -120,7 +131,7 @@ class Microphone(SoundSource):
         heard, clock = self._heard, self._clock
 
         def take(data: bytes, count: int, times: dict[str, float], flags: int) -> tuple[None, int]:
-            """Runs on PortAudio's thread."""
+            """Run on PortAudio's thread."""
             start_ns = captured_ns(clock(), count, rate, times)
             if flags & overflow:
                 ring.device_overruns += 1
@@ -139,7 +150,11 @@ class Microphone(SoundSource):
         )
 
     def pump(self) -> bool:
-        """Waits until a block has come. Raises CaptureError when none has for a second."""
+        """Wait until a block has come.
+
+        Raises:
+            CaptureError: none has for a second.
+        """
         if self._interrupted.is_set():
             return False
         if self._heard.wait(CHECK_S):
@@ -154,7 +169,7 @@ class Microphone(SoundSource):
         return True
 
     def close(self) -> None:
-        """Lets the device go. A driver that fails at that has lost it already."""
+        """Let the device go. A driver that fails at that has lost it already."""
         stream, system = self._stream, self._system
         self._stream = self._system = None
         with contextlib.suppress(OSError):
@@ -186,7 +201,7 @@ def _list(system: Any) -> list[MicrophoneInfo]:
             # PyAudio may give names as bytes that it could not decode.
             name = info["name"] if isinstance(info["name"], str) else info["name"].decode("utf-8", "replace")
             rate, channels = round(info["defaultSampleRate"]), int(info["maxInputChannels"])
-            # Sound servers offer dozens of channels where they have no device of their own: one is enough then.
+            # Sound servers offer dozens of channels if they have no device of their own: one is enough then.
             found.append(
                 MicrophoneInfo(index, name, rate, channels if channels <= MAX_CHANNELS else 1, index == default)
             )
@@ -199,14 +214,14 @@ def plain(error: Exception) -> str:
 
 
 def _no_message(*_: object) -> None:
-    """Says nothing."""
+    """Say nothing."""
 
 
 _HANDLERS: list[Any] = []
 
 
 def _hush() -> None:
-    """Keeps ALSA and JACK from printing what they do not find, dozens of lines, whenever PortAudio starts."""
+    """Keep ALSA and JACK from printing what they do not find, dozens of lines, whenever PortAudio starts."""
     if _HANDLERS or not sys.platform.startswith("linux"):
         return
     text, number = ctypes.c_char_p, ctypes.c_int

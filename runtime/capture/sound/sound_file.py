@@ -10,8 +10,9 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.runtime.capture.sound.sound_source import PacedSound
 from facewire.runtime.capture.video.source import CaptureError
-from facewire.runtime.sound.blocks import BLOCK_S, PacedSound, SoundRing
+from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
 from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
 
 NO_PYAV = "sound files need PyAV: pip install 'facewire[media]'"
@@ -21,7 +22,7 @@ class SoundReader:
     """The first sound track of a file, one channel, in runs of any length. Reads as it goes: an hour takes no room."""
 
     def __init__(self, path: Path) -> None:
-        """Raises CaptureError where it cannot be read, has no sound, or needs PyAV, which is not installed."""
+        """Raise CaptureError if it cannot be read, has no sound, or needs PyAV, which is not installed."""
         if not path.is_file():
             raise CaptureError(f"{path} is not there: check the name")
         try:
@@ -49,8 +50,12 @@ class SoundReader:
             raise
 
     def blocks(self) -> Iterator[Float32Array]:
-        """Samples [n] one run after the other. Raises CaptureError where the file holds none that can be read."""
-        # Packed, not planar: PyAV 18 reads one plane too many where there are eight and more, and crashes.
+        """Yield samples [n], one run after the other.
+
+        Raises:
+            CaptureError: the file holds none that can be read.
+        """
+        # Packed, not planar: PyAV 18 reads one plane too many if there are eight and more, and crashes.
         any_read, resampler = False, self._av.AudioResampler(format="flt", rate=self.rate)
         frames = self._container.decode(self._track)
         while True:
@@ -70,12 +75,12 @@ class SoundReader:
             raise CaptureError(f"{self._path} has no sound that can be read")
 
     def close(self) -> None:
-        """Closes the file; safe to call twice."""
+        """Close the file; safe to call twice."""
         self._container.close()
 
 
 def in_blocks(runs: Iterator[Float32Array], size: int) -> Iterator[Float32Array]:
-    """Cuts runs into blocks of ``size``, the last one shorter. A block is valid until the next."""
+    """Cut runs into blocks of ``size``, the last one shorter. A block is valid until the next."""
     block, filled = np.zeros(size, np.float32), 0
     for run in runs:
         start = 0
@@ -101,14 +106,14 @@ class SoundFile(PacedSound):
         self._reader: SoundReader | None = None
 
     def open(self, ring: SoundRing) -> None:
-        """Raises CaptureError where the file is not there or is no sound."""
+        """Raise CaptureError if the file is not there or is no sound."""
         self._reader = SoundReader(self._path)
         self.rate = self._reader.rate
         self._begin(ring)
         self._blocks = in_blocks(self._reader.blocks(), max(1, round(BLOCK_S * self.rate)))
 
     def pump(self) -> bool:
-        """Writes the next block when it is due."""
+        """Write the next block when it is due."""
         block = next(self._blocks, None)
         return self._again() if block is None else self._write_when_due(block)
 
@@ -121,7 +126,7 @@ class SoundFile(PacedSound):
         return True
 
     def close(self) -> None:
-        """Closes the file; safe to call twice."""
+        """Close the file; safe to call twice."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None

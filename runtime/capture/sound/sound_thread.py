@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.device_thread import DeviceThread
-from facewire.runtime.sound.blocks import SoundRing, SoundSource
+from facewire.runtime.sound.blocks import SoundRing
 
 
 class SoundThread(DeviceThread):
     """Has ``source`` write to ``ring``; see ``DeviceThread``."""
 
-    def __init__(self, source: SoundSource, ring: SoundRing, report: Callable[[str], None]) -> None:
-        super().__init__(source, report, "facewire-sound-capture")
+    def __init__(self, source: SoundSource, ring: SoundRing, notify: Callable[[str], None]) -> None:
+        super().__init__(source, notify, "facewire-sound-capture")
         self.source, self._ring = source, ring
 
     def _open(self) -> None:

@@ -28,7 +28,7 @@ class CameraInfo:
 
 
 def list_cameras(folder: Path = SYS_CAMERAS) -> list[CameraInfo]:
-    """The cameras by index, with their names; empty where the system has none, or does not list them (macOS, Windows).
+    """Return the cameras by index, with their names; none if the system does not list them (macOS, Windows).
 
     Linux shows one camera as several nodes; only its first gives pictures (the others carry metadata).
     """
@@ -46,7 +46,11 @@ def is_called(camera: CameraInfo, name: str) -> bool:
 
 
 def find_camera(name: str, cameras: list[CameraInfo]) -> CameraInfo:
-    """The first camera that is called ``name``. Raises CaptureError that lists what there is."""
+    """Return the first camera that is called ``name``.
+
+    Raises:
+        CaptureError: there is none; it lists what there is.
+    """
     for camera in cameras:
         if is_called(camera, name):
             return camera
@@ -126,27 +130,31 @@ class DeviceSource(Source):
 
 
 def camera_source(index: int, *, rate: float = 60.0, opener: Opener = open_camera) -> DeviceSource:
-    """The camera with this index."""
+    """Return the camera with this index."""
     names = {camera.index: camera.name for camera in list_cameras()}
     name = f"camera {index}" + (f" ({names[index]})" if index in names else "")
     return DeviceSource(name, lambda: index, rate=rate, opener=opener)
 
 
 def named_camera_source(name: str, *, rate: float = 60.0) -> DeviceSource:
-    """The camera whose name contains ``name``. Raises CaptureError when there is none now."""
+    """Return the camera whose name contains ``name``.
+
+    Raises:
+        CaptureError: there is none now.
+    """
     camera = find_camera(name, list_cameras())
     return DeviceSource(f"camera {camera.name!r}", lambda: find_camera(name, list_cameras()).index, rate=rate)
 
 
 def stream_source(address: str) -> DeviceSource:
-    """A network address that FFmpeg reads, or a named pipe."""
+    """Return the source of a network address that FFmpeg reads, or a named pipe."""
     kind = "url" if "://" in address else "pipe"
     shown = re.sub(r"//[^/@]*@", "//", address)  # never show a password
     return DeviceSource(shown, lambda: address, kind=kind, opener=open_stream)
 
 
 def _ask_for(capture: VideoCapture, rate: float) -> None:
-    """The networks see 256 pixels at most, so 640×480 at a high rate is worth more than a large picture."""
+    """Ask for a small picture: the networks see 256 pixels at most, so a high rate is worth more."""
     capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))  # most cameras are slow without compression
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, 640)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, 480)

@@ -47,7 +47,7 @@ class DemoPose:
 
 
 def demo_pose(t_s: float) -> DemoPose:
-    """The motion: talks, smiles, blinks, looks about; no two parts share a period, so it does not visibly repeat."""
+    """Return the motion: talks, smiles, blinks, looks about; no two parts share a period, so none repeats."""
 
     def wave(period_s: float, phase: float = 0.0) -> float:
         return math.sin(2 * math.pi * (t_s / period_s + phase))
@@ -85,7 +85,7 @@ class DemoFace:
         self._gap_profile, self._jaw_profile, self._lip_y = self._mouth_fields()
 
     def render(self, pose: DemoPose, out: Image | None = None) -> Image:
-        """The picture of a pose, uint8[480, 640, 3] BGR, written into ``out`` where one is given."""
+        """Return the picture of a pose, uint8[480, 640, 3] BGR, written into ``out`` if one is given."""
         np.copyto(self._map_x, self._grid_x)
         np.copyto(self._map_y, self._grid_y)
         self._add(self._map_x, self._sober_x, pose.sober)
@@ -140,7 +140,7 @@ class DemoFace:
         return gap, jaw.astype(np.float32), lip_y
 
     def _open_mouth(self, face: Image, pose: DemoPose) -> None:
-        """Darkens what opens between the lips."""
+        """Darken what opens between the lips."""
         top, bottom, left, right = 250 - _Y0, 344 - _Y0, 278 - _X0, 362 - _X0
         part = np.s_[top:bottom, left:right]
         below = self._grid_y[part] - self._lip_y[part]
@@ -150,7 +150,7 @@ class DemoFace:
         mouth[:] = mouth + (inside[:, :, None] * (_MOUTH_BGR - mouth)).astype(np.int16)
 
     def _close_lid(self, centre: tuple[float, float], amount: float) -> None:
-        """Slides the skin between brow and lid down over the eye."""
+        """Slide the skin between brow and lid down over the eye."""
         x, y = centre
         left, right = int(x - _EYE_HALF_WIDTH) - _X0, int(x + _EYE_HALF_WIDTH) + 1 - _X0
         top, bottom = int(y - _BROW_UP) - _Y0, int(y + _LID_DOWN) + 1 - _Y0

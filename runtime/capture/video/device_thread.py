@@ -28,11 +28,11 @@ class Device(Protocol):
 class DeviceThread:
     """Keeps one source going. A source that returns is tried again for ever, at least every five seconds.
 
-    ``report`` gets one line when the source is lost and one when it is back, from this thread.
+    ``notify`` gets one line when the source is lost and one when it is back, from this thread.
     """
 
-    def __init__(self, device: Device, report: Callable[[str], None], thread_name: str) -> None:
-        self._device, self._report = device, report
+    def __init__(self, device: Device, notify: Callable[[str], None], thread_name: str) -> None:
+        self._device, self._notify = device, notify
         self.state: State = "opening"
         self.error: CaptureError | None = None
         """Why it is lost, or why a source that does not return has ended early."""
@@ -41,26 +41,32 @@ class DeviceThread:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread has started and not ended."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
+        """Begin to open the source."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 0.5) -> None:
-        """Asks the thread to end and waits; a driver that hangs is left behind (the thread is a daemon)."""
+        """Ask the thread to end and wait; a driver that hangs is left behind (the thread is a daemon)."""
         self._stopping.set()
         self._device.interrupt()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def _open(self) -> None:
-        """Opens the source. Raises what it raises."""
+        """Open the source; what it raises is raised."""
         raise NotImplementedError
 
     def _pass_on(self) -> bool:
-        """Passes on what comes next and notes that the source runs; False at its end. Raises what the source raises."""
+        """Pass on what comes next and note that the source runs; return False at its end. What it raises is raised."""
         raise NotImplementedError
 
     def _end(self) -> None:
-        """Tells who listens that nothing more comes."""
+        """Tell who listens that nothing more comes."""
         raise NotImplementedError
 
     def _run(self) -> None:
@@ -84,14 +90,14 @@ class DeviceThread:
 
     def _note_running(self) -> None:
         if self.state == "lost":
-            self._report(f"{self._device.name} is back")
+            self._notify(f"{self._device.name} is back")
         self.state, self.error = "running", None
 
     def _lose(self, error: CaptureError) -> None:
-        """Reports a loss once: the retries that fail after it say nothing new."""
+        """Report a loss once: the retries that fail after it say nothing new."""
         if self.state == "running":
             self.losses += 1
         if self.state != "lost" and self._device.returns:
             silent = isinstance(error, SourceSilent)  # it is open, and nothing has to be tried
-            self._report(f"{error}" if silent else f"{error}; it is tried again until it works")
+            self._notify(f"{error}" if silent else f"{error}; it is tried again until it works")
         self.state, self.error = "lost", error

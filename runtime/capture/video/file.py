@@ -32,7 +32,7 @@ class FileSource(Source):
         self._path, self._paced, self._loop, self._opener, self._clock = path, paced, loop, opener, clock
         self._capture: VideoCapture | None = None
         self.frames = 0
-        """How many pictures the file says it has; 0 where it does not say."""
+        """How many pictures the file says it has; 0 if it does not say."""
 
     def open(self) -> None:
         if not self._path.exists():
@@ -71,7 +71,7 @@ class FileSource(Source):
             self._capture = None
 
     def _grab(self) -> bool:
-        """Grabs the next picture and notes its time in the file; starts again at the end when looping."""
+        """Grab the next picture and note its time in the file; start again at the end when looping."""
         assert self._capture is not None
         if self._interrupted.is_set():
             return False

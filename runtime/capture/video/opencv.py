@@ -34,18 +34,18 @@ Opener: TypeAlias = Callable[[int | str], VideoCapture]
 
 
 def open_camera(target: int | str) -> VideoCapture:
-    """Opens a camera by index or device path with the platform's own backend."""
+    """Open a camera by index or device path with the platform's own backend."""
     return cv2.VideoCapture(target, CAMERA_BACKENDS.get(sys.platform, cv2.CAP_ANY))
 
 
 def open_stream(target: int | str) -> VideoCapture:
-    """Opens a file, a named pipe or a network address with FFmpeg; gives up on a silent network after some seconds."""
+    """Open a file, a named pipe or a network address with FFmpeg; give up on a silent network after some seconds."""
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, NETWORK_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, NETWORK_TIMEOUT_MS]
     return cv2.VideoCapture(str(target), cv2.CAP_FFMPEG, timeouts)
 
 
 def retrieve(capture: VideoCapture, spare: Image | None) -> Image | None:
-    """Decodes the grabbed picture, into ``spare`` where its size fits; None when it is no colour picture."""
+    """Decode the grabbed picture, into ``spare`` where its size fits; None when it is no colour picture."""
     ok, image = capture.retrieve() if spare is None else capture.retrieve(spare)
     if not ok or image is None or image.ndim != 3 or image.shape[2] != 3:
         return None

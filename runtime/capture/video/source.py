@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from facewire.bridge.shared.arrays import Float32Array, Image
+from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.shared.face import FaceState
 
 
 class CaptureError(FacewireError):
@@ -29,27 +30,12 @@ class CapturedImage:
     """Session clock for live sources; time in the file for files that are read as fast as possible."""
 
 
-@dataclass(slots=True)
-class Face:
-    """A face that a phone or another program tracked; units and spaces are FaceFrame's."""
-
-    confidence: float
-    blendshapes: Float32Array
-    """Shape [52]."""
-    head: Float32Array
-    """Shape [7]."""
-    gaze: Float32Array
-    """Shape [4]."""
-    landmarks: None = None
-    """It comes without a picture, so without landmarks."""
-
-
 @dataclass(frozen=True, slots=True)
 class CapturedFace:
     """What a phone or another program says of a face, and when it came."""
 
-    face: Face | None
-    """None while it sees none."""
+    face: FaceState | None
+    """None while it sees none; without landmarks, for it comes without a picture."""
     capture_ns: int
     """Session clock on arrival: the sender's own clock is not ours."""
 

@@ -15,8 +15,8 @@ from facewire.runtime.tools.stats import Window
 class CaptureThread(DeviceThread):
     """Reads ``source`` into ``slot``; see ``DeviceThread``."""
 
-    def __init__(self, source: Source, slot: NewestSlot[Captured], report: Callable[[str], None]) -> None:
-        super().__init__(source, report, "facewire-capture")
+    def __init__(self, source: Source, slot: NewestSlot[Captured], notify: Callable[[str], None]) -> None:
+        super().__init__(source, notify, "facewire-capture")
         self.source, self._slot = source, slot
         self._spare: deque[Image] = deque(maxlen=2)
         self._captured = Window()
@@ -26,7 +26,7 @@ class CaptureThread(DeviceThread):
         return self._captured.rate(now_ns)
 
     def recycle(self, image: Image) -> None:
-        """Gives back a picture that nobody reads any more, so that the next one is written into it."""
+        """Give back a picture that nobody reads any more, so that the next one is written into it."""
         self._spare.append(image)
 
     def _open(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,18 +11,21 @@ from typing import TYPE_CHECKING
 
 from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.cli.options.files import Progress, duration_text, progress_bar, require_file
-from facewire.runtime.cli.options.speech import add_speech_options, check_speech
+from facewire.runtime.cli.options.speech import add_speech_options, speech_options
 from facewire.runtime.cli.options.usage import (
-    OPEN_FLAME,
     Subparsers,
     UsageError,
     add_flame_option,
     add_tracking_options,
     command_parser,
-    say,
+    flame_option,
+    tracking_options,
 )
+from facewire.runtime.session.options import BakeOptions
+from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
+    from facewire.runtime.bake.baking import BakeResult, Footage
     from facewire.runtime.speech.pipeline import SpeechPipeline
 
 SUFFIXES = (".csv", ".mcap", ".anim", ".glb", ".npz", ".jsonl", ".json")
@@ -32,7 +34,7 @@ FLAME_SUFFIXES = (".npz", ".mcap", ".jsonl")
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".3gp")
 """What is taken out of a folder; beside them a sound is a video's own."""
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma")
-"""What has no picture: speech moves the whole face. Taken out of a folder where that has no video."""
+"""What has no picture: speech moves the whole face. Taken out of a folder if that has no video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,15 @@ class Job:
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "bake",
         "turn videos and recordings into takes",
         "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
-        "Face would have written, .mcap is a session (with the video's sound where facewire[media] is installed),\n"
+        "Face would have written, .mcap is a session (with the video's sound if facewire[media] is installed),\n"
         "and the others are what 'facewire export' makes of one. A folder stands for the videos in it, or for the\n"
-        "recordings where it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
+        "recordings if it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
         "so is a video's mouth with --mouth audio.",
         "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap\n"
         "facewire bake speech.wav -o speech.csv\nfacewire bake interview.mp4 -o flame.npz --flame",
@@ -80,38 +82,61 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Bakes each input; a take is written whole or not at all. Raises UsageError, FacewireError and ModelError."""
+    """Bake each input; a take is written whole or not at all.
+
+    Raises:
+        UsageError: what was asked for is not there or does not go together.
+        FacewireError: it cannot be done; the message says why.
+        ModelError: a network or its file cannot be used.
+    """
     jobs = plan(args.input, args.output, args.format, force=args.force)
     if args.flame is not None and (suffix := jobs[0].output.suffix.lower()) not in FLAME_SUFFIXES:
         raise UsageError(f"--flame goes into {', '.join(FLAME_SUFFIXES)}, and {suffix} has no place for it")
-    if args.flame not in (None, OPEN_FLAME):
-        require_file(Path(args.flame))
-    check_speech(args)
+    options = bake_options(args)
     if len(jobs) == 1:
-        say(bake(jobs[0], args))
+        notify(bake(jobs[0], options))
         return 0
     try:
         args.output.mkdir(exist_ok=True)
     except OSError as error:
         raise FacewireError(f"cannot make the folder {args.output}: {error.strerror or error}") from None
-    done = sum([_bake_of_many(job, args) for job in jobs])
-    say(f"{done} of {len(jobs)} takes are in {args.output}")
+    done = sum([_bake_of_many(job, options) for job in jobs])
+    notify(f"{done} of {len(jobs)} takes are in {args.output}")
     return 0 if done == len(jobs) else 1
 
 
-def _bake_of_many(job: Job, args: argparse.Namespace) -> bool:
-    """Bakes one of several: a bad video must not cost the night's batch."""
+def bake_options(args: argparse.Namespace) -> BakeOptions:
+    """Return what the command line asks for.
+
+    Raises:
+        UsageError: its options do not go together, or name a file that is not there.
+    """
+    return BakeOptions(
+        tracking=tracking_options(args),
+        speech=speech_options(args),
+        flame=flame_option(args),
+        by_speech=args.mouth == "audio",
+        as_live=args.as_live,
+        force=args.force,
+    )
+
+
+def _bake_of_many(job: Job, options: BakeOptions) -> bool:
+    """Bake one of several: a bad video must not cost the night's batch."""
     try:
-        say(bake(job, args))
+        notify(bake(job, options))
     except FacewireError as error:
-        say(f"error: {error}")
+        notify(f"error: {error}")
         return False
     return True
 
 
 def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool) -> list[Job]:
-    """What to bake to where. Raises UsageError where an input is not there or a take cannot be written, before any work
-    is done."""
+    """Return what to bake to where.
+
+    Raises:
+        UsageError: an input is not there or a take cannot be written, before any work is done.
+    """
     given = list(inputs)
     for path in given:
         require_file(path)
@@ -138,8 +163,11 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """The videos in a folder, by name, or the recordings where it has no video. Raises UsageError where there is
-    neither."""
+    """Return the videos in a folder, by name, or the recordings if it has no video.
+
+    Raises:
+        UsageError: there is neither.
+    """
     for suffixes in (VIDEOS, SOUNDS):
         if found := sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes):
             return found
@@ -147,7 +175,7 @@ def videos_in(folder: Path) -> list[Path]:
 
 
 def check_output(path: Path, *, force: bool) -> None:
-    """Raises UsageError where a take cannot be written there."""
+    """Raise UsageError if a take cannot be written there."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} would be a {path.suffix or 'file without a suffix'}: name it {' or '.join(SUFFIXES)}")
     if not path.parent.is_dir():
@@ -158,74 +186,85 @@ def check_output(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} exists: choose another name, or replace it with --force")
 
 
-def bake(job: Job, args: argparse.Namespace) -> str:
-    """Bakes one input and returns a line about it. Raises UsageError, FacewireError and ModelError."""
-    if job.video.suffix.lower() in SOUNDS:
-        return _bake_sound(job, args)
-    from facewire.runtime.bake.baking import START_NS, Footage, watched, write_take
+def bake(job: Job, options: BakeOptions) -> str:
+    """Bake one input and return a line about it.
+
+    Raises:
+        UsageError: it cannot be opened, or has no sound where speech is to move the face.
+        FacewireError: the take cannot be written.
+        ModelError: a network cannot be had.
+    """
+    return _bake_sound(job, options) if job.video.suffix.lower() in SOUNDS else _bake_video(job, options)
+
+
+def _bake_video(job: Job, options: BakeOptions) -> str:
+    from facewire.runtime.bake.baking import START_NS, Footage, watched
     from facewire.runtime.bake.speak_bake import speech_ticks, watched_frames
     from facewire.runtime.capture.video.file import FileSource
-    from facewire.runtime.cli.options.networks import make_flame, make_pipeline
     from facewire.runtime.fusion.fuse import Fusion
+    from facewire.runtime.session.networks import make_flame, make_pipeline
 
-    flame = make_flame(args)
+    flame = make_flame(options.flame)
     source = FileSource(job.video, paced=False)
     with _asked_for():
         source.open()
     try:
-        if args.mouth == "audio":
-            speech = _make_speech(args, job.video)
-            pipeline = make_pipeline(args, fusion=Fusion("mouth"), flame=flame)
-            ticks = speech_ticks(job.video, speech, as_live=args.as_live)
+        if options.by_speech:
+            speech = _make_speech(options, job.video)
+            pipeline = make_pipeline(options.tracking, fusion=Fusion("mouth"), flame=flame)
+            ticks = speech_ticks(job.video, speech, as_live=options.as_live)
             frames = watched_frames(source, ticks, pipeline, start_ns=START_NS)
             footage = Footage(job.video, source.rate, frames, flame)
         else:
-            footage = watched(source, make_pipeline(args, flame=flame))
-        started_s = time.perf_counter()
-        with progress_bar(job.video.name) as progress:
-            result = write_take(footage, job.output, force=args.force, progress=_counted(source.frames, progress))
+            footage = watched(source, make_pipeline(options.tracking, flame=flame), flame)
+        result, speed = _write(job, footage, source.frames, force=options.force)
     finally:
         source.close()
-    speed = result.length_s / max(time.perf_counter() - started_s, 1e-9)
     seen = 100 * result.seen / result.frames
     sound = ", with its sound" if result.sound else ""
     length = duration_text(result.length_s)
     return f"{job.output}: {result.frames} frames, {length}{sound}, a face in {seen:.0f} %, {speed:.1f} × real time"
 
 
-def _bake_sound(job: Job, args: argparse.Namespace) -> str:
-    """Bakes a recording."""
-    from facewire.runtime.bake.baking import START_NS, Footage, write_take
+def _bake_sound(job: Job, options: BakeOptions) -> str:
+    from facewire.runtime.bake.baking import START_NS, Footage
     from facewire.runtime.bake.speak_bake import speech_frames
-    from facewire.runtime.cli.options.networks import make_flame, make_pipeline
     from facewire.runtime.fusion.fuse import Fusion
+    from facewire.runtime.session.networks import make_flame, make_pipeline
     from facewire.runtime.speech.pipeline import TICK_HZ
 
-    speech = _make_speech(args, job.video)
-    flame = make_flame(args)
-    pipeline = make_pipeline(args, fusion=Fusion("microphone"), camera=False, flame=flame)
-    started_s = time.perf_counter()
-    frames = speech_frames(job.video, speech, pipeline, as_live=args.as_live, start_ns=START_NS)
-    with progress_bar(job.video.name) as progress:
-        count = round(sound_length_s(job.video) * TICK_HZ)
-        footage = Footage(job.video, TICK_HZ, frames, flame)
-        result = write_take(footage, job.output, force=args.force, progress=_counted(count, progress))
-    speed = result.length_s / max(time.perf_counter() - started_s, 1e-9)
+    speech = _make_speech(options, job.video)
+    flame = make_flame(options.flame)
+    pipeline = make_pipeline(options.tracking, fusion=Fusion("microphone"), camera=False, flame=flame)
+    frames = speech_frames(job.video, speech, pipeline, as_live=options.as_live, start_ns=START_NS)
+    footage = Footage(job.video, TICK_HZ, frames, flame)
+    result, speed = _write(job, footage, round(sound_length_s(job.video) * TICK_HZ), force=options.force)
     return f"{job.output}: {result.frames} frames, {duration_text(result.length_s)}, {speed:.1f} × real time"
 
 
-def _make_speech(args: argparse.Namespace, path: Path) -> SpeechPipeline:
-    """The pipeline for speech, once the file is known to have sound. Raises UsageError and ModelError."""
-    from facewire.runtime.cli.options.speech import make_speech
+def _write(job: Job, footage: Footage, count: int, *, force: bool) -> tuple[BakeResult, float]:
+    """Write a take with a progress bar; return what is in it, and how many times faster than real time it went."""
+    from facewire.bridge.shared.clock import NS_PER_S, now_ns
+    from facewire.runtime.bake.baking import write_take
+
+    started_ns = now_ns()
+    with progress_bar(job.video.name) as progress:
+        result = write_take(footage, job.output, force=force, progress=_counted(count, progress))
+    return result, result.length_s / max((now_ns() - started_ns) / NS_PER_S, 1e-9)
+
+
+def _make_speech(options: BakeOptions, path: Path) -> SpeechPipeline:
+    """Return the pipeline for speech, once the file is known to have sound."""
+    from facewire.runtime.session.networks import make_speech
 
     with _asked_for():
         sound_length_s(path)
-    return make_speech(args)
+    return make_speech(options.speech, device=options.tracking.device, flame=options.flame)
 
 
 @contextmanager
 def _asked_for() -> Iterator[None]:
-    """Raises UsageError for an input that cannot be opened: like a session of that kind, it was asked for wrongly."""
+    """Raise UsageError for an input that cannot be opened: like a session of that kind, it was asked for wrongly."""
     from facewire.runtime.capture.video.source import CaptureError
 
     try:
@@ -235,7 +274,11 @@ def _asked_for() -> Iterator[None]:
 
 
 def sound_length_s(path: Path) -> float:
-    """How long a file says that it is, 0 where it does not. Raises CaptureError where it has no sound."""
+    """Return how long a file says that it is, 0 if it does not say.
+
+    Raises:
+        CaptureError: it has no sound.
+    """
     from facewire.runtime.capture.sound.sound_file import SoundReader
 
     reader = SoundReader(path)

@@ -12,11 +12,12 @@ from facewire.runtime.cli.options.files import (
     progress_bar,
     require_suffix,
 )
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.tools.terminal import notify
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "cut",
@@ -33,11 +34,16 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Cuts. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    """Cut; OUT is written whole or not at all.
+
+    Raises:
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.recording.cut import TimeRange, cut
 
     require_suffix(args.output, ".mcap")
     with progress_bar(f"writing {args.output.name}") as progress:
         report = cut(args.input, args.output, TimeRange(args.start, args.end), force=args.force, progress=progress)
-    say(f"{args.output}: {report.frames} frames, {duration_text(report.duration_ns / 1e9)}")
+    notify(f"{args.output}: {report.frames} frames, {duration_text(report.duration_ns / 1e9)}")
     return 0

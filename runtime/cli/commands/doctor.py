@@ -7,12 +7,15 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal
 
+from facewire.models.face.trackers import TRACKERS, TrackerKind
+from facewire.models.speech.drivers import DRIVERS, DriverKind
 from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.settings.choices import explained
 
 Verdict = Literal["ok", "note", "bad"]
 MARKS = {"ok": "✓", "note": "–", "bad": "✗"}
@@ -23,7 +26,7 @@ LEAST_CORES = 2
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; ``advice`` says what to do where not all is well."""
+    """One line of the report; ``advice`` says what to do if not all is well."""
 
     verdict: Verdict
     topic: str
@@ -32,20 +35,20 @@ class Finding:
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "doctor",
         "check devices, libraries and networks",
-        "Checks what Facewire needs on this machine and says what to do where something is missing.\n"
-        "Exits 1 where a live run could not work.",
+        "Checks what Facewire needs on this machine and says what to do if something is missing.\n"
+        "Exits 1 if a live run could not work.",
         "facewire doctor",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints each finding as it is made."""
+    """Print each finding as it is made."""
     del args
     from rich.console import Console
     from rich.padding import Padding
@@ -72,6 +75,7 @@ def findings() -> Iterator[Finding]:
         _system,
         _libraries,
         _networks,
+        _choices,
         _processor,
         _gpu,
         _cameras,
@@ -123,12 +127,27 @@ def _version(name: str) -> str | None:
 
 def _networks() -> Iterator[Finding]:
     from facewire.models.assets.store import cache_folder, list_assets
+    from facewire.runtime.session.networks import registered_assets
 
-    missing = [asset.name for asset in list_assets() if asset.pulled_by_default and not asset.cached]
+    wanted = {asset.name for asset in list_assets() if asset.pulled_by_default}.union(registered_assets())
+    missing = [asset.name for asset in list_assets() if asset.name in wanted and not asset.cached]
     if missing:
         yield Finding("note", "networks", f"not fetched: {', '.join(missing)}", "fetch them with: facewire models pull")
     else:
         yield Finding("ok", "networks", f"all ready in {cache_folder()}")
+
+
+def _choices() -> Iterator[Finding]:
+    """Report what can be chosen to track a face and to make motion of speech, and what has to be fetched first."""
+    from facewire.models.assets.store import list_assets
+
+    missing = {asset.name for asset in list_assets() if not asset.cached}
+    registries: tuple[tuple[str, Mapping[str, TrackerKind | DriverKind]], ...]
+    registries = (("trackers", TRACKERS), ("speech", DRIVERS))
+    for topic, registry in registries:
+        late = [name for name, kind in registry.items() if missing.intersection(kind.assets)]
+        advice = f"fetch what {', '.join(late)} needs with: facewire models pull" if late else ""
+        yield Finding("note" if late else "ok", topic, explained(registry), advice)
 
 
 def _processor() -> Iterator[Finding]:
@@ -193,7 +212,7 @@ def _microphones() -> Iterator[Finding]:
 
 
 def _phones() -> Iterator[Finding]:
-    """The ports where apps that track a face themselves are received: livelink, ifacialmocap and vmc."""
+    """Report the ports where apps that track a face themselves are received: livelink, ifacialmocap and vmc."""
     from facewire.runtime.capture.remote.choose_phone import APPS, LOOPBACK
 
     taken, free = [], []
@@ -212,7 +231,7 @@ def _phones() -> Iterator[Finding]:
 
 
 def _kernel_cache() -> Iterator[Finding]:
-    """Numba keeps compiled kernels beside the sources, or in the user's cache where it may not write there."""
+    """Numba keeps compiled kernels beside the sources, or in the user's cache if it may not write there."""
     from facewire.runtime.face import filters
 
     kernel: Any = filters.smooth_face

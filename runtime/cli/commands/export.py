@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.options.files import add_output_options, add_range_options, duration_text, progress_bar
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, positive, say
+from facewire.runtime.cli.options.usage import Subparsers, command_parser, positive
+from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
     from facewire.bridge.export.formats import ExportOptions
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "export",
@@ -51,7 +52,12 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exports. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    """Export; OUT is written whole or not at all.
+
+    Raises:
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.export.formats import export, format_of
     from facewire.bridge.recording.partfile import check_output
     from facewire.bridge.recording.reader import open_session
@@ -61,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     with open_session(args.input) as session, progress_bar(f"exporting {args.input.name}") as progress:
         report = export(session, args.output, _options(args), force=args.force, progress=progress)
     frames = f"{report.frames} frames at {report.rate:.4g} a second, " if report.frames else ""
-    say(f"{args.output}: {frames}{duration_text(report.duration_s)}")
+    notify(f"{args.output}: {frames}{duration_text(report.duration_s)}")
     return 0
 
 

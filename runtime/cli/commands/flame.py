@@ -7,7 +7,7 @@ from facewire.runtime.cli.options.usage import Subparsers, command_parser
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command and its actions."""
+    """Add the command and its actions."""
     parser = command_parser(
         commands,
         "flame",

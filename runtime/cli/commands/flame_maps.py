@@ -10,7 +10,7 @@ from facewire.runtime.cli.options.usage import Subparsers, command_parser
 
 
 def add_parser(actions: Subparsers) -> None:
-    """Adds the action."""
+    """Add the action."""
     parser = command_parser(
         actions,
         "maps",
@@ -27,7 +27,12 @@ def add_parser(actions: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the table. Raises UsageError and ModelError."""
+    """Print the table.
+
+    Raises:
+        UsageError: what was asked for is not there or does not go together.
+        ModelError: a network or its file cannot be used.
+    """
     import math
 
     from facewire.bridge.shared.arkit import BLENDSHAPES

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.options.files import require_file, require_suffix
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
     from facewire.models.flame import FlameModel
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(actions: Subparsers) -> None:
-    """Adds the action."""
+    """Add the action."""
     parser = command_parser(
         actions,
         "register",
@@ -32,7 +33,7 @@ def add_parser(actions: Subparsers) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, help="the picture, *.png (default: beside what is kept)"
     )
-    parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.add_argument(
         "--compare",
         metavar="LANDMARKS",
@@ -43,7 +44,13 @@ def add_parser(actions: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Registers anew, keeps, draws. Raises ModelError, UsageError and FacewireError."""
+    """Register anew, keep the result, draw it.
+
+    Raises:
+        ModelError: a network or its file cannot be used.
+        UsageError: what was asked for is not there or does not go together.
+        FacewireError: it cannot be done; the message says why.
+    """
     from facewire.bridge.export.output import replacing
     from facewire.models.flame import load_flame, open_flame
     from facewire.models.flame.landmarks import load_landmarks
@@ -58,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     theirs = None if args.compare is None else load_landmarks(args.compare, model)
     own = args.file is not None
     if own:
-        say(f"laying the landmarks onto {model.name}: some seconds")
+        notify(f"laying the landmarks onto {model.name}: some seconds")
     found = correspondence_of(model, again=own)
     maps = maps_of(model, again=own)
     picture = args.output
@@ -76,7 +83,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _off_text(found: Correspondence, theirs: Landmarks, model: FlameModel) -> str:
-    """How far landmarks are from FLAME's own. Raises UsageError where these are not numbered as MediaPipe's."""
+    """Return how far landmarks are from FLAME's own.
+
+    Raises:
+        UsageError: these are not numbered as MediaPipe's.
+    """
     import numpy as np
 
     numbers = theirs.mediapipe

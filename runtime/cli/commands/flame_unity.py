@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(actions: Subparsers) -> None:
-    """Adds the action."""
+    """Add the action."""
     parser = command_parser(
         actions,
         "unity",
@@ -47,7 +47,13 @@ def add_parser(actions: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the file, whole or not at all. Raises ModelError, UsageError and FacewireError."""
+    """Write the file, whole or not at all.
+
+    Raises:
+        ModelError: a network or its file cannot be used.
+        UsageError: what was asked for is not there or does not go together.
+        FacewireError: it cannot be done; the message says why.
+    """
     from facewire.bridge.export.output import replacing
     from facewire.models.flame import load_flame, open_flame
     from facewire.models.flame.packed import pack
@@ -69,9 +75,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_identity(path: Path, digest: str) -> NDArray[np.float32]:
-    """The identity coefficients [n] in an .npz, as its ``shape``, for the model of this digest.
+    """Return the identity coefficients [n] in an .npz, as its ``shape``, for the model of this digest.
 
-    Raises FacewireError where there are none, or where it says that they are another model's: there they mean nothing.
+    Raises:
+        FacewireError: there are none, or it says that they are another model's, of which they mean nothing here.
     """
     import numpy as np
 

@@ -7,7 +7,8 @@ import math
 from pathlib import Path
 
 from facewire.runtime.cli.options.files import add_output_options, duration_text, progress_bar, require_suffix
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.tools.terminal import notify
 
 MAX_NAMED = 4
 MAX_OFFSET_S = 24 * 3600.0
@@ -15,12 +16,12 @@ MAX_TIMECODE_RATE = 1000
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "import",
         "make a session of a Live Link Face take",
-        "Reads the CSV of a Live Link Face take, with its sound where given, into a session.",
+        "Reads the CSV of a Live Link Face take, with its sound if given, into a session.",
         "facewire import MySlate_1_iPhone.csv --sound MySlate_1_iPhone.mov -o take.mcap",
     )
     parser.add_argument("input", metavar="CSV", type=Path, help="the take's .csv")
@@ -63,7 +64,13 @@ def _timecode_rate(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Imports. Raises UsageError, SessionError and RecordingError; OUT is written whole or not at all."""
+    """Import; OUT is written whole or not at all.
+
+    Raises:
+        UsageError: OUT has no place for what was asked for.
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.export.livelink_import import import_take
     from facewire.bridge.recording.partfile import check_output
     from facewire.runtime.sound.media_sound import read_sound
@@ -83,10 +90,10 @@ def run(args: argparse.Namespace) -> int:
             force=args.force,
             progress=progress,
         )
-    say(f"{args.output}: {report.frames} frames, {duration_text(report.duration_s)}")
+    notify(f"{args.output}: {report.frames} frames, {duration_text(report.duration_s)}")
     if report.missing:
         more = f" and {len(report.missing) - MAX_NAMED} more" if len(report.missing) > MAX_NAMED else ""
-        say(f"the take has no {', '.join(report.missing[:MAX_NAMED])}{more}: at rest")
+        notify(f"the take has no {', '.join(report.missing[:MAX_NAMED])}{more}: at rest")
     if report.skipped:
-        say(f"{report.skipped} rows repeat the time of the row before and were left out")
+        notify(f"{report.skipped} rows repeat the time of the row before and were left out")
     return 0

@@ -24,7 +24,7 @@ SOURCE_MARKS = {"video": "v", "audio": "a", "both": "b", "held": "·"}
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "info",
@@ -38,7 +38,11 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a session's figures. Raises SessionError."""
+    """Print a session's figures.
+
+    Raises:
+        SessionError: the session cannot be read.
+    """
     from facewire.bridge.recording.info import describe
     from facewire.bridge.recording.reader import open_session
 
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def report(info: SessionInfo, track: Track | None) -> list[str]:
-    """The lines that describe a session to a person."""
+    """Return the lines that describe a session to a person."""
     lines = [
         f"{info.path}",
         f"  recorded    {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(info.started_unix_ns / 1e9))}"
@@ -75,8 +79,8 @@ def report(info: SessionInfo, track: Track | None) -> list[str]:
 
 
 def sparkline(curve: npt.NDArray[np.float32], times_s: npt.NDArray[np.float64], width: int = WIDTH) -> str:
-    """A row of bars over time, each the greatest value of its stretch: a blink must not vanish in a mean. A stretch
-    without a frame shows the one before it."""
+    """Return a row of bars over time, each the greatest value of its stretch: a blink must not vanish in a mean. A
+    stretch without a frame shows the one before it."""
     import numpy as np
 
     length_s = max(float(times_s[-1]), 1e-9)

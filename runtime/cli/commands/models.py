@@ -10,7 +10,7 @@ from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_p
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "models",
@@ -26,6 +26,11 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.set_defaults(run=run_list)
     actions = parser.add_subparsers(metavar="ACTION")
+    _add_pull(actions)
+    _add_encoder(actions)
+
+
+def _add_pull(actions: Subparsers) -> None:
     pull = command_parser(
         actions,
         "pull",
@@ -37,6 +42,9 @@ def add_parser(commands: Subparsers) -> None:
     pull.add_argument("--quiet", action="store_true", help="show nothing but errors")
     pull.add_argument("--for-tests", action="store_true", help="also what only tests and benchmarks use")
     pull.set_defaults(run=run_pull)
+
+
+def _add_encoder(actions: Subparsers) -> None:
     encoder = command_parser(
         actions,
         "encoder",
@@ -55,7 +63,7 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints a row for each file; touches no network."""
+    """Print a row for each file; touch no network."""
     from facewire.models.assets.store import list_assets
 
     for asset in list_assets():
@@ -67,17 +75,24 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_pull(args: argparse.Namespace) -> int:
-    """Fetches what is missing. Raises UsageError and ModelError."""
+    """Fetch what is missing.
+
+    Raises:
+        UsageError: what was asked for is not there or does not go together.
+        ModelError: a network or its file cannot be used.
+    """
     from facewire.models.assets.store import find_asset, list_assets
     from facewire.models.errors import ModelError
-    from facewire.runtime.cli.options.networks import fetch
+    from facewire.runtime.session.networks import fetch, registered_assets
 
     try:
         for name in args.names:
             find_asset(name)
     except ModelError as error:
         raise UsageError(str(error)) from None
-    names = args.names or [asset.name for asset in list_assets() if asset.pulled_by_default or args.for_tests]
+    wanted = registered_assets()
+    default = [a.name for a in list_assets() if a.pulled_by_default or args.for_tests or a.name in wanted]
+    names = args.names or default
     for name, path in zip(names, fetch(names, quiet=args.quiet), strict=True):
         if not args.quiet:
             print(f"{name}: {path}")
@@ -85,7 +100,13 @@ def run_pull(args: argparse.Namespace) -> int:
 
 
 def run_encoder(args: argparse.Namespace) -> int:
-    """Exports one encoder. Raises UsageError, FacewireError and ModelError."""
+    """Export one encoder.
+
+    Raises:
+        UsageError: what was asked for is not there or does not go together.
+        FacewireError: it cannot be done; the message says why.
+        ModelError: a network or its file cannot be used.
+    """
     if args.output.suffix != ".onnx":
         raise UsageError(f"{args.output} would be a {args.output.suffix or 'file without a suffix'}: name it .onnx")
     from facewire.models.speech.published import NO_TORCH, own_encoder

@@ -12,11 +12,12 @@ from facewire.runtime.cli.options.files import (
     require_suffix,
     size_text,
 )
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.tools.terminal import notify
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "plot",
@@ -32,7 +33,12 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draws. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    """Draw; OUT is written whole or not at all.
+
+    Raises:
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.export.output import replacing
     from facewire.bridge.recording.cut import TimeRange
     from facewire.bridge.recording.partfile import check_output
@@ -51,5 +57,5 @@ def run(args: argparse.Namespace) -> int:
         content = render_png(data) if png else render_html(data, session, part_ns)
     with replacing(args.output, force=args.force) as file:
         file.write(content)
-    say(f"{args.output}: {size_text(len(content))}")
+    notify(f"{args.output}: {size_text(len(content))}")
     return 0

@@ -6,33 +6,39 @@ import argparse
 from pathlib import Path
 
 from facewire.runtime.cli.options.files import duration_text, progress_bar, require_suffix
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.tools.terminal import notify
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "repair",
-        "mend a session that was cut",
+        "repair a session that was cut",
         "Saves all that is whole in a session whose program was killed or whose disk filled up. The cut file stays.",
         "facewire repair take.mcap.part\nfacewire repair broken.mcap -o saved.mcap",
     )
     parser.add_argument("input", metavar="FILE", type=Path, help="the cut or damaged session")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="the mended session (default: beside FILE)")
-    parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Repairs. Raises SessionError and RecordingError; OUT is written whole or not at all."""
+    """Repair; OUT is written whole or not at all.
+
+    Raises:
+        SessionError: the input cannot be read.
+        RecordingError: OUT cannot be written.
+    """
     from facewire.bridge.recording.layout import SUFFIX
     from facewire.bridge.recording.repair import is_whole, repair
 
     with progress_bar(f"reading {args.input.name}") as progress:
         whole = is_whole(args.input, progress)
     if whole:
-        say(f"{args.input} is whole: there is nothing to mend")
+        notify(f"{args.input} is whole: there is nothing to repair")
         return 0
     output = args.output or mended_path(args.input)
     require_suffix(output, SUFFIX)
@@ -42,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     lost += [f"{report.damaged_chunks} damaged parts were left out"] if report.damaged_chunks else []
     saved = f"{report.frames} frames, {duration_text(report.duration_s)}"
     sound = f", {report.audio_blocks} blocks of sound" if report.audio_blocks else ""
-    say(f"saved {output}: {saved}{sound}; {', '.join(lost) or 'nothing that was written is lost'}")
+    notify(f"saved {output}: {saved}{sound}; {', '.join(lost) or 'nothing that was written is lost'}")
     return 0
 
 

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import argparse
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.options.files import add_range_options, duration_text
-from facewire.runtime.cli.options.flame_stream import recorded_head
 from facewire.runtime.cli.options.listening import add_listen_options, server_config, until_interrupted, wait_until
 from facewire.runtime.cli.options.outputs import add_output_option, people_stream
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, say
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
-    from facewire.bridge.server.server import LiveServer
-    from facewire.bridge.wire.frame import FaceFrame
+    from facewire.runtime.session.replaying import ReplayOptions, ReplaySession
     from facewire.runtime.takes.replay import Replay
 
 POLL_S = 0.005
-STALL_S = 10.0
-"""So long the server's thread may be held up before a frame is lost: a build machine is busy now and then."""
 GOODBYE_S = 0.1
 """Between the last frame and the close, for what is on its way."""
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "replay",
@@ -41,7 +37,7 @@ def add_parser(commands: Subparsers) -> None:
     ends.add_argument("--loop", action="store_true", help="start again at the end")
     ends.add_argument("--once", action="store_true", help="exit at the end instead of waiting there for commands")
     parser.add_argument("--wait-subscriber", action="store_true", help="start when the first client has subscribed")
-    parser.add_argument("--audio", action="store_true", help="play the sound along, where there is an output device")
+    parser.add_argument("--audio", action="store_true", help="play the sound along, if there is an output device")
     add_range_options(parser)
     add_output_option(parser)
     add_listen_options(parser)
@@ -49,7 +45,11 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves until the end or a signal. Raises SessionError and FacewireError."""
+    """Serve until the end or a signal.
+
+    Raises:
+        FacewireError: the take cannot be read, or the port cannot be had.
+    """
     from facewire.runtime.takes.replay import MAX_SPEED, MIN_SPEED
 
     if not MIN_SPEED <= args.speed <= MAX_SPEED:
@@ -58,90 +58,54 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from facewire.bridge.recording.cut import TimeRange
-    from facewire.bridge.recording.reader import open_session
-    from facewire.bridge.server.server import LiveServer
-    from facewire.bridge.wire.messages import Greeting
-    from facewire.bridge.wire.streams import carried_streams
-    from facewire.runtime.panel.outputs import OutputSwitches
-    from facewire.runtime.takes.replay import Replay
+    from facewire.runtime.session.replaying import ReplaySession
 
     people = people_stream(args.output)
-    with ExitStack() as stack:
-        session = stack.enter_context(open_session(args.input)).require_frames()
-        part_ns = TimeRange(args.start, args.end).resolve_ns(session)
-        first = next(session.frames(part_ns[0]))[1]
-        rate = float(session.metadata.hello.get("rate") or 0.0)
-        announced = session.metadata.hello.get("flame")
-        flame = announced if first.flame is not None and isinstance(announced, dict) else None
-
-        def publish(frame: FaceFrame) -> None:
-            outputs.offer(frame)
-            server.publish_every(frame, timeout_s=STALL_S)
-
-        replay = Replay(session, publish, part_ns=part_ns, speed=args.speed, loop=args.loop)
-        outputs = OutputSwitches(say, replay.clock)
-        stack.callback(outputs.stop)
-        stack.callback(replay.stop)
-        server = LiveServer(
-            server_config(args),
-            clock_ns=replay.clock,
-            greeting=Greeting(rate=rate, streams=carried_streams(first), flame=flame),
-            pages=recorded_head(flame),
-            commands={**replay.commands, **outputs.commands},
-            status=lambda: {**replay.status(), **outputs.state()},
-        )
-        server.start()
-        stack.callback(server.stop)
-        outputs.start(args.output)
-        print(_start_block(args, server, (part_ns[1] - part_ns[0]) / 1e9), file=people, flush=True)
+    with ReplaySession(replay_options(args), notify) as session:
+        print(_start_block(args, session), file=people, flush=True)
         if args.open:
             import webbrowser
 
-            webbrowser.open(server.page_url)
-        wait_until(lambda: not args.wait_subscriber or server.subscribers > 0, POLL_S)
-        if args.audio:
-            _play_along(args, replay, stack)
-        replay.start()
-        _wait(replay, once=args.once)
+            webbrowser.open(session.server.page_url)
+        wait_until(lambda: not args.wait_subscriber or session.server.subscribers > 0, POLL_S)
+        session.start()
+        _wait(session.replay, once=args.once)
     return 0
 
 
-def _play_along(args: argparse.Namespace, replay: Replay, stack: ExitStack) -> None:
-    from facewire.bridge.recording.reader import open_session
-    from facewire.runtime.takes.replay_audio import PlayAlong, open_output
+def replay_options(args: argparse.Namespace) -> ReplayOptions:
+    """Return what the command line asks for."""
+    from facewire.bridge.recording.cut import TimeRange
+    from facewire.runtime.session.replaying import ReplayOptions
 
-    session = open_session(args.input)
-    if session.audio is None:
-        say(f"{args.input} has no sound: it plays silently")
-        session.close()
-        return
-    output = open_output(session.audio, say)
-    if output is None:
-        session.close()
-        return
-    along = PlayAlong(session, replay.place, output)
-    stack.callback(along.stop)
-    along.start()
+    return ReplayOptions(
+        args.input,
+        server_config(args),
+        TimeRange(args.start, args.end),
+        speed=args.speed,
+        loop=args.loop,
+        outputs=tuple(args.output),
+        audio=args.audio,
+    )
 
 
 def _wait(replay: Replay, *, once: bool) -> None:
-    """Waits for the end of the session; for ever where clients may still seek. Raises what ended the replay."""
+    """Wait for the end of the take; for ever if clients may still seek. What ended the replay early is raised."""
     wait_until(lambda: replay.ended.is_set() and (once or replay.error is not None))
     if replay.error is not None:
         raise replay.error
     time.sleep(GOODBYE_S)
-    say(f"{replay.published} frames replayed")
+    notify(f"{replay.published} frames replayed")
 
 
-def _start_block(args: argparse.Namespace, server: LiveServer, length_s: float) -> str:
+def _start_block(args: argparse.Namespace, session: ReplaySession) -> str:
     how = [f"{args.speed:g} × as fast"] if args.speed != 1 else []
     how += ["again and again"] if args.loop else []
     how += ["from the first subscriber on"] if args.wait_subscriber else []
     lines = {
-        "open": server.page_url,
-        "stream": server.url,
-        "session": f"{args.input}, {duration_text(length_s)}" + "".join(f", {part}" for part in how),
+        "open": session.server.page_url,
+        "stream": session.server.url,
+        "session": f"{args.input}, {duration_text(session.length_s)}" + "".join(f", {part}" for part in how),
         "stop": "Ctrl-C",
     }
     return "Facewire replays\n\n" + "\n".join(f"  {key:8}{value}" for key, value in lines.items()) + "\n"

@@ -27,7 +27,7 @@ NAME_WIDTH, COLUMN_WIDTH = 20, 38
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command."""
+    """Add the command."""
     parser = command_parser(
         commands,
         "tail",
@@ -38,7 +38,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "url", metavar="URL", nargs="?", default=DEFAULT_URL, help=f"the server (default: {DEFAULT_URL})"
     )
-    parser.add_argument("--token", help="the server's token, where it asks for one")
+    parser.add_argument("--token", help="the server's token, if it asks for one")
     parser.add_argument(
         "--rate", metavar="N", type=positive, default=10.0, help="frames to show a second (default: 10)"
     )
@@ -46,7 +46,11 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def live_url(text: str) -> str:
-    """The websocket's address from what a person writes: it, the page's address, or HOST:PORT. Raises UsageError."""
+    """Return the websocket's address from what a person writes: it, the page's address, or HOST:PORT.
+
+    Raises:
+        UsageError: it is no such address.
+    """
     text = text if "://" in text else f"ws://{text}"
     try:
         parts = urlsplit(text)
@@ -61,7 +65,11 @@ def live_url(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Shows frames until the server is gone for good, or Ctrl-C. Raises ConnectError."""
+    """Show frames until the server is gone for good, or Ctrl-C.
+
+    Raises:
+        ConnectError: the server cannot be reached.
+    """
     from facewire.bridge.client.blocking import connect_blocking
 
     logging.getLogger("facewire.bridge").addHandler(logging.NullHandler())
@@ -115,7 +123,7 @@ def _waiting(client: BlockingClient) -> str:
 
 
 def _facts(client: BlockingClient, screen: Screen) -> list[str]:
-    """What stands above the bars: from where, how fast, how late."""
+    """Return what stands above the bars: from where, how fast, how late."""
     inner, status = client.client, client.client.status or {}
     latency_ms = inner.latency_ms
     latency = "–" if latency_ms is None else f"{latency_ms:.1f} ms"
@@ -147,7 +155,7 @@ def plain_line(frame: FaceFrame, latency_ms: float | None) -> str:
 
 
 class Screen:
-    """Turns frames into lines for a terminal of any size. Carries over each shape's recent peak and the last times."""
+    """Turns frames into lines for a terminal of any size. State: each shape's recent peak and the last times."""
 
     def __init__(self) -> None:
         self._frame: FaceFrame | None = None
@@ -155,7 +163,7 @@ class Screen:
         self._times_s: deque[float] = deque(maxlen=30)
 
     def take(self, frame: FaceFrame, now_s: float) -> None:
-        """Notes a frame that came at ``now_s``."""
+        """Note a frame that came at ``now_s``."""
         self._frame = frame
         self._times_s.append(now_s)
         values = frame.blendshapes.tolist()
@@ -184,7 +192,7 @@ class Screen:
 
 
 def _flow(parts: list[str], width: int) -> list[str]:
-    """The parts that are not empty, in as few lines as hold them."""
+    """Return the parts that are not empty, in as few lines as hold them."""
     lines: list[str] = []
     for part in filter(None, parts):
         if lines and len(lines[-1]) + 3 + len(part) <= width:

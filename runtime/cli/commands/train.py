@@ -19,7 +19,7 @@ TEXTS = Path("/usr/share/games/fortunes")
 
 
 def add_parser(commands: Subparsers) -> None:
-    """Adds the command and what it can train."""
+    """Add the command and what it can train."""
     parser = command_parser(
         commands,
         "train",
@@ -27,8 +27,12 @@ def add_parser(commands: Subparsers) -> None:
         "Trains the network that drives a face by speech. Needs the extra `train`.",
         "facewire train speech --out run",
     )
+    _add_speech(parser.add_subparsers(metavar="WHAT", required=True))
+
+
+def _add_speech(kinds: Subparsers) -> None:
     speech = command_parser(
-        parser.add_subparsers(metavar="WHAT", required=True),
+        kinds,
         "speech",
         "speech to motion",
         "Builds a corpus of generated speech, trains on one CPU or GPU (on many: torchrun -m facewire.runtime.cli),\n"
@@ -38,6 +42,24 @@ def add_parser(commands: Subparsers) -> None:
     speech.add_argument(
         "--out", metavar="FOLDER", type=Path, required=True, help="corpus, checkpoint, curve and weights"
     )
+    _add_voices(speech)
+    speech.add_argument(
+        "--config", metavar="FILE", type=Path, help="JSON that changes settings; see config.json in FOLDER"
+    )
+    speech.add_argument(
+        "--from",
+        dest="start",
+        metavar="WEIGHTS",
+        type=_weights,
+        action="append",
+        default=[],
+        help="tune the weights of an earlier run, or the `shipped` ones, not begin anew; if repeated, their mean",
+    )
+    speech.set_defaults(run=run)
+
+
+def _add_voices(speech: argparse.ArgumentParser) -> None:
+    """Add the options of where the speech comes from."""
     speech.add_argument(
         "--speech",
         metavar="FOLDER",
@@ -56,23 +78,14 @@ def add_parser(commands: Subparsers) -> None:
         "--texts", metavar="FOLDER", type=Path, default=TEXTS, help=f"what flite reads (default: {TEXTS})"
     )
     speech.add_argument("--flite-hours", metavar="H", type=float, default=1.1, help="speech by flite (default: 1.1)")
-    speech.add_argument(
-        "--config", metavar="FILE", type=Path, help="JSON that changes settings; see config.json in FOLDER"
-    )
-    speech.add_argument(
-        "--from",
-        dest="start",
-        metavar="WEIGHTS",
-        type=_weights,
-        action="append",
-        default=[],
-        help="tune the weights of an earlier run, or the `shipped` ones, not begin anew; if repeated, their mean",
-    )
-    speech.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, with a progress bar on a terminal. Raises ModelError."""
+    """Train, with a progress bar on a terminal.
+
+    Raises:
+        ModelError: a network or its file cannot be used.
+    """
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -91,12 +104,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _weights(name: str) -> Path:
-    """The file of an earlier run, or of the weights that come with Facewire."""
+    """Return the file of an earlier run, or of the weights that come with Facewire."""
     return Path(str(files("facewire.models.speech.weights") / "causal.npz")) if name == "shipped" else Path(name)
 
 
 class _Bars:
-    """Progress on a terminal, and a line now and then where there is none."""
+    """Progress on a terminal, and a line now and then if there is none."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

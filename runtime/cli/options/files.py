@@ -30,7 +30,7 @@ def seconds(text: str) -> float:
 
 
 def add_range_options(parser: argparse.ArgumentParser) -> None:
-    """The options of everything that works on a part of a session."""
+    """Add the options of everything that works on a part of a session."""
     parser.add_argument(
         "--start", metavar="TIME", type=seconds, help="from here, such as 12.5 or 1:02.5 (default: the start)"
     )
@@ -38,27 +38,27 @@ def add_range_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output_options(parser: argparse.ArgumentParser, help_text: str) -> None:
-    """Where to write, and whether to replace what is there."""
+    """Add where to write, and whether to replace what is there."""
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=help_text)
-    parser.add_argument("--force", action="store_true", help="replace OUT where it exists")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
 
 def require_suffix(path: Path, *suffixes: str) -> None:
-    """Raises UsageError where a file has none of the suffixes."""
+    """Raise UsageError if a file has none of the suffixes."""
     if path.suffix.lower() not in suffixes:
         what = path.suffix or "a file without a suffix"
         raise UsageError(f"cannot write {what}: name the output {', '.join('*' + suffix for suffix in suffixes)}")
 
 
 def require_file(path: Path) -> None:
-    """Raises UsageError where there is nothing of that name."""
+    """Raise UsageError if there is nothing of that name."""
     if not path.exists():
         raise UsageError(f"{path} is not there: check the name")
 
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Progress | None]:
-    """A bar where a person watches; nothing where the output goes to a file."""
+    """Show a bar if a person watches; nothing if the output goes to a file."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -18,7 +18,7 @@ POLL_S = 0.05
 
 
 def add_listen_options(parser: argparse.ArgumentParser) -> None:
-    """The options of everything that serves."""
+    """Add the options of everything that serves."""
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
@@ -26,9 +26,7 @@ def add_listen_options(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_LISTEN,
         help=f"where to serve; port 0 takes a free one (default: {DEFAULT_LISTEN})",
     )
-    parser.add_argument(
-        "--token", help="what clients must show; made and printed where one is needed and none is given"
-    )
+    parser.add_argument("--token", help="what clients must show; made and printed if one is needed and none is given")
     parser.add_argument("--tls-cert", metavar="PEM", type=Path, help="certificate chain, to serve wss:// and https://")
     parser.add_argument("--tls-key", metavar="PEM", type=Path, help="the certificate's private key")
     parser.add_argument(
@@ -67,7 +65,7 @@ def server_config(args: argparse.Namespace) -> ServerConfig:
 
 
 def wait_until(done: Callable[[], bool], step_s: float = POLL_S) -> None:
-    """Waits on the main thread, which signals interrupt, and looks every ``step_s``; ``done`` takes no lock.
+    """Wait on the main thread, which signals interrupt, and look every ``step_s``; ``done`` takes no lock.
 
     ``Event.wait`` will not do: an interrupt that meets it while it takes its lock leaves that taken, and whoever sets
     the event, as the shutdown does, then waits for ever. ``time.sleep`` holds nothing.
@@ -77,11 +75,11 @@ def wait_until(done: Callable[[], bool], step_s: float = POLL_S) -> None:
 
 
 def until_interrupted(serve: Callable[[], int]) -> int:
-    """Returns what ``serve`` returns, or 0 when a signal ends it: that is the way to stop."""
+    """Return what ``serve`` returns, or 0 when a signal ends it: that is the way to stop."""
     interrupted = False
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
-        """The first signal ends the command in order; a second one at once."""
+        """End the command in order at the first signal, and at once at a second one."""
         nonlocal interrupted
         interrupted = True
         signal.signal(signum, signal.SIG_DFL)

@@ -9,7 +9,7 @@ from typing import TextIO
 
 
 def add_output_option(parser: argparse.ArgumentParser) -> None:
-    """``--output``, as often as there are programs to feed."""
+    """Add ``--output``, as often as there are programs to feed."""
     parser.add_argument(
         "--output",
         metavar="NAME[:WHERE]",
@@ -21,7 +21,11 @@ def add_output_option(parser: argparse.ArgumentParser) -> None:
 
 
 def people_stream(specs: Iterable[str]) -> TextIO:
-    """Where a command tells people what it does: not where an output writes frames. Raises UsageError."""
+    """Return where a command tells people what it does: not where an output writes frames.
+
+    Raises:
+        UsageError: one is no output.
+    """
     from facewire.bridge.outputs.base import OutputError
     from facewire.runtime.cli.options.usage import UsageError
     from facewire.runtime.panel.outputs import writes_to_stdout

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewire.bridge.shared.errors import FacewireError
+from facewire.models.face.trackers import DEFAULT_TRACKER, TRACKERS
+from facewire.runtime.face.filter_config import DEFAULT_SMOOTHING, SMOOTHING_LEVELS
+from facewire.runtime.session.options import OPEN_FLAME, TrackingOptions
+from facewire.runtime.settings.choices import explained
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[Any]
 else:
     Subparsers = Any
-
-
-OPEN_FLAME = "open"
-"""What ``--flame`` takes for the open head, as well as nothing."""
 
 
 class UsageError(FacewireError):
@@ -27,7 +27,7 @@ class UsageError(FacewireError):
 def command_parser(
     commands: Subparsers, name: str, help_text: str, description: str, example: str
 ) -> argparse.ArgumentParser:
-    """Adds a command whose ``--help`` ends with an example."""
+    """Add a command whose ``--help`` ends with an example."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=help_text,
@@ -39,12 +39,12 @@ def command_parser(
 
 
 def add_tracking_options(parser: argparse.ArgumentParser) -> None:
-    """The options of everything that tracks a face."""
+    """Add the options of everything that tracks a face."""
     parser.add_argument(
         "--mesh",
-        choices=("v2", "attention"),
-        default="v2",
-        help="the landmark network: v2 for the best blendshapes, attention for the least work (default: v2)",
+        choices=tuple(TRACKERS),
+        default=DEFAULT_TRACKER,
+        help=f"the network that tracks: {explained(TRACKERS)} (default: {DEFAULT_TRACKER})",
     )
     parser.add_argument(
         "--device",
@@ -55,45 +55,46 @@ def add_tracking_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mirror", action="store_true", help="swap left and right, as in a mirror")
     parser.add_argument(
         "--smoothing",
-        choices=("off", "low", "medium", "high"),
-        default="medium",
-        help="how calm the face is kept; more is a little later (default: medium)",
+        choices=tuple(SMOOTHING_LEVELS),
+        default=DEFAULT_SMOOTHING,
+        help=f"how calm the face is kept; {explained(SMOOTHING_LEVELS)} (default: {DEFAULT_SMOOTHING})",
     )
 
 
+def tracking_options(args: argparse.Namespace) -> TrackingOptions:
+    """Return what ``add_tracking_options``'s options ask for."""
+    return TrackingOptions(args.mesh, args.device, args.mirror, args.smoothing)
+
+
 def add_flame_option(parser: argparse.ArgumentParser) -> None:
-    """The option of everything that makes FLAME frames."""
+    """Add the option of everything that makes FLAME frames."""
     parser.add_argument(
         "--flame",
         metavar="FILE",
         nargs="?",
         const=OPEN_FLAME,
-        help="FLAME parameters beside the shapes: of your FLAME model file, or of the open head where none is named",
+        help="FLAME parameters beside the shapes: of your FLAME model file, or of the open head if none is named",
     )
 
 
 def positive(text: str) -> float:
-    """A number above zero, for argparse."""
+    """Return a number greater than 0, for argparse."""
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0.0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"must be a number greater than 0, not {text!r}")
     return value
 
 
-def say(line: str) -> None:
-    """One line for the person who runs the command, apart from its output."""
-    print(for_terminal(f"facewire: {line}"), file=sys.stderr, flush=True)
+def flame_option(args: argparse.Namespace) -> str | None:
+    """Return what ``add_flame_option``'s option asks for.
 
-
-def for_terminal(line: str) -> str:
-    """The line broken between words where the terminal is narrower; in a pipe it stays one line."""
-    if not sys.stderr.isatty():
-        return line
-    import shutil
-    import textwrap
-
-    width = shutil.get_terminal_size().columns
-    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    Raises:
+        UsageError: it names a file that is not there.
+    """
+    name: str | None = args.flame
+    if name not in (None, OPEN_FLAME) and not Path(str(name)).exists():
+        raise UsageError(f"{name} is not there: check the name")
+    return name

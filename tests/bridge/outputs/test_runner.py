@@ -69,7 +69,7 @@ class One(Runner):
     """A thread with one output."""
 
     def __init__(self, output: Output, clock: Callable[[], int], report: Callable[[str], None]) -> None:
-        super().__init__(output.name)
+        super().__init__(output.name, clock)
         self.lane = Lane(output, output.name, clock, report)
         self.state = self.lane.state
         self.add(self.lane)

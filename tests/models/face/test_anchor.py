@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
 from facewire.models.face.anchor import GAIN, INTERVAL_NS, Anchor, add_offset, approach
+from facewire.models.face.tracker import FaceTracker
 
 FRAME_NS = 33_333_333
 

@@ -13,10 +13,10 @@ import pytest
 
 from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
-from facewire.models.face import FaceTracker
 from facewire.models.face.attention_shapes import SHAPES, WEIGHTS, AttentionBlendshapes, shapes_of
 from facewire.models.face.blendshapes import BlendshapeNetwork
 from facewire.models.face.meshes import AttentionMesh
+from facewire.models.face.tracker import FaceTracker
 
 HIDDEN, CODES = 5, 7
 

@@ -13,13 +13,13 @@ import pytest
 from support.paths import GOLDEN
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.face import FaceState
 from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
-from facewire.models.face import FaceTracker
 from facewire.models.face import tracker as tracker_module
 from facewire.models.face.blendshapes import NETWORK_NAMES
 from facewire.models.face.region import _crop
-from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceObservation
+from facewire.models.face.tracker import KEEP_PROBABILITY, LOYALTY_NS, STEADY_NS, FaceTracker
 
 pytestmark = pytest.mark.models
 
@@ -249,7 +249,7 @@ def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.concatenate([left, right], axis=1)
 
 
-def middle_x(seen: FaceObservation | None) -> float:
+def middle_x(seen: FaceState | None) -> float:
     assert seen is not None
     return float(seen.landmarks[:, 0].mean())
 

@@ -13,8 +13,8 @@ import pytest
 
 from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
-from facewire.models.face import FaceTracker
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
+from facewire.models.face.tracker import FaceTracker
 from facewire.models.flame import open_flame
 from facewire.models.flame.fit.fit_kernels import bend, take_identity
 from facewire.models.flame.fit.fitter import LEARN_FRAMES, REFINE_NS, TAKE_NS, FlameFit, FlameFitter, eye_distance

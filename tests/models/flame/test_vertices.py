@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,8 @@ from facewire.models.speech.decode.step_weights import fold
 from facewire.models.speech.lips import FLAME_OUTPUTS
 from facewire.models.speech.published import FaceFormerDriver
 from facewire.models.speech.wav2vec import Window
-from facewire.runtime.cli.options.speech import make_driver
+from facewire.runtime.session.networks import speech_driver
+from facewire.runtime.session.options import SpeechOptions
 
 EXPRESSIONS = 50
 REST = np.zeros(3, np.float32)
@@ -205,8 +205,7 @@ def test_the_command_line_hands_over_a_model_of_vocasets_mesh_and_says_where_it_
     monkeypatch.setattr("facewire.models.speech.published.open_faceformer", lambda *_, flame, **__: given.append(flame))
     own = str(write_flame(tmp_path / "own.npz"))
     for name in (None, own, "open"):
-        options = {"speech_encoder": None, "speech_style": 0, "look_ahead": None, "device": "cpu", "flame": name}
-        make_driver(argparse.Namespace(speech="faceformer:some.pth", **options))
+        speech_driver(SpeechOptions("faceformer:some.pth"), device="cpu", flame=name)
     assert given[0] is given[2] is None
     assert given[1].name == "own"
     said = capsys.readouterr().err

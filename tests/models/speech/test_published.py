@@ -213,7 +213,7 @@ def test_an_exported_encoder_runs_without_torch_from_the_command_line(files, tmp
     ],
 )
 def test_the_command_line_says_in_one_line_why_it_cannot(files, tmp_path, capsys, monkeypatch, args, status, says):
-    monkeypatch.setattr("facewire.runtime.cli.options.speech.make_speech", _driver_only)
+    monkeypatch.setattr("facewire.runtime.session.networks.make_speech", _driver_only)
     sound = write_wav(tmp_path / "speech.wav", np.zeros(16_000))
     arguments = [part.format(files) for part in args]
     assert main(["bake", str(sound), "-o", str(tmp_path / "take.csv"), "--device", "cpu", *arguments]) == status
@@ -223,11 +223,11 @@ def test_the_command_line_says_in_one_line_why_it_cannot(files, tmp_path, capsys
     assert not (tmp_path / "take.csv").exists()
 
 
-def _driver_only(args):
-    """Makes the driver as the commands do; the voice detector is not what is tested here."""
-    from facewire.runtime.cli.options.speech import make_driver
+def _driver_only(options, *, device, flame):
+    """Make the driver as the commands do; the voice detector is not what is tested here."""
+    from facewire.runtime.session.networks import speech_driver
 
-    return make_driver(args)
+    return speech_driver(options, device=device, flame=flame)
 
 
 def test_folding_needs_no_torch_tensor():

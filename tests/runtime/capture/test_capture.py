@@ -299,7 +299,7 @@ def test_a_sender_into_a_real_pipe_may_stop_and_start_again(tmp_path):
                 pipe.write(picture)
 
     slot, reports = NewestSlot(), []
-    source = choose_source(str(path), rate=30, loop=False, demo_photo=Path, report=reports.append)
+    source = choose_source(str(path), rate=30, loop=False, demo_photo=Path, notify=reports.append)
     thread = CaptureThread(source, slot, reports.append)
     thread.start()
     for round_ in range(2):
@@ -316,7 +316,7 @@ def test_what_the_user_writes_chooses_the_source(clip, monkeypatch):
     def choose_it(what, cameras=()):
         reports: list[str] = []
         monkeypatch.setattr(choose, "first_camera", lambda: cameras[0].index if cameras else None)
-        return choose_source(what, rate=60, loop=False, demo_photo=Path, report=reports.append), reports
+        return choose_source(what, rate=60, loop=False, demo_photo=Path, notify=reports.append), reports
 
     assert choose_it("none") == (None, [])
     assert choose_it("2")[0].name == "camera 2"
@@ -342,7 +342,7 @@ def test_a_camera_s_name_wins_over_what_it_looks_like_as_a_path(tmp_path, monkey
     (tmp_path / "c920").mkdir()
 
     def choose_it(what):
-        return choose_source(what, rate=60, loop=False, demo_photo=Path, report=print)
+        return choose_source(what, rate=60, loop=False, demo_photo=Path, notify=print)
 
     for what in ("HD Pro Webcam C920 v2.1", "c920", "v2.1", "link/4k"):
         assert choose_it(what).kind == "camera"

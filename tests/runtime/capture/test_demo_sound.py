@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import wave
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from facewire.models.assets.store import asset_path
 from facewire.runtime.capture.sound.choose_sound import choose_sound
 from facewire.runtime.capture.sound.demo_sound import PAUSE_S, DemoSound, first_channel
-from facewire.runtime.cli.options.speech import chosen_mode
+from facewire.runtime.session.options import InputOptions
 from facewire.runtime.sound.blocks import SoundRing
 
 RATE, START_NS = 8_000, 10**9
@@ -101,4 +100,4 @@ def test_the_sentence_is_speech_between_two_silences():
     ],
 )
 def test_only_the_demo_face_is_given_the_demo_s_speech_unasked(video, audio, mouth, mode, chosen):
-    assert chosen_mode(argparse.Namespace(video=video, audio=audio, mouth=mouth, mode=mode)) == chosen
+    assert InputOptions(video=video, audio=audio, mouth=mouth, mode=mode).driven_by == chosen

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support.faces import SeenFace, shapes_of
+from support.faces import seen_face, shapes_of
 from support.ports import free_udp_port
 from support.program import FACEWIRE
 from support.sources import Pictures
@@ -38,9 +38,11 @@ from facewire.runtime.capture.remote.choose_phone import APPS, check_no_circle, 
 from facewire.runtime.capture.remote.phone import PhoneSource, describe_opening
 from facewire.runtime.capture.video.source import CapturedFace, CaptureError, SourceSilent
 from facewire.runtime.cli.commands.doctor import _phones
-from facewire.runtime.face.calibrate import Calibrator, calibrate_neutral, calibrate_pose
+from facewire.runtime.face.calibrate import Calibrator
 from facewire.runtime.face.filter_config import FilterConfig
-from facewire.runtime.face.presence import PresenceConfig
+from facewire.runtime.face.filters import FaceFilter
+from facewire.runtime.face.guided import calibrate_neutral, calibrate_pose
+from facewire.runtime.face.presence import Presence, PresenceConfig
 from facewire.runtime.face.sampling import Sampling
 from facewire.runtime.live import Live
 from facewire.runtime.panel.outputs import OutputSwitches
@@ -103,8 +105,8 @@ class Run:
     def __init__(self, source, **options):
         self.frames: list[FaceFrame] = []
         self.reports: list[str] = []
-        self.live = Live(source, self.frames.append, report=self.reports.append)
-        options = {"filters": FilterConfig.preset("off"), "presence": PATIENT, **options}
+        self.live = Live(source, self.frames.append, notify=self.reports.append)
+        options = {"face_filter": FaceFilter(FilterConfig.preset("off")), "presence": Presence(PATIENT), **options}
         self.live.start(lambda: FacePipeline(None, **options))
 
     @property
@@ -197,7 +199,7 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
     monkeypatch.setattr(phone_module, "SILENT_NS", S)
     source = use(phone("livelink"))
     sender = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
-    receiver = run(source, presence=QUICK)
+    receiver = run(source, presence=Presence(QUICK))
     receiver.stream(sender, lambda: len(receiver.frames) > 5 and receiver.jaw > 0.2)
     losses = receiver.live.capture.losses
     wait_until(lambda: receiver.last.sources == "held" and not receiver.last.blendshapes.any())
@@ -214,7 +216,7 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
 
 def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
     source = use(phone("livelink"))
-    receiver = run(source, presence=QUICK)
+    receiver = run(source, presence=Presence(QUICK))
     encoder, steps = LiveLinkEncoder("phone"), itertools.count()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.sendto(encoder.encode(a_frame(), 10 * S), source.address)
@@ -459,7 +461,7 @@ def test_a_phone_that_no_way_leads_to_is_one_line(use):
     ],
 )
 def test_what_the_user_writes_says_where_to_listen(what, name, host, port):
-    source = choose_source(what, rate=60, loop=False, demo_photo=lambda: None, report=print)
+    source = choose_source(what, rate=60, loop=False, demo_photo=lambda: None, notify=print)
     assert isinstance(source, PhoneSource)
     assert (source.name, source._host, source._port, source._phone) == (name, host, port, None)
 
@@ -521,7 +523,7 @@ def test_serve_refuses_to_feed_itself():
 
 
 def a_face(**shapes):
-    return SeenFace(1.0, shapes_of(**shapes))
+    return seen_face(1.0, shapes_of(**shapes))
 
 
 def test_a_phone_s_shapes_pass_as_they_are_until_rest_is_shown():
@@ -567,7 +569,7 @@ def test_rest_and_poses_of_a_phone_s_face_are_calibrated_as_a_camera_s():
 
 
 def test_mirror_swaps_a_phone_s_sides():
-    pipeline = FacePipeline(None, filters=FilterConfig.preset("off"), mirror=True)
+    pipeline = FacePipeline(None, face_filter=FaceFilter(FilterConfig.preset("off")), mirror=True)
     face = a_face(eyeBlinkLeft=1.0, mouthSmileRight=0.5, jawLeft=0.25)
     face.head[:] = [0, 0.1, 0, math.sqrt(0.99), 0.2, 0, -0.5]
     face.gaze[:] = [0.1, 0.2, 0.3, 0.4]

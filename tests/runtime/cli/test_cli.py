@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import signal
 import socket
@@ -28,7 +27,9 @@ from facewire.runtime.cli import main
 from facewire.runtime.cli.commands.serve import filtering
 from facewire.runtime.cli.commands.tail import Screen, live_url
 from facewire.runtime.cli.options.listening import listen_address
-from facewire.runtime.cli.options.usage import UsageError, say
+from facewire.runtime.cli.options.usage import UsageError
+from facewire.runtime.session.options import TrackingOptions
+from facewire.runtime.tools.terminal import notify
 
 COMMANDS = (
     "serve", "bake", "tail", "record", "replay", "info", "plot", "cut", "repair", "export", "import", "models",
@@ -135,11 +136,11 @@ def test_wrong_usage_is_one_line_and_status_2(args, capsys):
 
 def test_a_narrow_terminal_breaks_lines_between_words_and_a_pipe_does_not(monkeypatch, capsys):
     line = "no camera found: running the demo face (choose an input with --video), not /a/path/that/is/longer/than/all"
-    say(line)
+    notify(line)
     assert capsys.readouterr().err == f"facewire: {line}\n"
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "30")
-    say(line)
+    notify(line)
     shown = capsys.readouterr().err.splitlines()
     assert max(len(words) for words in shown if "/" not in words) <= 30
     assert " ".join(shown) == f"facewire: {line}"
@@ -288,7 +289,7 @@ def test_serve_waits_for_a_camera_that_is_not_there():
     ],
 )
 def test_the_start_names_only_what_is_done(source, lines):
-    assert filtering(argparse.Namespace(mesh="v2", smoothing="low", mirror=True), source) == lines
+    assert filtering(TrackingOptions(mesh="v2", smoothing="low", mirror=True), source) == lines
 
 
 @pytest.mark.parametrize(

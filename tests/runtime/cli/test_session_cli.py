@@ -67,7 +67,7 @@ def test_a_client_steers_a_replay(make_take: MakeTake) -> None:
             assert client.next_frame(timeout_s=WAIT_S) is not None
             assert client.command("pause")["paused"] is True
             assert client.command("seek", {"time_s": 3.0})["time_s"] == 3.0
-            with pytest.raises(CommandError, match=r"time_s must be a number of 1 to 4\.5"):
+            with pytest.raises(CommandError, match=r"time_s must be a number from 1 to 4\.5"):
                 client.command("seek", {"time_s": 0.5})
             assert client.command("resume")["paused"] is False
             assert client.next_frame(timeout_s=WAIT_S) is not None
@@ -428,7 +428,7 @@ def test_repair_tells_what_it_saved(make_take: MakeTake, tmp_path: Path, capsys:
     assert "bytes at the end belong to nothing whole" in text
     assert sorted(one.name for one in tmp_path.iterdir()) == ["take.mcap", "take.mcap.part"]
     assert main(["repair", str(tmp_path / "take.mcap")]) == 0
-    assert "is whole: there is nothing to mend" in capsys.readouterr().err
+    assert "is whole: there is nothing to repair" in capsys.readouterr().err
     status, text = errors_of("repair", part, capsys=capsys)
     assert status == 2
     assert "is there already" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import itertools
 import shutil
@@ -10,7 +9,6 @@ import signal
 import subprocess
 import sys
 import wave
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +18,6 @@ from support.sound.files import write_wav
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.recording.reader import open_session
 from facewire.runtime.cli import main
-from facewire.runtime.cli.options import speech as speech_options
 
 TEXT = "Peter Piper picked a peck of pickled peppers. Who moved my purple bowl?"
 
@@ -155,18 +152,6 @@ def test_serve_without_torch(speech):
     )
     result = subprocess.run([sys.executable, "-c", script, str(speech)], capture_output=True, text=True, timeout=90)
     assert "heavy: [] 0" in result.stdout, result.stderr
-
-
-@pytest.mark.parametrize(
-    ("video", "kind", "heard"),
-    [("0", "camera", True), ("C920 v2.1", "camera", True), ("vmc", "phone", True), ("clip.mp4", "file", False)],
-)
-def test_a_user_who_is_watched_is_listened_to(video, kind, heard, monkeypatch):
-    args = argparse.Namespace(video=video, audio="auto", mouth="auto", mode="auto", loop=False)
-    source = SimpleNamespace(kind=kind)
-    monkeypatch.setattr(speech_options, "make_source", lambda _, what: source if what == video else None)
-    monkeypatch.setattr(speech_options, "make_sound", lambda args: f"{args.audio} microphone")
-    assert speech_options.choose_inputs(args) == (source, "auto microphone" if heard else None)
 
 
 @pytest.mark.parametrize(

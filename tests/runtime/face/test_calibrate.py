@@ -6,21 +6,15 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from support.faces import SeenFace
+from support.faces import seen_face
 from support.turns import matrix_of
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.models.assets.store import asset_path
-from facewire.runtime.face.calibrate import (
-    POSES,
-    CalibrationError,
-    Calibrator,
-    calibrate_neutral,
-    calibrate_pose,
-    with_gain,
-)
+from facewire.runtime.face.calibrate import Calibrator, with_gain
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filters import FaceFilter
+from facewire.runtime.face.guided import POSES, CalibrationError, calibrate_neutral, calibrate_pose
 from facewire.runtime.face.sampling import Sampling
 
 FRAME_NS = 33_333_333
@@ -66,7 +60,7 @@ def make(mesh):
                 if shape in (name, f"{name}Left", f"{name}Right"):
                     shapes[i] = value
         place = np.array([*head, x_m, 0, -0.5], np.float32)
-        return SeenFace(0.9, shapes, place, np.array(gaze, np.float32), landmarks)
+        return seen_face(0.9, shapes, place, np.array(gaze, np.float32), landmarks)
 
     return face
 
@@ -221,9 +215,8 @@ def test_a_blink_of_a_tenth_of_a_second_closes_fully_at_30_frames_a_second(make)
             # Down in 60 ms, shut for 40, up in 120: a short blink.
             shut = np.clip(np.interp(t, [0, 0.06, 0.10, 0.22], [0, 1, 1, 0]), 0, 1)
             face = make(lids=(1 - 0.95 * shut,) * 2, eyeBlink=0.1 + 0.6 * shut)
-            found = calibrator.step(face, i * FRAME_NS)
-            shapes, _, _ = filters.step(found.blendshapes, found.head, found.gaze, i * FRAME_NS)
-            most = max(most, float(shapes[0]))
+            found = filters.step(calibrator.step(face, i * FRAME_NS), i * FRAME_NS)
+            most = max(most, float(found.blendshapes[0]))
         assert most > 0.9
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.turns import matrix_of
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.face import FaceState
 from facewire.runtime.face import filters
 from facewire.runtime.face.filter_config import PASS_THROUGH, SMOOTHING_LEVELS, FilterConfig, OneEuro
 from facewire.runtime.face.filters import MIN_STEP_S, FaceFilter
@@ -138,6 +139,12 @@ class TwinFace:
         )
 
 
+def step(face, shapes, head, gaze, now_ns):
+    """Filter a face that is given in parts, and return copies of its parts."""
+    out = face.step(FaceState.of(shapes, head, gaze), now_ns)
+    return out.blendshapes.copy(), out.head.copy(), out.gaze.copy()
+
+
 def motion(frames: int, seed: int = 3):
     """A lively face with noise and irregular times, as (shapes, head, gaze, now_ns)."""
     rng = np.random.default_rng(seed)
@@ -162,7 +169,9 @@ def test_streaming_matches_the_numpy_twins(level):
     config = FilterConfig.preset(level)
     face, twin = FaceFilter(config), TwinFace(config)
     for shapes, head, gaze, now_ns in motion(200):
-        for got, want in zip(face.step(shapes, head, gaze, now_ns), twin.step(shapes, head, gaze, now_ns), strict=True):
+        for got, want in zip(
+            step(face, shapes, head, gaze, now_ns), twin.step(shapes, head, gaze, now_ns), strict=True
+        ):
             np.testing.assert_allclose(got, want, atol=2e-6)
 
 
@@ -171,8 +180,8 @@ def test_head_keeps_its_sign_when_the_tracker_flips_it():
     last = None
     for i, (shapes, head, gaze, now_ns) in enumerate(motion(100)):
         sign = np.array([-1] * 4 + [1] * 3, np.float32) if i % 3 == 1 else np.float32(1)
-        want = face.step(shapes, head, gaze, now_ns)[1]
-        got = flipped.step(shapes, head * sign, gaze, now_ns)[1]
+        want = step(face, shapes, head, gaze, now_ns)[1]
+        got = step(flipped, shapes, head * sign, gaze, now_ns)[1]
         np.testing.assert_allclose(got, want, atol=1e-6)
         assert abs(np.linalg.norm(got[:4]) - 1) < 1e-6
         if last is not None:
@@ -184,11 +193,11 @@ def test_head_keeps_its_sign_when_the_tracker_flips_it():
 def test_bad_numbers_keep_the_last_value_of_their_own_part_only(bad):
     face = FaceFilter()
     for shapes, head, gaze, now_ns in motion(50):
-        before = face.step(shapes, head, gaze, now_ns)
+        before = step(face, shapes, head, gaze, now_ns)
     spoilt_shapes, spoilt_head, spoilt_gaze = shapes.copy(), head.copy(), gaze.copy()
     spoilt_shapes[[JAW, 0]] = np.nan if bad == 1e30 else bad
     spoilt_head[1], spoilt_gaze[3] = bad, bad
-    shapes_out, head_out, gaze_out = face.step(spoilt_shapes, spoilt_head, spoilt_gaze, now_ns + FRAME_NS)
+    shapes_out, head_out, gaze_out = step(face, spoilt_shapes, spoilt_head, spoilt_gaze, now_ns + FRAME_NS)
     assert shapes_out[0] == before[0][0]
     assert shapes_out[JAW] == before[0][JAW]
     np.testing.assert_array_equal(head_out[:4], before[1][:4])
@@ -196,13 +205,13 @@ def test_bad_numbers_keep_the_last_value_of_their_own_part_only(bad):
     assert not np.array_equal(head_out[4:], before[1][4:])
     assert not np.array_equal(gaze_out[:2], before[2][:2])
     spoilt_head[4:] = bad
-    assert np.isfinite(face.step(spoilt_shapes, spoilt_head, spoilt_gaze, now_ns + 2 * FRAME_NS)[1]).all()
+    assert np.isfinite(step(face, spoilt_shapes, spoilt_head, spoilt_gaze, now_ns + 2 * FRAME_NS)[1]).all()
 
 
 def test_bad_numbers_in_the_first_frame_give_the_rest_face():
     face = FaceFilter()
     nothing = np.full(52, np.nan, np.float32), np.full(7, np.nan, np.float32), np.full(4, np.nan, np.float32)
-    shapes, head, gaze = face.step(*nothing, 0)
+    shapes, head, gaze = step(face, *nothing, 0)
     assert not shapes.any()
     np.testing.assert_array_equal(head, [0, 0, 0, 1, 0, 0, 0])
     np.testing.assert_array_equal(gaze, 0)
@@ -219,8 +228,8 @@ def test_bad_numbers_in_the_first_frame_give_the_rest_face():
 def test_any_numbers_at_any_times_stay_finite_and_in_range(inputs):
     face = FaceFilter()
     for value, now_ns in inputs:
-        shapes, head, gaze = face.step(
-            np.full(52, value, np.float32), np.full(7, value, np.float32), np.full(4, value, np.float32), now_ns
+        shapes, head, gaze = step(
+            face, np.full(52, value, np.float32), np.full(7, value, np.float32), np.full(4, value, np.float32), now_ns
         )
         assert ((shapes >= 0) & (shapes <= 1)).all()
         assert shapes[CLOSE] <= shapes[JAW]
@@ -232,12 +241,12 @@ def test_any_numbers_at_any_times_stay_finite_and_in_range(inputs):
 @pytest.mark.parametrize("step_ns", [0, -5_000_000_000])
 def test_time_that_stands_still_or_goes_back_neither_freezes_nor_jumps(step_ns):
     face = FaceFilter()
-    face.step(np.zeros(52, np.float32), REST_HEAD, np.zeros(4, np.float32), 10**10)
+    step(face, np.zeros(52, np.float32), REST_HEAD, np.zeros(4, np.float32), 10**10)
     now_ns = 10**10 + step_ns
-    first = face.step(np.ones(52, np.float32), REST_HEAD, np.zeros(4, np.float32), now_ns)[0][JAW]
+    first = step(face, np.ones(52, np.float32), REST_HEAD, np.zeros(4, np.float32), now_ns)[0][JAW]
     assert first < 1
     for i in range(1, 60):
-        last = face.step(np.ones(52, np.float32), REST_HEAD, np.zeros(4, np.float32), now_ns + i * FRAME_NS)[0][JAW]
+        last = step(face, np.ones(52, np.float32), REST_HEAD, np.zeros(4, np.float32), now_ns + i * FRAME_NS)[0][JAW]
     assert last > 0.99
 
 
@@ -245,14 +254,14 @@ def test_mouth_close_never_exceeds_jaw_open():
     face = FaceFilter(FilterConfig.preset("off"))
     shapes = np.zeros(52, np.float32)
     shapes[CLOSE], shapes[JAW] = 0.9, 0.2
-    out = face.step(shapes, REST_HEAD, np.zeros(4, np.float32), 0)[0]
+    out = step(face, shapes, REST_HEAD, np.zeros(4, np.float32), 0)[0]
     assert out[CLOSE] == out[JAW] == np.float32(0.2)
 
 
 def test_a_gaze_that_no_eye_can_have_is_ignored():
     face = FaceFilter()
-    face.step(np.zeros(52, np.float32), REST_HEAD, np.zeros(4, np.float32), 0)
-    gaze = face.step(np.zeros(52, np.float32), REST_HEAD, np.array([math.pi, 0, 0.3, 0], np.float32), FRAME_NS)[2]
+    step(face, np.zeros(52, np.float32), REST_HEAD, np.zeros(4, np.float32), 0)
+    gaze = step(face, np.zeros(52, np.float32), REST_HEAD, np.array([math.pi, 0, 0.3, 0], np.float32), FRAME_NS)[2]
     assert gaze[0] == 0
     assert gaze[2] > 0.1
 
@@ -260,12 +269,12 @@ def test_a_gaze_that_no_eye_can_have_is_ignored():
 def test_new_settings_take_hold_without_a_jump():
     face = FaceFilter(FilterConfig.preset("high"))
     for shapes, head, gaze, now_ns in motion(30):
-        before = face.step(shapes, head, gaze, now_ns)[0]
+        before = step(face, shapes, head, gaze, now_ns)[0]
     face.configure(FilterConfig.preset("high").scaled(1e-6))
-    after = face.step(1 - shapes, head, gaze, now_ns + FRAME_NS)[0]
+    after = step(face, 1 - shapes, head, gaze, now_ns + FRAME_NS)[0]
     np.testing.assert_allclose(after, before, atol=1e-2)
     face.configure(FilterConfig(*[PASS_THROUGH] * 7))
-    assert face.step(shapes, head, gaze, now_ns + 2 * FRAME_NS)[0][JAW] == np.clip(shapes[JAW], 0, 1)
+    assert step(face, shapes, head, gaze, now_ns + 2 * FRAME_NS)[0][JAW] == np.clip(shapes[JAW], 0, 1)
 
 
 def test_unknown_level_says_which_there_are():
@@ -282,17 +291,19 @@ def test_kernels_are_cached_on_disk():
 
 def test_a_step_leaves_no_garbage():
     face = FaceFilter()
-    inputs = list(motion(50))
-    for args in inputs:
-        face.step(*args)
-    gc.collect()
-    tracemalloc.start()
-    try:
-        face.step(*inputs[0])
-        before = tracemalloc.get_traced_memory()[0]
+    inputs = [(FaceState.of(*parts), now_ns) for *parts, now_ns in motion(50)]
+
+    def run():
         for _ in range(200):
             for args in inputs:
                 face.step(*args)
+
+    gc.collect()
+    tracemalloc.start()
+    try:
+        run()  # fills what Python and numba keep for the next call
+        before = tracemalloc.get_traced_memory()[0]
+        run()
         after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

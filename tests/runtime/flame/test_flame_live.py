@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.faces import SeenFace, head_of, shapes_of
+from support.faces import head_of, seen_face, shapes_of
 from support.program import serving
 from support.trackers import ScriptedTracker
 
@@ -20,6 +20,7 @@ from facewire.bridge.recording.layout import SessionMetadata
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.errors import CommandError
+from facewire.bridge.shared.face import FaceState, SpeechTick
 from facewire.bridge.wire.frame import FaceFrame, FlameParameters
 from facewire.models.assets.store import asset_path
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
@@ -29,11 +30,13 @@ from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
 from facewire.runtime.cli import main
 from facewire.runtime.face.filter_config import FilterConfig
-from facewire.runtime.flame.blend import AWAY_NS, CHANGE_NS, TURNS, FlameFilter, LiveFlame
+from facewire.runtime.face.filters import FaceFilter
+from facewire.runtime.flame.blend import Excess, LiveFlame
+from facewire.runtime.flame.person import AWAY_NS, CHANGE_NS, ChangeOver, Person
 from facewire.runtime.flame.place import HeadInModel, head_in
+from facewire.runtime.flame.vector import TURNS, FlameFilter, FlameVector
 from facewire.runtime.fusion.fuse import Fusion
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.speech.pipeline import SpeechTick
 from facewire.runtime.takes.recorder import Recorder
 
 FRAME_NS = 33_333_333
@@ -51,7 +54,7 @@ class Talking:
         self._shape = np.zeros(open_flame().shapes, np.float32) + np.float32(drawn)
         self._i = 0
 
-    def next(self) -> SeenFace:
+    def next(self) -> FaceState:
         model, t = open_flame(), self._i / 30
         self._i += 1
         expression = (0.6 * np.sin(3 * t + np.arange(model.expressions))).astype(np.float32)
@@ -68,10 +71,10 @@ class Talking:
         return seen
 
 
-def seen_at(landmarks: np.ndarray, blendshapes: np.ndarray | None = None, gaze: np.ndarray | None = None) -> SeenFace:
+def seen_at(landmarks: np.ndarray, blendshapes: np.ndarray | None = None, gaze: np.ndarray | None = None) -> FaceState:
     """A face whose eyes look a little aside, unless they look where ``gaze`` says."""
     aside = np.array([0.1, 0.05, 0.08, 0.05], np.float32)
-    return SeenFace(
+    return seen_face(
         0.95,
         shapes_of() if blendshapes is None else blendshapes,
         head_of(place_m=(0, 0, -0.6)),
@@ -80,7 +83,7 @@ def seen_at(landmarks: np.ndarray, blendshapes: np.ndarray | None = None, gaze: 
     )
 
 
-def forever() -> Iterator[SeenFace]:
+def forever() -> Iterator[FaceState]:
     talking = Talking()
     while True:
         yield talking.next()
@@ -95,28 +98,24 @@ def live() -> LiveFlame:
 def flame(live: LiveFlame) -> LiveFlame:
     """Set up once, as new each time."""
     live.fitter.reset()
-    live._filter = FlameFilter(live.expressions)
-    live.forget()
-    live.place.reset()
-    live._seen_ns = live._known = None
-    live._changed_ns = -CHANGE_NS
+    live._person, live._excess = Person(live.model, live.fitter), Excess(live.expressions)
     live.wanted = lambda: True
     return live
 
 
 def run(
     flame: LiveFlame,
-    seen: Iterator[SeenFace | None],
+    seen: Iterator[FaceState | None],
     frames: int,
     hear: Callable[[int], SpeechTick | None] = lambda _: None,
     fusion: Fusion | None = None,
 ) -> list[FaceFrame]:
-    pipeline = FacePipeline(lambda _: ScriptedTracker(seen), filters=FilterConfig.preset("off"), fusion=fusion)
-    pipeline.flame = flame
+    unfiltered = FaceFilter(FilterConfig.preset("off"))
+    pipeline = FacePipeline(lambda _: ScriptedTracker(seen), face_filter=unfiltered, fusion=fusion, flame=flame)
     made = []
     for i in range(frames):
         now_ns = 10**9 + i * FRAME_NS
-        pipeline.hear(hear(now_ns))
+        pipeline.take_speech(hear(now_ns))
         pipeline.track(IMAGE, now_ns)
         made.append(pipeline.finish(i, now_ns, now_ns, lambda: 0))
     return made
@@ -171,12 +170,12 @@ def test_an_eye_that_nobody_sees_looks_as_the_gaze_says(flame: LiveFlame) -> Non
 
 
 def test_a_phone_gives_no_landmarks_so_it_is_the_map(flame: LiveFlame) -> None:
-    pipeline = FacePipeline(lambda _: ScriptedTracker(forever()), filters=FilterConfig.preset("off"))
-    pipeline.flame = flame
+    unfiltered = FaceFilter(FilterConfig.preset("off"))
+    pipeline = FacePipeline(lambda _: ScriptedTracker(forever()), face_filter=unfiltered, flame=flame)
     for i in range(40):
         pipeline.track(IMAGE, i * FRAME_NS)
     seen = Talking().next()
-    pipeline.follow(SeenFace(1.0, seen.blendshapes, seen.head, seen.gaze), 40 * FRAME_NS)
+    pipeline.follow(seen_face(1.0, seen.blendshapes, seen.head, seen.gaze), 40 * FRAME_NS)
     frame = pipeline.finish(0, 0, 40 * FRAME_NS, lambda: 0)
     np.testing.assert_allclose(values(frame.flame), mapped(frame), atol=2e-4)
 
@@ -242,7 +241,7 @@ def test_a_take_says_whose_face_it_is(flame: LiveFlame, tmp_path: Path) -> None:
     np.testing.assert_allclose(person["shape"], flame.fitter.last.shape, atol=1e-4)
 
 
-def faces(talking: Talking, count: int) -> list[SeenFace]:
+def faces(talking: Talking, count: int) -> list[FaceState]:
     return [talking.next() for _ in range(count)]
 
 
@@ -255,7 +254,7 @@ def test_another_person_is_learned_as_if_they_had_come_first(flame: LiveFlame) -
     alone = values(run(flame, iter(second), 120)[-1].flame)
     shape = flame.fitter.last.shape.copy()
     flame.fitter.reset()
-    flame._seen_ns = None
+    flame._person = Person(flame.model, flame.fitter)
     after = run(flame, iter([*faces(Talking(1), 90), *[None] * AWAY, *second]), 210 + AWAY)
     np.testing.assert_allclose(flame.fitter.last.shape, shape, atol=1e-6)
     np.testing.assert_allclose(values(after[-1].flame), alone, atol=2e-3)
@@ -285,11 +284,11 @@ def test_a_take_says_who_was_learned_last(flame: LiveFlame) -> None:
 
 
 def test_a_command_has_the_person_learned_anew_without_a_jump(flame: LiveFlame) -> None:
-    with pytest.raises(CommandError, match="takes nothing"):
+    with pytest.raises(CommandError, match="takes no arguments"):
         flame.commands["flame_reset"]({"now": True})
     first, second = Talking(1), Talking(2)
 
-    def swapped() -> Iterator[SeenFace]:
+    def swapped() -> Iterator[FaceState]:
         yield from faces(first, 90)
         flame.commands["flame_reset"]({})
         second._i = first._i  # their shapes go on: only who it is changes
@@ -374,3 +373,29 @@ def test_serve_announces_and_streams_flame_and_gives_the_panel_its_head() -> Non
     assert "flame" in hello["streams"]
     assert hello["flame"] == {"model": "open_flame", "digest": open_flame().digest, "expressions": 50, "shapes": 80}
     assert len(frame.flame.expression) == 50
+
+
+def test_the_parts_of_a_vector_are_views_of_it_and_a_frame_gets_its_own() -> None:
+    vector = FlameVector(4)
+    vector.put(np.arange(1.0, 9.0), np.full(3, 10.0), np.full(6, 20.0))
+    np.testing.assert_array_equal(vector.values, [1, 2, 3, 4, *[10] * 3, *[20] * 6])
+    made = vector.parameters()
+    vector.values[:] = 0.0
+    np.testing.assert_array_equal(values(made), [1, 2, 3, 4, *[10] * 3, *[20] * 6])
+    assert not made.neck.any()
+
+
+def test_a_change_over_begins_where_it_was_and_ends_where_it_goes() -> None:
+    change, track = ChangeOver(1), []
+    now = np.full(1, 3.0, np.float32)
+    for i in range(60):
+        now_ns = i * FRAME_NS
+        if i == 20:
+            change.begin()
+        change.mark(now, now_ns)
+        now[:] = 3.0 if i < 20 else 7.0
+        change.ease(now, now_ns)
+        track.append(float(now[0]))
+    assert track[:21] == [3.0] * 21
+    assert max(np.diff(track)) < 0.5
+    assert track[20 + CHANGE_NS // FRAME_NS + 1 :] == [7.0] * (60 - 21 - CHANGE_NS // FRAME_NS)

@@ -11,21 +11,24 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from support.faces import SeenFace, head_of
+from support.faces import head_of, seen_face
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.shared.face import SpeechTick
 from facewire.models.assets.store import asset_path
-from facewire.models.face import FaceTracker
+from facewire.models.face.tracker import FaceTracker
 from facewire.models.speech.causal import SpeechDriver
 from facewire.models.speech.voice import VoiceDetector
 from facewire.runtime.face.presence import Presence
 from facewire.runtime.face.trust import MouthTrust, facing
-from facewire.runtime.fusion.fuse import MODES, MOUTH, Fusion
+from facewire.runtime.fusion.fuse import Fusion
 from facewire.runtime.fusion.idle import IdleEyes
+from facewire.runtime.fusion.mix import MOUTH
+from facewire.runtime.fusion.modes import MODES
 from facewire.runtime.fusion.sync import Aligner, DelayLine
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.sound.blocks import SoundBlock
-from facewire.runtime.speech.pipeline import SpeechPipeline, SpeechTick
+from facewire.runtime.speech.pipeline import SpeechPipeline
 
 MS = 1_000_000
 JAW, BROW = BLENDSHAPE_INDEX["jawOpen"], BLENDSHAPE_INDEX["browInnerUp"]
@@ -39,7 +42,7 @@ def shapes(mouth=0.0, upper=0.0):
 
 
 def face(mouth=0.6, upper=0.4, turn=0.2):
-    return SeenFace(0.9, shapes(mouth, upper), head_of(yaw_rad=2 * turn), np.full(4, 0.1, np.float32))
+    return seen_face(0.9, shapes(mouth, upper), head_of(yaw_rad=2 * turn), np.full(4, 0.1, np.float32))
 
 
 def spoken(now_ns, mouth=0.3, voice=1.0, snr_db=30.0, delay_ns=0):
@@ -58,11 +61,12 @@ class Scene:
     def run(self, seconds, seen=None, trust=1.0, heard=None):
         for _ in range(round(seconds * self.rate)):
             now_ns = round(self.frame * 1e9 / self.rate)
-            self.presence.step(seen, now_ns)
+            shown = self.presence.step(seen, now_ns)
+            shown.mouth_trust = trust if seen is not None else 0.0
             speech = heard(now_ns) if callable(heard) else heard
-            self.fusion.step(self.presence, trust if seen is not None else 0.0, speech, now_ns, now_ns)
-            self.out.append(np.concatenate([self.fusion.blendshapes, self.fusion.head, self.fusion.gaze]))
-            self.names.append(self.fusion.sources)
+            made = self.fusion.step(shown, speech, now_ns)
+            self.out.append(made.values.copy())
+            self.names.append(made.sources)
             self.frame += 1
         return self
 
@@ -79,8 +83,8 @@ class Scene:
 
 def test_the_camera_leads_while_its_mouth_is_seen():
     scene = Scene().run(1, face(), heard=spoken)
-    np.testing.assert_allclose(scene.fusion.blendshapes, face().blendshapes, atol=1e-6)
-    np.testing.assert_allclose(scene.fusion.head, face().head, atol=1e-6)
+    np.testing.assert_allclose(scene.fusion.face.blendshapes, face().blendshapes, atol=1e-6)
+    np.testing.assert_allclose(scene.fusion.face.head, face().head, atol=1e-6)
     assert set(scene.names) == {"video"}
 
 
@@ -117,7 +121,7 @@ def test_a_face_that_is_first_seen_while_speech_drives_comes_in_without_a_step(r
     scene.run(3, face(0.2, upper=1.0), heard=lambda now_ns: spoken(now_ns, 0.9))
     del scene.out[:alone]
     assert scene.steps <= 0.1
-    np.testing.assert_allclose(scene.fusion.blendshapes, face(0.2, upper=1.0).blendshapes, atol=1e-6)
+    np.testing.assert_allclose(scene.fusion.face.blendshapes, face(0.2, upper=1.0).blendshapes, atol=1e-6)
 
 
 @pytest.mark.parametrize("change", list(itertools.permutations(MODES, 2)))
@@ -134,7 +138,7 @@ def test_doubtful_trust_does_not_flicker():
     scene, leads = Scene().run(0.5, face(), heard=spoken), []
     for _ in range(300):
         scene.run(1 / 60, face(), trust=float(rng.uniform(0.1, 0.9)), heard=spoken)
-        leads.append(scene.fusion.video_weight)
+        leads.append(scene.fusion.weights.video)
     reversals = np.count_nonzero(np.diff(np.sign(np.diff(leads))[np.diff(leads) != 0]))
     assert reversals <= 6  # five seconds of noise
 
@@ -162,8 +166,8 @@ def test_speech_without_a_face_drives_the_mouth_and_the_eyes_live_a_little():
 
 def test_with_both_lost_the_face_eases_to_rest():
     scene = Scene().run(1, face(), heard=spoken).run(3, None)
-    np.testing.assert_array_equal(scene.fusion.blendshapes, 0)
-    np.testing.assert_allclose(scene.fusion.head[:4], [0, 0, 0, 1], atol=1e-6)
+    np.testing.assert_array_equal(scene.fusion.face.blendshapes, 0)
+    np.testing.assert_allclose(scene.fusion.face.head[:4], [0, 0, 0, 1], atol=1e-6)
     assert scene.fusion.at_rest
     assert scene.presence.at_rest
     assert scene.names[-1] == "held"
@@ -172,13 +176,13 @@ def test_with_both_lost_the_face_eases_to_rest():
 def test_speech_that_stops_coming_counts_as_lost():
     frozen = spoken(1_000 * MS)
     scene = Scene().run(1, None, heard=spoken).run(3, None, heard=frozen)
-    np.testing.assert_array_equal(scene.fusion.blendshapes, 0)
+    np.testing.assert_array_equal(scene.fusion.face.blendshapes, 0)
     assert scene.names[-1] == "held"
 
 
 def test_modes():
     def mouth(mode, **options):
-        return Scene(mode=mode).run(2, face(), heard=spoken, **options).fusion
+        return Scene(mode=mode).run(2, face(), heard=spoken, **options).fusion.face
 
     assert mouth("camera", trust=0.0).blendshapes[JAW] == pytest.approx(0.6)
     only = mouth("microphone")
@@ -198,10 +202,10 @@ def test_both_delays_are_measured_and_the_faster_source_waits_only_when_told_to(
         for i in range(240):
             now_ns = i * 1000 * MS // 60
             video_ns, heard_ns = now_ns - 40 * MS, now_ns - 110 * MS
-            presence.step(face(mouth=float(video_ns > 2000 * MS)), video_ns)
+            seen = presence.step(face(mouth=float(video_ns > 2000 * MS)), video_ns)
             speech = spoken(heard_ns, float(heard_ns > 2000 * MS))
-            aligner.step(presence, speech, video_ns, now_ns)
-            late.append((now_ns, float(aligner.video[JAW]), float(aligner.speech[JAW])))
+            aligner.step(seen, speech, now_ns)
+            late.append((now_ns, float(aligner.video.blendshapes[JAW]), float(aligner.speech[JAW])))
         times = np.array(late)
         opened = [times[np.argmax(times[:, column] > 0.5), 0] / MS - 2000 for column in (1, 2)]
         return opened, aligner.delays_ms
@@ -282,7 +286,7 @@ def test_a_mouth_under_a_patch_is_handed_to_speech_and_back(clip, tracker, colou
     for i, image in enumerate(clip):
         now_ns = round(i * 1e9 / 30)
         picture = covered(image, landmarks, colour) if 60 <= i < 150 else image
-        pipeline.hear(spoken(now_ns, mouth=0.25))
+        pipeline.take_speech(spoken(now_ns, mouth=0.25))
         pipeline.track(picture, now_ns)
         frame = pipeline.finish(i, now_ns, now_ns, lambda: 0)
         if not 60 <= i < 150:
@@ -330,7 +334,7 @@ def test_a_mouth_that_cannot_be_trusted_is_handed_to_speech_and_back(clip, track
         now_ns, bad = round(i * 1e9 / 30), 60 <= i < 120
         if bad:
             image = spoil(image, float(np.linalg.norm(landmarks[263, :2] - landmarks[33, :2])), landmarks)
-        pipeline.hear(spoken(now_ns))
+        pipeline.take_speech(spoken(now_ns))
         pipeline.track(image, now_ns)
         frame = pipeline.finish(i, now_ns, now_ns, lambda: 0)
         landmarks = landmarks if bad else frame.landmarks

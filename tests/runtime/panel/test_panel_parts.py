@@ -16,11 +16,13 @@ from support.waiting import wait_until
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.runtime.face.filter_config import FilterConfig
-from facewire.runtime.panel.commands import Makers, Panel, Settings
+from facewire.runtime.panel.commands import Panel
 from facewire.runtime.panel.preview import RATE, Preview
 from facewire.runtime.panel.problems import find_problems
+from facewire.runtime.panel.services import PanelServices
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.settings.profiles import Profile, ProfileStore
+from facewire.runtime.settings.settings import Settings
 from facewire.runtime.sound.level import SoundLevel
 from facewire.runtime.takes.outlet import Outlet
 
@@ -237,13 +239,13 @@ class Camera:
 
 
 def make_panel(live, store):
-    makers = Makers(
+    services = PanelServices(
         source=lambda name: SimpleNamespace(name=name, gives="faces"),
         tracker_factory=lambda _: None,
         cameras=lambda: [{"id": name, "name": name} for name in ("camera 0", "camera 1")],
         address=dict,
     )
-    return Panel(live, Settings(video="camera 0", mesh="v2"), makers, store)
+    return Panel(live, Settings(video="camera 0", mesh="v2"), services, store)
 
 
 def test_a_profile_s_smoothing_takes_hold_from_the_start_and_with_another_camera(tmp_path):
@@ -251,8 +253,8 @@ def test_a_profile_s_smoothing_takes_hold_from_the_start_and_with_another_camera
     store.save(Profile("default", "camera 0", smoothing={"mouth": "off"}))
     store.save(Profile("default", "camera 1", smoothing={"brows": "high"}))
     panel, filters = make_panel(live, store), live.pipeline.filter
-    panel.load_default()
-    panel.smooth(live.pipeline)
+    panel.state.load_default()
+    panel.prepare(live.pipeline)
     assert filters.config == FilterConfig.by_region("medium", {"mouth": "off"})
     panel.commands["choose"]({"video": "camera 1"})
     assert panel.commands["state"]({})["regions"]["brows"] == "high"
@@ -273,7 +275,7 @@ def test_another_camera_has_its_own_default_profile_in_use(tmp_path):
 
 
 def test_a_command_that_was_said_to_fail_does_nothing_later_either(tmp_path, monkeypatch):
-    monkeypatch.setattr("facewire.runtime.panel.commands.LATE_S", 0.01)
+    monkeypatch.setattr("facewire.runtime.panel.changes.LATE_S", 0.01)
     live, store = Camera(), ProfileStore(tmp_path)
     store.save(Profile("ada", "camera 0", smoothing={"mouth": "off"}))
     panel = make_panel(live, store)
@@ -321,17 +323,17 @@ def test_a_broken_default_profile_is_reported_and_ignored(tmp_path, caplog):
     store = ProfileStore(tmp_path)
     live = SimpleNamespace(capture=SimpleNamespace(source=SimpleNamespace(name="camera 0")))
 
-    assert not make_panel(live, store).load_default().neutral_known
+    assert not make_panel(live, store).state.load_default().neutral_known
     profile = Profile("default", "camera 0", smoothing={"mouth": "low"})
     profile.calibration.neutral_known = True
     path = store.save(profile)
     panel = make_panel(live, store)
-    assert panel.load_default().neutral_known
+    assert panel.state.load_default().neutral_known
     assert panel.settings.regions == {"mouth": "low"}
-    assert panel.status({})["problems"] == []
+    assert panel.state.status({})["problems"] == []
     path.write_text("version = 1\n[shapes.jawOpen]\ntop = 'high'\n")
     panel = make_panel(live, store)
-    assert not panel.load_default().neutral_known
-    assert "jawOpen.top is a number" in panel.status({})["problems"][0]
+    assert not panel.state.load_default().neutral_known
+    assert "jawOpen.top is a number" in panel.state.status({})["problems"][0]
     assert "going on without it" in caplog.text
     assert path.exists()

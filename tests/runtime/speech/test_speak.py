@@ -13,11 +13,12 @@ from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.bridge.shared.clock import now_ns
 from facewire.runtime.bake.speak_bake import speech_frames, speech_ticks
 from facewire.runtime.capture.sound.sound_file import SoundFile, SoundReader, in_blocks
+from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.fusion.fuse import Fusion
 from facewire.runtime.live import Live
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.sound.blocks import SoundBlock, SoundRing, SoundSource
+from facewire.runtime.sound.blocks import SoundBlock, SoundRing
 from facewire.runtime.sound.gain import LEAST_GAIN, MOST_GAIN, TARGET, Gain
 from facewire.runtime.speech import thread as speak_live
 from facewire.runtime.speech.pipeline import SPEECH_S, TICK_HZ, Gate, SpeechPipeline
@@ -432,7 +433,7 @@ class Run:
             Script(*steps, returns=returns),
             self.taken.take,
             tap=lambda *tapped: self.tapped.append(tapped),
-            report=self.reports.append,
+            notify=self.reports.append,
         )
         self.speak.start(lambda: SpeechPipeline(driver or LoudnessDriver(), Voice()))
 
@@ -471,7 +472,9 @@ def test_speech_alone_makes_frames():
     live = Live(None, frames.append)
     live.start(lambda: FacePipeline(None, fusion=Fusion("microphone")))
     speak = Speak(
-        Script(np.concatenate([np.zeros(3200, np.float32), tone(0.8, 16_000)])), live.hear, report=lambda _: None
+        Script(np.concatenate([np.zeros(3200, np.float32), tone(0.8, 16_000)])),
+        live.publish_speech,
+        notify=lambda _: None,
     )
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
     assert speak.ended.wait(60)
@@ -502,11 +505,11 @@ def test_a_stall_brings_the_whole_face_to_rest_once(said):
     frames, stop = [], threading.Event()
     live = Live(None, frames.append)
     live.start(lambda: FacePipeline(None))
-    speak = Speak(Script(said, stop.is_set), live.hear, report=lambda _: None)
+    speak = Speak(Script(said, stop.is_set), live.publish_speech, notify=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice(float(said.any()))))
     wait_until(lambda: frames and frames[-1].sources == "held")
     assert "audio" in {frame.sources for frame in frames}
-    wait_until(lambda: speak._eased >= speak_live.EASE_STEPS and not speak._last.blendshapes.any())
+    wait_until(lambda: speak.at_rest)
     stop.set()
     assert speak.ended.wait(60)
     live.stop()
@@ -529,7 +532,7 @@ def test_a_microphone_that_vanishes_is_reported_once_and_comes_back():
 
 def test_a_file_that_fails_ends_the_run_and_keeps_the_reason(tmp_path):
     (tmp_path / "song.wav").write_text("la la")
-    speak = Speak(SoundFile(tmp_path / "song.wav"), lambda *_: 0, report=lambda _: None)
+    speak = Speak(SoundFile(tmp_path / "song.wav"), lambda *_: 0, notify=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
     assert speak.ended.wait(60)
     assert "song.wav" in str(speak.capture.error)
@@ -540,7 +543,7 @@ def test_a_file_that_fails_ends_the_run_and_keeps_the_reason(tmp_path):
 def test_a_file_is_paced_as_live(tmp_path):
     path, taken = write_wav(tmp_path / "a.wav", np.round(tone(0.6, 16_000) * 32767)), Taken()
     started_ns = now_ns()
-    speak = Speak(SoundFile(path), taken.take, report=lambda _: None)
+    speak = Speak(SoundFile(path), taken.take, notify=lambda _: None)
     speak.start(lambda: SpeechPipeline(LoudnessDriver(), Voice()))
     assert speak.ended.wait(60)
     speak.stop()
@@ -568,7 +571,7 @@ def test_a_driver_that_fails_is_said_once_and_does_not_end_the_stream():
 def test_what_was_said_while_the_networks_loaded_is_dropped():
     taken, ready = Taken(), threading.Event()
     source = Script(tone(0.9, 16_000), ready.is_set, tone(0.4, 16_000), returns=True)
-    speak = Speak(source, taken.take, report=lambda _: None)
+    speak = Speak(source, taken.take, notify=lambda _: None)
 
     def slow():
         wait_until(lambda: speak.ring.waiting == 90)
@@ -583,7 +586,7 @@ def test_what_was_said_while_the_networks_loaded_is_dropped():
 
 def test_without_a_driver_the_sound_is_only_tapped():
     tapped = []
-    speak = Speak(Script(tone(0.2, 16_000)), None, tap=lambda block, _: tapped.append(block), report=lambda _: None)
+    speak = Speak(Script(tone(0.2, 16_000)), None, tap=lambda block, _: tapped.append(block), notify=lambda _: None)
     speak.start(None)
     assert speak.ended.wait(60)
     speak.stop()

@@ -57,7 +57,7 @@ def test_everything_that_is_offered_is_recorded(tmp_path: Path, frames: Frames) 
 
 def test_sound_is_gathered_and_another_rate_does_not_end_the_take(tmp_path: Path, frames: Frames) -> None:
     lines: list[str] = []
-    recorder, audio = Recorder(tmp_path / "a.mcap", METADATA, report=lines.append), AudioFormat(48_000)
+    recorder, audio = Recorder(tmp_path / "a.mcap", METADATA, notify=lines.append), AudioFormat(48_000)
     recorder.start()
     ramp = np.arange(480 * 60, dtype="<i2")
     for block in range(50):  # half a second of 10 ms
@@ -150,12 +150,12 @@ def test_a_disk_that_never_comes_back_does_not_hold_up_the_end(tmp_path: Path, f
     with pytest.raises(RecordingError, match=r"the disk does not take .*: what it took is in .*\.part"):
         recorder.stop(timeout_s=0.2)
     disk.gate.set()
-    recorder._thread.join()
+    assert recorder.join(60)
 
 
 def test_a_full_disk_is_one_line_and_the_take_up_to_there(tmp_path: Path, frames: Frames) -> None:
     lines: list[str] = []
-    recorder = Recorder(tmp_path / "a.mcap", METADATA, report=lines.append)
+    recorder = Recorder(tmp_path / "a.mcap", METADATA, notify=lines.append)
     raw, room = recorder._writer.file._file, 30_000
 
     class Full:
@@ -210,7 +210,7 @@ def test_what_is_not_yet_on_its_way_to_the_disk_is_half_a_second(tmp_path: Path,
         now[0] = frame.seq * 10**9 // 60
         recorder.offer_frame(frame)
         if frame.seq % 3 == 2:  # POLL_S
-            recorder._turn(now[0])
+            recorder.turn(now[0])
         most = max(most, frame.seq + 1 - written)
     assert most <= 0.6 * 60
     assert len(syncs) == 9
@@ -238,7 +238,7 @@ def test_an_offer_allocates_nothing_that_stays(tmp_path: Path, frames: Frames) -
 
 def test_takes_start_and_stop_by_command(tmp_path: Path, frames: Frames) -> None:
     lines: list[str] = []
-    takes = Takes(tmp_path / "deep" / "takes", report=lines.append, hello=lambda: {"type": "hello", "rate": 30.0})
+    takes = Takes(tmp_path / "deep" / "takes", notify=lines.append, hello=lambda: {"type": "hello", "rate": 30.0})
     ask = takes.commands
     assert takes.state() == {"recording": None}
     takes.offer_frame(next(frames(1)))  # Between takes: nowhere.

@@ -48,7 +48,7 @@ class Taker:
 
 
 class Hourglass:
-    """A replay's clock and condition in one: a wait takes its time to the nanosecond, and none of the test's."""
+    """A replay's clock: it shows what the test says, to the nanosecond."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -56,25 +56,15 @@ class Hourglass:
     def __call__(self) -> int:
         return self.now_ns
 
-    def __enter__(self) -> Hourglass:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def wait(self, timeout_s: float) -> None:
-        self.now_ns += round(timeout_s * 1e9)
-
-    def notify_all(self) -> None: ...
-
 
 def play_to_the_end(path: Path, publish: Callable[[Replay, Hourglass, FaceFrame], None], **options: object) -> None:
     """Have ``publish`` called for each frame of a replay, without a thread."""
     glass = Hourglass()
     replay = Replay(open_session(path), lambda frame: publish(replay, glass, frame), clock=glass, **options)  # type: ignore[arg-type]
-    replay._changed = glass  # type: ignore[assignment]
     replay.clock.start()
     while not replay.ended.is_set():
-        replay._turn()
+        glass.now_ns += replay.due_in_ns(replay.clock()) or 0
+        replay.turn(replay.clock())
     replay.stop()
 
 
@@ -295,10 +285,10 @@ def test_commands_check_what_they_are_given(make_take: MakeTake) -> None:
         ("speed", {"speed": 0}),
         ("step", {"frames": 10**9}),
     ):
-        with pytest.raises(CommandError, match="must be a number of"):
+        with pytest.raises(CommandError, match=r"must be a number from|needs"):
             replay.commands[name](args)
     for name, args in (("pause", {"at": 1}), ("seek", {"time_s": 1.0, "fast": True})):
-        with pytest.raises(CommandError, match="and nothing else"):
+        with pytest.raises(CommandError, match=r"takes .*, not"):
             replay.commands[name](args)
     replay.stop()
 
@@ -355,7 +345,7 @@ def test_commands_and_the_stop_come_before_frames_that_are_late(make_take: MakeT
     before = replay.published
     assert replay.commands["seek"]({"time_s": 1.0})["ended"] is False
     replay.stop(timeout_s=PATIENCE_S)
-    assert not replay._thread.is_alive()
+    assert not replay.running
     assert replay.published < before + 500
 
 
@@ -371,4 +361,4 @@ def test_a_replay_stops_at_once_when_its_server_has(make_take: MakeTake) -> None
     while replay.published < published + 10:  # nobody takes them
         time.sleep(0.001)
     replay.stop(timeout_s=PATIENCE_S)
-    assert not replay._thread.is_alive()
+    assert not replay.running

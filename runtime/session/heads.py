@@ -1,4 +1,4 @@
-"""What a server says and gives of the FLAME that it streams."""
+"""What a server says and gives of the FLAME that it streams: hello's part, and the head for the page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 
 def greet(greeting: Greeting, flame: LiveFlame | None) -> Greeting:
-    """What hello says, with the FLAME that there is."""
+    """Return what hello says, with the FLAME that there is."""
     if flame is None:
         return greeting
     return replace(greeting, streams=(*greeting.streams, "flame"), flame=flame.greeting)
 
 
 def live_head(flame: LiveFlame | None) -> Mapping[str, Page]:
-    """The FLAME head for the panel, where there is one. Raises ModelError."""
+    """Return the FLAME head for the page, if there is one.
+
+    Raises:
+        ModelError: its maps cannot be made.
+    """
     if flame is None:
         return {}
     from facewire.runtime.flame.page import flame_pages
@@ -29,7 +33,7 @@ def live_head(flame: LiveFlame | None) -> Mapping[str, Page]:
 
 
 def recorded_head(announced: Mapping[str, Any] | None) -> Mapping[str, Page]:
-    """The FLAME head for a take whose hello announced this, where it is the open head; no other is at hand."""
+    """Return the FLAME head for a take whose hello announced this, if it is the open head; no other is at hand."""
     if announced is None:
         return {}
     from facewire.models.flame import open_flame

@@ -1,0 +1,115 @@
+"""What the panel knows of a live run, and what it says of that."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.models.face.trackers import TRACKERS
+from facewire.models.speech.drivers import free_drivers
+from facewire.runtime.face.calibration import Calibration
+from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
+from facewire.runtime.face.guided import POSES
+from facewire.runtime.fusion.modes import MODES
+from facewire.runtime.live import Live
+from facewire.runtime.panel.problems import find_problems
+from facewire.runtime.panel.services import PanelServices
+from facewire.runtime.settings.choices import abouts
+from facewire.runtime.settings.profiles import DEFAULT_NAME, MAX_GAIN, Profile, ProfileError, ProfileStore
+from facewire.runtime.settings.settings import Settings
+
+logger = logging.getLogger("facewire.runtime")
+
+
+class PanelState:
+    """State: the settings, the profile in use, and a count of changes that clients watch in the status."""
+
+    def __init__(self, live: Live, settings: Settings, services: PanelServices, store: ProfileStore) -> None:
+        self.settings, self.services, self.store = settings, services, store
+        self.profile = DEFAULT_NAME
+        self.profile_problem: str | None = None
+        self._live = live
+        self._revision = 0
+        self._lock = threading.Lock()
+
+    @property
+    def camera(self) -> str:
+        """Name of the camera in use; profiles belong to it."""
+        source = None if self._live.capture is None else self._live.capture.source
+        return "none" if source is None else source.name
+
+    def changed(self) -> None:
+        """Count a change, so that clients ask for the state again."""
+        with self._lock:
+            self._revision += 1
+
+    def use_profile(self, profile: Profile) -> None:
+        """Take a profile's name and smoothing as what is in use."""
+        self.profile, self.profile_problem = profile.name, None
+        self.settings.regions = profile.smoothing
+
+    def load_default(self) -> Calibration:
+        """Return the calibration that this camera's default profile has, and take its smoothing and outputs; a broken
+        one is reported and ignored."""
+        self.profile, self.profile_problem = DEFAULT_NAME, None
+        try:
+            profile = self.store.load(self.camera, DEFAULT_NAME)
+        except ProfileError as error:
+            if DEFAULT_NAME in self.store.names(self.camera):
+                self.profile_problem = f"{error}; going on without it"
+                logger.warning(self.profile_problem)
+            return Calibration()
+        self.use_profile(profile)
+        self.services.use_outputs(profile.outputs)
+        return profile.calibration
+
+    def status(self, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``status``, what the inputs say of themselves, with what is wrong and how often settings changed."""
+        problems = find_problems(status)
+        if self.profile_problem:
+            problems.append(self.profile_problem)
+        return {**status, "revision": self._revision, "problems": problems}
+
+    def describe(self) -> dict[str, Any]:
+        """Return all settings with what can be chosen, as the command ``state`` answers."""
+        return {**self._settings(), **self._choices(), **self._person(), "revision": self._revision}
+
+    def _settings(self) -> dict[str, Any]:
+        settings, services = self.settings, self.services
+        return {
+            "video": settings.video,
+            "camera": self.camera,
+            "audio": services.audio(),
+            "mesh": settings.mesh,
+            "speech": services.speech(),
+            "mirror": settings.mirror,
+            "smoothing": settings.smoothing,
+            "regions": {region: settings.regions.get(region, settings.smoothing) for region in REGIONS},
+            "mode": settings.mode,
+            "sync": settings.sync,
+            "silent": settings.silent,
+            "address": services.address(),
+        }
+
+    def _choices(self) -> dict[str, Any]:
+        return {
+            "meshes": list(TRACKERS),
+            "drivers": list(free_drivers()),
+            "levels": list(SMOOTHING_LEVELS),
+            "modes": list(MODES),
+            "poses": list(POSES),
+            "max_gain": MAX_GAIN,
+            "about": abouts(),
+        }
+
+    def _person(self) -> dict[str, Any]:
+        own = self._live.pipeline.calibrator.calibration
+        return {
+            "gains": {name: round(float(own.gain[i]), 3) for i, name in enumerate(BLENDSHAPES) if own.gain[i] != 1.0},
+            "calibrated": own.neutral_known,
+            "profile": self.profile,
+            "profiles": self.store.names(self.camera),
+        }

@@ -1,0 +1,25 @@
+"""What the user of a live run has chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from facewire.runtime.face.filter_config import DEFAULT_SMOOTHING, Smoothing
+from facewire.runtime.fusion.modes import Mode
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the user has chosen, as the panel shows it."""
+
+    video: str
+    """As ``--video`` takes it."""
+    mesh: str
+    smoothing: Smoothing = DEFAULT_SMOOTHING
+    mirror: bool = False
+    mode: Mode = "auto"
+    sync: bool = False
+    silent: bool = True
+    """Whether the face's range is learned while streaming."""
+    regions: dict[str, str] = field(default_factory=dict)
+    """Smoothing levels of regions that have their own."""

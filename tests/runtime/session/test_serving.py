@@ -1,0 +1,58 @@
+"""A run without a command line: made, entered, started and stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import pytest
+
+from facewire.bridge.client.blocking import connect_blocking
+from facewire.bridge.server.config import ServerConfig
+from facewire.bridge.shared.errors import FacewireError
+from facewire.runtime.session.options import InputOptions, LiveOptions, ServeOptions
+from facewire.runtime.session.serving import ServeSession
+
+NOTHING = LiveOptions(inputs=InputOptions(video="none", audio="none"))
+
+
+@pytest.fixture(autouse=True)
+def own_profiles(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEWIRE_CONFIG", str(tmp_path / "config"))
+
+
+def make(said, **options):
+    return ServeSession(ServeOptions(NOTHING, ServerConfig(port=0), **options), said.append)
+
+
+def test_a_session_serves_what_is_published_and_answers_every_command(tmp_path, frames):
+    said: list[str] = []
+    with make(said, record=tmp_path / "takes") as session:
+        session.start()
+        with connect_blocking(session.server.url, timeout_s=60, reconnect=False) as client:
+            got = None
+            for frame in frames(1000):
+                session.frames.publish(frame)
+                with contextlib.suppress(TimeoutError):
+                    got = client.next_frame(0.05)
+                    break
+            assert got is not None
+            state = client.command("state", timeout_s=60)
+            assert (state["video"], state["audio"], state["mode"]) == ("none", None, "auto")
+        assert {"set", "choose", "record_stop", "takes", "seek", "output_start"} <= set(session.commands)
+        assert {"revision", "problems", "recording", "replay", "outputs"} <= set(session.status())
+        port = session.server.address[1]
+    session.stop()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+    assert len(said) == 1
+    assert said[0].startswith("recorded ")
+
+
+def test_what_cannot_start_leaves_nothing_running(tmp_path):
+    session = make([], outputs=("csv:" + str(tmp_path / "no" / "such" / "folder.csv"),))
+    with pytest.raises(FacewireError), session:
+        pass
+    port = session.server.address[1]
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
