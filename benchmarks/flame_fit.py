@@ -34,7 +34,7 @@ from facewire.models.flame.fit.state import EXPRESSION
 from facewire.models.flame.registration.correspondence import Correspondence, correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
 from facewire.runtime.face.filter_config import FilterConfig
-from facewire.runtime.flame.blend import FlameFilter
+from facewire.runtime.flame.vector import FlameFilter
 
 Array = np.ndarray[Any, Any]
 
