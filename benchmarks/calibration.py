@@ -191,11 +191,8 @@ def find_rest(faces: Sequence[Any], rate: float) -> tuple[int, Calibration] | No
 
 
 def raw_shapes(faces: Sequence[Any], own: Calibration) -> Array:
-    calibrator, out = Calibrator(own), []
-    for face in faces:
-        calibrator.step(face, face.video_ns)
-        out.append(calibrator.raw.copy())
-    return np.array(out)
+    calibrator = Calibrator(own)
+    return np.array([calibrator.step(face, face.video_ns).raw.copy() for face in faces])
 
 
 def steady(values: Array) -> Array:

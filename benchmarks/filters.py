@@ -54,11 +54,10 @@ def time_us(step: Callable[[int], object]) -> tuple[float, float]:
 
 def growth_bytes(step: Callable[[int], object]) -> int:
     """Bytes that are held after FRAMES more steps and were not before."""
-    for i in range(1000):
-        step(i)
     gc.collect()
     tracemalloc.start()
-    step(0)
+    for i in range(FRAMES):  # fills what Python and numba keep for the next call
+        step(i)
     before = tracemalloc.get_traced_memory()[0]
     for i in range(FRAMES):
         step(i)

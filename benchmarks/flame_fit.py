@@ -35,7 +35,7 @@ from facewire.models.flame.registration.correspondence import Correspondence
 from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
 from facewire.runtime.face.filter_config import FilterConfig
-from facewire.runtime.flame.blend import FlameFilter
+from facewire.runtime.flame.vector import FlameFilter
 
 Array = np.ndarray[Any, Any]
 

@@ -107,13 +107,18 @@ def load_track(
         head=np.frombuffer(head, np.float32).reshape(len(rows), -1),
         gaze=np.frombuffer(gaze, np.float32).reshape(len(rows), -1),
         flame=_whole(flame, len(rows)),
-        extra=tuple(
-            ExtraTrack(session.extra[name], np.stack(values))
-            for name, values in extra.items()
-            if len(values) == len(rows) and len({one.shape for one in values}) == 1
-        ),
+        extra=_stacked(session, extra, len(rows)),
     )
     return track if np.all(np.diff(track.log_ns) >= 0) else _in_order(track)
+
+
+def _stacked(session: Session, extra: dict[str, list[Float32Array]], count: int) -> tuple[ExtraTrack, ...]:
+    """Return the further streams that all ``count`` frames have in one shape."""
+    return tuple(
+        ExtraTrack(session.extra[name], np.stack(values))
+        for name, values in extra.items()
+        if len(values) == count and len({one.shape for one in values}) == 1
+    )
 
 
 def _whole(flame: list[FlameParameters], count: int) -> list[FlameParameters] | None:
