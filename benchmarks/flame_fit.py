@@ -31,7 +31,8 @@ from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.fit.fit_kernels import minimise, observe
 from facewire.models.flame.fit.fitter import LEARN_CONFIDENCE, FlameFit, FlameFitter, eye_distance
 from facewire.models.flame.fit.state import EXPRESSION
-from facewire.models.flame.registration.correspondence import Correspondence, correspondence_of
+from facewire.models.flame.registration.correspondence import Correspondence
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.flame.blend import FlameFilter

@@ -23,7 +23,7 @@ from facewire.models.flame import FlameModel, open_flame
 from facewire.models.flame.maps.arkit_map import ArkitToFlame, FlameToArkit, gaze_of
 from facewire.models.flame.maps.map_fit import arkit_motions, maps_of
 from facewire.models.flame.registration.carry import carry
-from facewire.models.flame.registration.correspondence import correspondence_of
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.registration.registration import register
 from facewire.models.flame.skin.skinning import Skinner
 

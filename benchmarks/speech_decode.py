@@ -18,7 +18,8 @@ import numpy as np
 import torch
 import transformers
 
-from facewire.models.speech.decode import StepDecoder, StepState
+from facewire.models.speech.decode.decoder import StepDecoder
+from facewire.models.speech.decode.step_kernels import StepState
 from facewire.models.speech.encoder import TorchEncoder, encode
 from facewire.models.speech.faceformer import FaceFormer, FaceFormerConfig
 from facewire.models.speech.wav2vec import SlidingEncoder, Window

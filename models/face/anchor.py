@@ -27,10 +27,14 @@ LEAST_PROBABILITY = 0.5
 
 
 class Anchor:
-    """Carries over the offset of each shape and when V2 last looked. Delay: none."""
+    """State: the offset of each shape and when V2 last looked. Delay: none."""
 
     def __init__(self, *, device: Device = "auto", threads: int = 1, interval_ns: int = INTERVAL_NS) -> None:
-        """Load the networks. Raises ModelError where one cannot be fetched or started."""
+        """Load the networks.
+
+        Raises:
+            ModelError: a network cannot be fetched or started.
+        """
         self._mesh = FaceMeshV2(device=device, threads=threads)
         self._shapes = BlendshapeNetwork(device=device, threads=threads)
         self._interval_ns = interval_ns

@@ -31,7 +31,8 @@ class AttentionBlendshapes:
     def __init__(self, codes: Sequence[Float32Array], weights: Path = WEIGHTS) -> None:
         """Read the codes: arrays that the mesh network fills before each ``infer``.
 
-        Raises ModelError where the weights cannot be read or do not fit the codes.
+        Raises:
+            ModelError: the weights cannot be read or do not fit the codes.
         """
         self._codes = tuple(code.reshape(-1) for code in codes)
         self._places, start = [], 0

@@ -39,7 +39,11 @@ class BlendshapeNetwork:
     """MediaPipe's blendshape network, made for the landmarks of FaceMesh V2. tongueOut is always 0."""
 
     def __init__(self, *, device: Device = "auto", threads: int = 1) -> None:
-        """Load the network. Raises ModelError where it cannot be fetched or started."""
+        """Load the network.
+
+        Raises:
+            ModelError: it cannot be fetched or started.
+        """
         self._network = Network("face_blendshapes", "landmarks", ("blendshapes",), device=device, threads=threads)
 
     @property

@@ -117,7 +117,11 @@ class FaceDetector:
     """Finds faces of at least about a tenth of the view's side, upright in it within some 45 degrees."""
 
     def __init__(self, *, device: Device = "auto", threads: int = 1) -> None:
-        """Load the network. Raises ModelError where it cannot be fetched or started."""
+        """Load the network.
+
+        Raises:
+            ModelError: it cannot be fetched or started.
+        """
         self._network = Network("face_detector", "image", ("boxes", "scores"), device=device, threads=threads)
         self._anchors = anchors()
         self._decoded = np.empty((len(self._anchors), BOX_VALUES), np.float32)

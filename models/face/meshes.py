@@ -25,7 +25,11 @@ class FaceMeshV2:
     """FaceMesh V2 (256 px): what the blendshape network was trained on. Accurate, the slower of the two."""
 
     def __init__(self, *, device: Device = "auto", threads: int = 1) -> None:
-        """Load the network. Raises ModelError where it cannot be fetched or started."""
+        """Load the network.
+
+        Raises:
+            ModelError: it cannot be fetched or started.
+        """
         self._network = Network("face_mesh_v2", "image", ("landmarks", "face_flag"), device=device, threads=threads)
 
     def infer(self, image: Image, region: Float64Array, landmarks: Float32Array) -> float:
@@ -44,7 +48,11 @@ class AttentionMesh:
     _CODES = ("face_code", "lips_code", "left_eye_code", "left_iris_code", "right_eye_code", "right_iris_code")
 
     def __init__(self, *, device: Device = "auto", threads: int = 1) -> None:
-        """Load the network. Raises ModelError where it cannot be fetched or started."""
+        """Load the network.
+
+        Raises:
+            ModelError: it cannot be fetched or started.
+        """
         outputs = (*self._OUTPUTS, *self._CODES)
         self._network = Network("attention_mesh", "image", outputs, device=device, threads=threads)
         self._codes = self._network.run()[len(self._OUTPUTS) :]

@@ -20,7 +20,11 @@ class Network:
     def __init__(
         self, asset: str, input_name: str, output_names: Sequence[str], *, device: Device = "auto", threads: int = 1
     ) -> None:
-        """Fetch (if need be) and start the network. Raises ModelError where that fails."""
+        """Fetch (if need be) and start the network.
+
+        Raises:
+            ModelError: it cannot be fetched or started.
+        """
         self._session: Any = create_session(asset_path(asset), device=device, threads=threads)
         shapes = {node.name: node.shape for node in (*self._session.get_inputs(), *self._session.get_outputs())}
         self.input: npt.NDArray[np.float32] = np.zeros(shapes[input_name], np.float32)

@@ -21,7 +21,7 @@ SPEED_CUTOFF_HZ = 1.0
 
 
 class LandmarkSmoother:
-    """Carries over each coordinate's last raw and smoothed value and smoothed speed. Its delay adapts to the speed."""
+    """State: each coordinate's last raw and smoothed value and smoothed speed. Its delay adapts to the speed."""
 
     def __init__(self, count: int) -> None:
         """Make state for ``count`` landmarks."""

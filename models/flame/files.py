@@ -34,7 +34,10 @@ def load_flame(path: Path) -> FlameModel:
 
     Nothing in the file is executed (see ``unpickle``). ``shapedirs`` holds 300 shape components and then expression,
     unless the file says otherwise in ``shape_count``. Integer arrays are multiplied by their ``<key>_unit``: that is
-    how the open head is kept small. Raises ModelError where it is no such file.
+    how the open head is kept small.
+
+    Raises:
+        ModelError: it is no such file.
     """
     try:
         if path.stat().st_size > LARGEST_BYTES:
@@ -74,9 +77,12 @@ def open_flame_arkit() -> ArkitShapes:
 
 
 def named_arrays(data: bytes) -> Callable[[str], Array | None]:
-    """Return what gives a file's array by its name, None where there is none of it: a pickle, an npz or an npy.
+    """Return what gives a file's array by its name, None if there is none of it: a pickle, an npz or an npy.
 
-    Nothing in the file is executed. Raises ModelError, without the file's name, as does what it returns.
+    Nothing in the file is executed.
+
+    Raises:
+        ModelError: something is missing or damaged, as from what it returns; the message lacks the file's name.
     """
     return _npz(data) if data[:4] == b"PK\x03\x04" else _pickled(data)
 
@@ -145,7 +151,7 @@ def _model(read: Callable[[str], Array | None], name: str, data: bytes) -> Flame
 
 
 def _number(read: Callable[[str], Array | None], key: str) -> float | None:
-    """The one finite number under a key, None where there is none of it."""
+    """Return the one finite number under a key, None if there is none of it."""
     array = read(key)
     if array is None:
         return None

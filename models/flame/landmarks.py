@@ -41,8 +41,10 @@ def load_landmarks(path: Path, model: FlameModel) -> Landmarks:
     """Return the landmarks of a file that belongs to FLAME, on ``model``'s triangles.
 
     Knows flame_static_embedding.pkl, landmark_embedding.npy (its 68 of a face from the front) and
-    mediapipe_landmark_embedding.npz; nothing in them is executed. Raises ModelError where it is none of these, or
-    belongs to another mesh.
+    mediapipe_landmark_embedding.npz; nothing in them is executed.
+
+    Raises:
+        ModelError: it is none of these, or belongs to another mesh.
     """
     try:
         if path.stat().st_size > LARGEST_BYTES:

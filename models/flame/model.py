@@ -51,7 +51,11 @@ class FlameModel:
     """SHA-256 of the file in hexadecimal: a key for whatever is computed from this model and kept."""
 
     def __post_init__(self) -> None:
-        """Raises ModelError, without the file's name, where the arrays are not a FLAME model's."""
+        """Check the arrays.
+
+        Raises:
+            ModelError: they are not a FLAME model's; the message lacks the file's name.
+        """
         v = len(self.template)
         if not 100 <= v <= MOST_VERTICES:
             raise ModelError(f"it has {v} vertices, not between 100 and {MOST_VERTICES}")

@@ -41,7 +41,8 @@ EXPRESSIONS = 50
 def pack(model: FlameModel, expressions: int | None = EXPRESSIONS, shape: Array | None = None) -> bytes:
     """Return the file with the first ``expressions`` components (None: all), and the identity ``shape`` [s or fewer].
 
-    Raises ModelError where the model is too large for it, or has fewer identity components.
+    Raises:
+        ModelError: the model is too large for it, or has fewer identity components.
     """
     vertices, count = len(model.template), min(expressions or model.expressions, model.expressions)
     if vertices > MOST_VERTICES:
@@ -61,9 +62,9 @@ def pack(model: FlameModel, expressions: int | None = EXPRESSIONS, shape: Array 
         parts += [_text(name), struct.pack("<2i", first, number)]
     parts += [template.astype("<f4").tobytes(), triangles.astype("<u2").tobytes()]
     parts += [np.round(model.weights.clip(0, 1) * 65535).astype("<u2").tobytes(), joints.astype("<f4").tobytes()]
-    parts += [_quantised(model.expression_basis[:, :, k]) for k in range(count)]
+    parts += [_quantized(model.expression_basis[:, :, k]) for k in range(count)]
     for entry in correctives:
-        parts += [struct.pack("<i", entry), _quantised(model.pose_basis[:, :, entry])]
+        parts += [struct.pack("<i", entry), _quantized(model.pose_basis[:, :, entry])]
     return b"".join(parts)
 
 
@@ -85,14 +86,14 @@ def split(model: FlameModel) -> tuple[Array, dict[str, tuple[int, int]]]:
 
 
 def _rounded(product_m: Array) -> Array:
-    """A product's metres in whole steps: its last bits differ between processors, the file must not.
+    """Return a product's metres in whole steps: its last bits differ between processors, the file must not.
 
     What should be zero is 0.0, never -0.0.
     """
     return np.round(product_m / STEP_M) * STEP_M + 0.0
 
 
-def _quantised(moves_m: Array) -> bytes:
+def _quantized(moves_m: Array) -> bytes:
     """One column [v, 3] in steps of its own."""
     unit_m = max(float(np.abs(moves_m).max()) / 32767, 1e-12)
     return struct.pack("<f", unit_m) + np.round(moves_m / unit_m).clip(-32767, 32767).astype("<i2").tobytes()

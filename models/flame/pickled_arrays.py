@@ -31,7 +31,8 @@ Array = npt.NDArray[Any]
 def to_array(value: object, depth: int = 0) -> Array:
     """Return the numbers of an array, a chumpy object or a sparse matrix (made dense), as written.
 
-    Raises ModelError for anything else.
+    Raises:
+        ModelError: there is anything else.
     """
     if depth > MOST_DEPTH:
         raise ModelError("one of its arrays is nested too deeply")

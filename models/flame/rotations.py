@@ -10,7 +10,7 @@ from facewire.models.jit import kernel
 
 @kernel
 def axis_angle(turn: Float64Array, out: Float32Array) -> None:
-    """A rotation matrix [3, 3] to axis times angle [3], radians, for turns of less than half a circle."""
+    """Turn a rotation matrix [3, 3] into axis times angle [3], radians, for turns of less than half a circle."""
     x, y, z = turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]
     sine = math.sqrt(x * x + y * y + z * z)
     angle = math.atan2(sine, turn[0, 0] + turn[1, 1] + turn[2, 2] - 1.0)

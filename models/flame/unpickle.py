@@ -130,8 +130,10 @@ class _Unpickler(pickle.Unpickler):
 def read_pickle(data: bytes) -> object:
     """Return what a pickle holds: plain containers and numbers, and records for everything else.
 
-    Strings are latin-1, as Python 2 wrote them. Raises ModelError, without the file's name, for anything that a FLAME
-    file does not need.
+    Strings are latin-1, as Python 2 wrote them.
+
+    Raises:
+        ModelError: there is anything that a FLAME file does not need; the message lacks the file's name.
     """
     try:
         _check_program(data)
@@ -148,7 +150,8 @@ NPY = b"\x93NUMPY"
 def read_npy(data: bytes) -> object:
     """Return the one object in a .npy file: some of FLAME's landmarks are a pickled dict in an array of one.
 
-    Raises ModelError as ``read_pickle``.
+    Raises:
+        ModelError: as ``read_pickle``.
     """
     start = data.find(b"\n", 0, 1 << 16) + 1  # The header is one line of text.
     array = read_pickle(data[start:])

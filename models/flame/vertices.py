@@ -71,7 +71,10 @@ def invert(model: FlameModel, noise_m: float = NOISE_M) -> Float32Array:
     """[E + 3, 3 V]: displacements of the mesh in metres (x, y, z of each vertex in turn) to expression and jaw.
 
     The most probable parameters under normal priors and noise of ``noise_m`` at each coordinate. The jaw comes as
-    sin(angle) times its axis; ``limit`` makes an axis-angle of it. Raises ModelError for another mesh than VOCASET's.
+    sin(angle) times its axis; ``limit`` makes an axis-angle of it.
+
+    Raises:
+        ModelError: the mesh is not VOCASET's.
     """
     if len(model.template) != VOCASET_VERTICES:
         raise ModelError(
@@ -86,13 +89,13 @@ def invert(model: FlameModel, noise_m: float = NOISE_M) -> Float32Array:
 
 
 def fold_flame(motion: Float32Array, bias: Float32Array, inverse: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """A motion decoder [3 V, d], [3 V] to one of raw parameters [E + 3, d], [E + 3]; ``limit`` comes after."""
+    """Fold a motion decoder [3 V, d], [3 V] to one of raw parameters [E + 3, d], [E + 3]; ``limit`` comes after."""
     wide = inverse.astype(np.float64)
     return (wide @ motion.astype(np.float64)).astype(np.float32), (wide @ bias.astype(np.float64)).astype(np.float32)
 
 
 def limit(parameters: Float32Array) -> None:
-    """Makes FLAME's parameters of raw ones [E + 3], in place: the jaw an axis-angle in radians, all within reason."""
+    """Make FLAME's parameters of raw ones [E + 3], in place: the jaw an axis-angle in radians, all within reason."""
     expression, jaw = parameters[:-3], parameters[-3:]
     np.clip(expression, -MOST_EXPRESSION, MOST_EXPRESSION, out=expression)
     sine = float(np.sqrt(jaw @ jaw))

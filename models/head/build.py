@@ -238,24 +238,24 @@ def pack(
     return {
         "notice": np.array(NOTICE),
         "unit_m": np.float32(UNIT_M),
-        "vertices": quantise(places),
+        "vertices": quantize(places, UNIT_M),
         "triangles": np.concatenate(list(triangles.values())).astype(np.uint16),
         "material_names": np.array(list(triangles)),
         "material_starts": np.cumsum([0, *map(len, triangles.values())]).astype(np.int32),
         "shape_names": np.array(list(moved)),
         "shape_starts": np.array(starts, np.int32),
         "shape_vertices": np.concatenate(which).astype(np.uint16),
-        "shape_deltas": quantise(np.concatenate(deltas)),
+        "shape_deltas": quantize(np.concatenate(deltas), UNIT_M),
         "mirror": mirror.astype(np.uint16),
         "joint_names": np.array(list(joints)),
         "joints": np.array(list(joints.values()), np.float32),
     }
 
 
-def quantise(metres: Array) -> npt.NDArray[np.int16]:
-    """Return multiples of UNIT_M."""
-    steps = np.round(metres / UNIT_M)
-    assert np.abs(steps).max() < 2**15, "the head is too large for 16 bits"
+def quantize(metres: Array, unit_m: float) -> npt.NDArray[np.int16]:
+    """Return the nearest multiples of a unit."""
+    steps = np.round(metres / unit_m)
+    assert np.abs(steps).max() < 2**15, "this is too large for 16 bits"
     return steps.astype(np.int16)
 
 

@@ -1,16 +1,16 @@
 """Our causal speech network, live: samples at 16 kHz in, 52 ARKit shapes at 60 Hz out, NumPy arrays between.
 
-What it carries from one step to the next is a ``State``: the last samples, the running gain, the last ticks' features,
-what the recurrent layer remembers, and the decoder's last second of motions as a ring of keys and values. How it is
-built and trained: docs/speech.md. The decoder follows FaceFormer (Fan et al. 2022), section 3.3.
+What it keeps from one step to the next is a ``causal_state.State``: the last samples, the running gain, the last ticks'
+features, what the recurrent layer remembers, and the decoder's last second of motions as a ring of keys and values. How
+it is built and trained: docs/speech.md. The decoder follows FaceFormer (Fan et al. 2022), section 3.3.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,49 +18,18 @@ from numpy.typing import NDArray
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
+from facewire.models.jit import resolved
 from facewire.models.speech import features
+from facewire.models.speech.causal_state import State, Weights, Work
 from facewire.models.speech.drivers import DRIVERS, DriverOptions
-from facewire.models.speech.kernels import Weights, tick
+from facewire.models.speech.kernels import tick
 
 LOOK_AHEADS_MS = DRIVERS["causal"].look_aheads_ms
 SHIPPED = "causal.npz"
+DAMAGED = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)
+"""What reading a file that is no speech model may raise."""
 RING = features.SAMPLE_RATE + features.WINDOW
 """Samples kept: a second that waits to be used and the window before it. Older ones are dropped and counted."""
-
-
-class State(NamedTuple):
-    """Everything that a stream carries over; all arrays are written in place."""
-
-    level: Float32Array  # [1] the running gain's
-    heard: Float32Array  # [kernel x 160] features of the last ticks, oldest first
-    memory: Float32Array  # [memory] of the recurrent layer
-    motion: Float32Array  # [52] that came out last, before expressiveness
-    keys: Float32Array  # [history, d] a ring
-    values: Float32Array  # [history, d]
-    ticks: NDArray[np.int64]  # [1] so far
-
-    @classmethod
-    def of(cls, weights: Weights) -> State:
-        """The state of a stream that has heard nothing."""
-        ring = (int(weights.history[0]), len(weights.query_bias))
-        state = cls(
-            level=np.zeros(1, np.float32),
-            heard=np.zeros(len(weights.input), np.float32),
-            memory=np.zeros(len(weights.gru_hidden), np.float32),
-            motion=np.zeros(len(weights.shapes_bias), np.float32),
-            keys=np.zeros(ring, np.float32),
-            values=np.zeros(ring, np.float32),
-            ticks=np.zeros(1, np.int64),
-        )
-        state.clear()
-        return state
-
-    def clear(self) -> None:
-        """Forget the stream."""
-        for array in self:
-            array.fill(0)
-        self.level[0] = features.LEVEL_START
-        self.heard.fill(features.LOWEST_FEATURE)
 
 
 class SpeechDriver:
@@ -87,21 +56,21 @@ class SpeechDriver:
 
         ``style`` is an index of ``styles``; ``expressiveness`` 0..2 scales all that does not close the lips. Without
         ``feedback`` the decoder adds nothing: the plain head, for comparison.
-        Raises ModelError where one of them is none of these, or the file is no such model.
+
+        Raises:
+            ModelError: one of them is out of range, or the file is no such model.
         """
         self._weights, self.styles = load_weights(look_ahead_ms, style, weights)
         if not feedback:
             self._weights.out.fill(0)
             self._weights.out_bias.fill(0)
         self._look_ahead_ms = look_ahead_ms
-        self._state = State.of(self._weights)
-        self._scratch = np.zeros(8192, np.float32)
-        self._frames = np.zeros((features.FRAMES_PER_TICK, features.WINDOW), np.float32)
+        self._state, self._work = State.of(self._weights), Work.of(self._weights)
+        self._tick = resolved(tick, self._weights, self._state, self._work)
         self._ring = np.zeros(RING, np.float32)
         self._written = self._ticks = self._dropped = 0
         self._gain = np.ones(len(self._weights.shapes_bias), np.float32)
         self._out = np.zeros(len(self._gain), np.float32)
-        self._speaking = np.zeros(1, np.float32)
         self.expressiveness = expressiveness
         # Compile, or load what was compiled, now rather than when somebody speaks.
         self.push(np.zeros(features.frame_end(2), np.float32))
@@ -116,7 +85,7 @@ class SpeechDriver:
     @property
     def speaking(self) -> float:
         """How surely somebody speaks, 0..1, as of the last step."""
-        return float(self._speaking[0])
+        return float(self._work.speaking[0])
 
     @property
     def dropped(self) -> int:
@@ -125,7 +94,11 @@ class SpeechDriver:
 
     @property
     def expressiveness(self) -> float:
-        """How strongly the face moves, 0..2; can be set at any time. Setting raises ModelError outside that."""
+        """How strongly the face moves, 0..2; can be set at any time.
+
+        Raises:
+            ModelError: it is set outside that.
+        """
         return self._expressiveness
 
     @expressiveness.setter
@@ -142,7 +115,7 @@ class SpeechDriver:
         self._written = self._ticks = self._dropped = 0
         self._ring.fill(0)
         self._out.fill(0)
-        self._speaking.fill(0)
+        self._work.speaking.fill(0)
 
     def push(self, samples: Float32Array) -> None:
         """Take float32 samples [n] at 16 kHz, full scale 1. What is not finite counts as silence."""
@@ -161,14 +134,14 @@ class SpeechDriver:
             self._ticks += 1
 
     def step(self) -> Float32Array | None:
-        """The next 52 shapes, 0..1, or None until enough samples are there. The array is valid until the next step."""
+        """Return the next 52 shapes, 0..1, or None until enough is pushed. The array is valid until the next step."""
         end = features.frame_end(2 * self._ticks + 2)
         if end > self._written:
             return None
-        self._take(self._frames[0], features.frame_end(2 * self._ticks + 1))
-        self._take(self._frames[1], end)
+        self._take(self._work.frames[0], features.frame_end(2 * self._ticks + 1))
+        self._take(self._work.frames[1], end)
         self._ticks += 1
-        tick(self._weights, self._state, self._frames, self._scratch, self._speaking)
+        self._tick(self._weights, self._state, self._work)
         np.multiply(self._state.motion, self._gain, out=self._out)
         np.clip(self._out, 0.0, 1.0, out=self._out)
         return self._out
@@ -182,7 +155,11 @@ class SpeechDriver:
 
 
 def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tuple[Weights, tuple[str, ...]]:
-    """The weights for one look-ahead and style, and the names of all styles. Raises ModelError; see SpeechDriver."""
+    """Return the weights for one look-ahead and style, and the names of all styles.
+
+    Raises:
+        ModelError: there is no such file, it is no speech model, or it has no such look-ahead or style.
+    """
     source = path or resources.files("facewire.models.speech.weights") / SHIPPED
     try:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -191,14 +168,24 @@ def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tu
             _check(look_ahead_ms, style, about["look_aheads_ms"], styles)
             head = about["look_aheads_ms"].index(look_ahead_ms)
             named = {name: _pick(name, stored[name], head, style) for name in Weights._fields if name in stored}
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        weights = _weights_of(named, source)
+        misfit = weights.misfit()
+        if misfit is not None or not weights.history[0] >= 1:
+            raise ValueError(f"its {misfit or 'history'} does not fit the rest")
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no file {source}: check the name.") from error
+    except DAMAGED as error:
         raise ModelError(f"{source} is no speech model of facewire train speech: {error}.") from error
+    return weights, styles
+
+
+def _weights_of(named: dict[str, Float32Array], source: object) -> Weights:
     named["fourier"] = np.ascontiguousarray(features.fourier_matrix().T)
     named["mel"] = features.mel_filters()
     missing = set(Weights._fields) - set(named)
     if missing:
         raise ModelError(f"{source} is of another version: it lacks {', '.join(sorted(missing))}. Export it again.")
-    return Weights(**named), styles
+    return Weights(**named)
 
 
 def _check(look_ahead_ms: int, style: int, look_aheads_ms: list[int], styles: tuple[str, ...]) -> None:
@@ -211,7 +198,7 @@ def _check(look_ahead_ms: int, style: int, look_aheads_ms: list[int], styles: tu
 
 
 def _pick(name: str, stored: NDArray[np.generic], head: int, style: int) -> Float32Array:
-    """An array as the kernels want it: of the look-ahead's head and of the style, where it has these axes."""
+    """Return an array as the kernels want it: of the look-ahead's head and of the style, where it has these axes."""
     array = stored
     if name in PER_HEAD:
         array = array[head]

@@ -132,7 +132,7 @@ Phone = tuple[str, float, float]
 
 
 def movements(phones: list[Phone], loudness: list[float], times_s: NDArray[np.float64]) -> Float32Array:
-    """The movements [times, 12] and, last, how surely somebody speaks [times, 13] at the given times.
+    """Return the movements [times, 12] and, last, how surely somebody speaks [times, 13] at the given times.
 
     ``phones`` are (name, start, end) in order, SIL included; ``loudness`` is each phone's level over the speaker's
     usual one in decibels: the jaw opens wider for a louder vowel.

@@ -33,9 +33,10 @@ OLD_NORM, NEW_NORM = (
 
 
 def load_encoder(where: str) -> nn.Module:
-    """transformers' Wav2Vec2Model from a local folder or a hub name.
+    """Return transformers' Wav2Vec2Model from a local folder or a hub name.
 
-    Raises ModelError where there is none, or it hears at another pace than 16 kHz and 50 features a second.
+    Raises:
+        ModelError: there is none, or it hears at another pace than 16 kHz and 50 features a second.
     """
     transformers = _transformers()
     if os.sep in where and not Path(where).exists() and (where.startswith((".", os.sep, "~")) or where.count("/") > 1):
@@ -53,7 +54,7 @@ def load_encoder(where: str) -> nn.Module:
 
 
 def _pretrained(kind: Any, where: str) -> Any:
-    """A configuration or model from a folder or from what the hub's cache has, and only then from the hub."""
+    """Return a configuration or model from a folder or from what the hub's cache has, and only then from the hub."""
     try:
         return kind.from_pretrained(where, local_files_only=True)
     except OSError:
@@ -61,9 +62,11 @@ def _pretrained(kind: Any, where: str) -> Any:
 
 
 def encoder_from_state(state: Mapping[str, Tensor]) -> nn.Module:
-    """The encoder that a FaceFormer checkpoint carries, from its arrays. Its sizes are read from their shapes.
+    """Return the encoder that a FaceFormer checkpoint carries, from its arrays. Its sizes are read from their shapes.
 
-    Raises KeyError for a missing array, RuntimeError where one does not fit.
+    Raises:
+        KeyError: an array is missing.
+        RuntimeError: one does not fit.
     """
     transformers = _transformers()
     arrays = {name.removeprefix(AUDIO_PREFIX): value.float() for name, value in state.items()}
@@ -79,7 +82,7 @@ def encoder_from_state(state: Mapping[str, Tensor]) -> nn.Module:
 
 
 def rename_norm(name: str, known: set[str]) -> str:
-    """The positional convolution's weight-norm arrays under the name that the installed transformers gives them."""
+    """Return the name that the installed transformers gives an array of the positional convolution's weight norm."""
     for old, new in zip(OLD_NORM, NEW_NORM, strict=True):
         for here, there in ((old, new), (new, old)):
             if name.endswith("." + here) and (renamed := name.removesuffix(here) + there) in known:
@@ -130,9 +133,12 @@ def _transformers() -> Any:
 def encode(model: nn.Module, audio: NDArray[np.float32], *, rate: float, exact: bool = False) -> NDArray[np.float32]:
     """Features [n, width] of a whole recording [samples] at 16 kHz.
 
-    At 30 a second they are resampled as the paper's code does it: the first and the last feature stay the first and
-    the last, so that the pace is off by as much as the length is uneven. ``exact`` keeps the pace, as a live run must.
-    At 25 frames a second there are two features to a frame. Raises ModelError for a recording under 25 ms.
+    At 30 a second they are resampled as the paper's code does it: the first and the last feature stay the first and the
+    last, so that the pace is off by as much as the length is uneven. ``exact`` keeps the pace, as a live run must. At
+    25 frames a second there are two features to a frame.
+
+    Raises:
+        ModelError: the recording is under 25 ms.
     """
     if len(audio) < RECEPTIVE:
         raise ModelError("the recording is shorter than one feature of wav2vec 2.0, 25 ms")
@@ -160,7 +166,7 @@ def lerp(features: Tensor, positions: Tensor) -> Tensor:
 
 
 def _network(model: nn.Module) -> Any:
-    """transformers' modules are not typed in every version."""
+    """Return the model untyped: transformers' modules are not typed in every version."""
     return model
 
 
@@ -195,7 +201,11 @@ class TorchEncoder:
     """Computes windows with torch, on a GPU where there is one; see ``wav2vec.WindowEncoder``."""
 
     def __init__(self, model: nn.Module, window: Window, *, device: str = "auto") -> None:
-        """Raises ModelError where "cuda" is asked for in vain."""
+        """Move the network to the device.
+
+        Raises:
+            ModelError: there is no GPU and "cuda" is asked for.
+        """
         usable = torch.cuda.is_available()
         if device == "cuda" and not usable:
             raise ModelError("torch sees no CUDA GPU: choose --device cpu, or install torch's CUDA build")
@@ -212,7 +222,7 @@ class TorchEncoder:
 
 
 def export_onnx(model: nn.Module, window: Window, path: Path) -> None:
-    """Writes a window encoder as ONNX, for runs without torch. ``model`` is changed: export a copy of your own."""
+    """Write a window encoder as ONNX, for runs without torch. ``model`` is changed: export a copy of your own."""
     import onnx
 
     network = _network(model)

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facewire.models.errors import ModelError
-from facewire.models.speech.decode import HEADS, StepDecoder, StepWeights, fold, missing_style, one_period, slopes
+from facewire.models.speech.decode.decoder import StepDecoder, missing_style
+from facewire.models.speech.decode.step_kernels import HEADS, slopes
+from facewire.models.speech.decode.step_weights import StepWeights, fold, one_period
 from facewire.models.speech.encoder import AUDIO_PREFIX, encode, encoder_from_state
 
 Features = TypeVar("Features", Tensor, NDArray[np.float32])
@@ -95,7 +97,7 @@ class FaceFormer(nn.Module):
         return self.vertice_map_r(self._decode(self.vertice_map(before), self.obj_vector(style), audio_features))
 
     def roll_out(self, audio_features: Tensor, style: Tensor) -> Tensor:
-        """The paper's autoregressive scheme, whole prefix by whole prefix; shapes as in ``forward``, 600 frames.
+        """Decode by the paper's autoregressive scheme, prefix by prefix; shapes as in ``forward``, 600 frames.
 
         This is the form to compare with, and to train on. Its cost grows with the square of the length.
         """
@@ -109,7 +111,7 @@ class FaceFormer(nn.Module):
             inputs = torch.cat([inputs, self.vertice_map(motions[:, -1:])], dim=1)
 
     def _decode(self, inputs: Tensor, style: Tensor, audio_features: Tensor, frames: int | None = None) -> Tensor:
-        """Encoded motions [batch, frames, d] to what motions are decoded from [batch, frames, d]."""
+        """Take encoded motions [batch, frames, d] to what motions are decoded from [batch, frames, d]."""
         frames = frames or inputs.shape[1]
         memory = self.audio_feature_map(audio_features)
         x = self.PPE(inputs + style[:, None])
@@ -119,7 +121,7 @@ class FaceFormer(nn.Module):
         return hidden
 
     def step_weights(self) -> StepWeights:
-        """What the step decoder needs of this model."""
+        """Return what the step decoder needs of this model."""
         arrays = {
             name: value.detach().cpu().numpy()
             for name, value in self.state_dict().items()
@@ -131,8 +133,10 @@ class FaceFormer(nn.Module):
         """Displacements [frames, vertices × 3], without the template, frame after frame with everything before in view.
 
         ``audio_features`` [frames × features_per_frame, 768] as they leave wav2vec 2.0, a numpy array or a tensor; the
-        result is of the same kind. Computed by the step decoder, any length. Raises ModelError for a style that the
-        checkpoint does not have, or features of another shape.
+        result is of the same kind. Computed by the step decoder, any length.
+
+        Raises:
+            ModelError: the checkpoint does not have this style, or there are features of another shape.
         """
         config = self.config
         features = np.asarray(audio_features.detach().cpu() if isinstance(audio_features, Tensor) else audio_features)
@@ -153,7 +157,8 @@ class FaceFormer(nn.Module):
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Audio features [frames × features_per_frame, 768] of a whole recording at 16 kHz, as the paper computes them.
 
-        Raises ModelError where the checkpoint came without a whole audio encoder, or the recording is too short.
+        Raises:
+            ModelError: the checkpoint came without a whole audio encoder, or the recording is too short.
         """
         if self.audio_encoder is None:
             raise ModelError(f"{self.no_encoder}: give one with --speech-encoder")
@@ -169,16 +174,19 @@ def temporal_bias(frames: int, period: int) -> Tensor:
 
 
 def alignment_mask(frames: int, features: int, features_per_frame: int) -> Tensor:
-    """[frames, features], section 3.3.2, equation 8: True where a frame must not look, all but its own features."""
+    """[frames, features], section 3.3.2, equation 8: True if a frame must not look, all but its own features."""
     return torch.arange(features)[None] // features_per_frame != torch.arange(frames)[:, None]
 
 
 def load(path: str | Path, *, period: int = 30, features_per_frame: int = 1) -> FaceFormer:
-    """A published checkpoint (a state dict), with or without its audio encoder, ready to decode.
+    """Load a published checkpoint (a state dict), with or without its audio encoder, ready to decode.
 
-    ``period`` and ``features_per_frame`` are 30 and 1 for VOCASET's, 25 and 2 for BIWI's; the rest is in its shapes.
-    An audio encoder that cannot be used, which decoding does not need, is left out; ``no_encoder`` says why.
-    Only weights are read, never code. Raises ModelError for a file that is anything else.
+    ``period`` and ``features_per_frame`` are 30 and 1 for VOCASET's, 25 and 2 for BIWI's; the rest is in its shapes. An
+    audio encoder that cannot be used, which decoding does not need, is left out; ``no_encoder`` says why. Only weights
+    are read, never code.
+
+    Raises:
+        ModelError: the file is anything else.
     """
     state = read_state_dict(Path(path))
     try:
@@ -202,7 +210,7 @@ def load(path: str | Path, *, period: int = 30, features_per_frame: int = 1) -> 
 
 
 def _take_encoder(model: FaceFormer, state: Mapping[str, Tensor]) -> None:
-    """Gives the model the audio encoder of its checkpoint, or notes why that cannot be."""
+    """Give the model the audio encoder of its checkpoint, or note why that cannot be."""
     try:
         model.audio_encoder = encoder_from_state(state)
     except KeyError as error:
@@ -214,7 +222,12 @@ def _take_encoder(model: FaceFormer, state: Mapping[str, Tensor]) -> None:
 
 
 def config_of(state: Mapping[str, Tensor], period: int, features_per_frame: int) -> FaceFormerConfig:
-    """The sizes of a checkpoint. Raises KeyError for a missing array, ValueError for an impossible one."""
+    """Return the sizes of a checkpoint.
+
+    Raises:
+        KeyError: an array is missing.
+        ValueError: one is impossible.
+    """
     if period < 1 or features_per_frame < 1:
         raise ValueError("period and features_per_frame count frames: give 1 or more")
     width, subjects = state["obj_vector.weight"].shape
@@ -226,7 +239,11 @@ def config_of(state: Mapping[str, Tensor], period: int, features_per_frame: int)
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The named arrays of a checkpoint. Raises ModelError where it is missing, damaged, or more than arrays."""
+    """Return the named arrays of a checkpoint.
+
+    Raises:
+        ModelError: the file is missing or damaged, or holds more than arrays.
+    """
     if not path.is_file():
         raise ModelError(f"there is no checkpoint {path}: check the name")
     try:
@@ -250,6 +267,6 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _first_misfit(error: Exception) -> str:
-    """The line of torch's long message that names an array."""
+    """Return the line of torch's long message that names an array."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[1] if len(lines) > 1 else (lines[0] if lines else type(error).__name__)

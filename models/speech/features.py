@@ -39,7 +39,7 @@ def frame_end(frame: int) -> int:
 
 
 def window() -> Float32Array:
-    """The Hann window [400]."""
+    """Return the Hann window [400]."""
     return np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
 
@@ -65,7 +65,7 @@ def _mel(hz: float) -> float:
 
 
 def fourier_matrix() -> Float32Array:
-    """The windowed Fourier transform as a matrix [514, 400]: real parts, then imaginary parts.
+    """Return the windowed Fourier transform as a matrix [514, 400]: real parts, then imaginary parts.
 
     Each frame's mean is taken away first, so that a constant offset is not heard; divided so that a full-scale sine
     has a power near one. At this size a matrix costs less than calling a transform.
@@ -78,7 +78,7 @@ def fourier_matrix() -> Float32Array:
 
 @kernel
 def level_step(level: float, bands: Float32Array) -> float:
-    """The running level after a frame's band powers [80]: quick to rise, slow to fall (in seconds), floored."""
+    """Return the running level after a frame's band powers [80]: quick to rise, slow to fall (in seconds), floored."""
     power = SMALLEST
     for band in range(bands.shape[0]):
         power += bands[band]

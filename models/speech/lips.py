@@ -61,9 +61,10 @@ JAW_OPEN, MOUTH_CLOSE = BLENDSHAPES.index("jawOpen"), BLENDSHAPES.index("mouthCl
 
 
 def fold_lips(motion: Float32Array, bias: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """A motion decoder [n, d], [n] to one of raw shapes [52, d], [52] in the frame's order; ``limit`` comes after.
+    """Fold a motion decoder [n, d], [n] to raw shapes' [52, d], [52] in the frame's order; ``limit`` comes after.
 
-    Raises ModelError for a mesh whose lips are not known.
+    Raises:
+        ModelError: the mesh's lips are not known.
     """
     if len(motion) != FLAME_OUTPUTS:
         raise ModelError(
@@ -81,6 +82,6 @@ def fold_lips(motion: Float32Array, bias: Float32Array) -> tuple[Float32Array, F
 
 
 def limit(shapes: Float32Array) -> None:
-    """Keeps raw shapes [52] to what a face can do, in place: 0..1, lips closed over no more than the jaw is open."""
+    """Keep raw shapes [52] to what a face can do, in place: 0..1, lips closed over no more than the jaw is open."""
     np.clip(shapes, 0.0, 1.0, out=shapes)
     shapes[MOUTH_CLOSE] = min(shapes[MOUTH_CLOSE], shapes[JAW_OPEN])

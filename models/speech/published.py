@@ -15,7 +15,8 @@ from facewire.models.assets.store import cache_folder
 from facewire.models.errors import ModelError
 from facewire.models.flame import vertices
 from facewire.models.sessions import Device
-from facewire.models.speech.decode import StepDecoder, StepWeights, missing_style, smallest_period
+from facewire.models.speech.decode.decoder import StepDecoder, missing_style
+from facewire.models.speech.decode.step_weights import StepWeights, smallest_period
 from facewire.models.speech.drivers import DriverOptions
 from facewire.models.speech.lips import fold_lips, limit
 from facewire.models.speech.wav2vec import (
@@ -50,7 +51,7 @@ NO_TORCH = "a checkpoint is converted once with torch: pip install 'facewire[tra
 class FaceFormerDriver:
     """Drives a face by speech, with the interface of ``causal.SpeechDriver``: push samples, call ``step``.
 
-    Carries over a window of samples, the decoder's state and the motions that wait. Delay: a hop, the look-ahead, and
+    State: a window of samples, the decoder's state and the motions that wait. Delay: a hop, the look-ahead, and
     one motion to go between.
     """
 
@@ -62,7 +63,8 @@ class FaceFormerDriver:
     ) -> None:
         """With ``flame``, a FLAME of the checkpoint's own vertices, it gives FLAME's parameters beside the shapes.
 
-        Raises ModelError where the parts do not fit, or there is no such style.
+        Raises:
+            ModelError: the parts do not fit, or there is no such style.
         """
         if not 0 <= style < len(weights.styles):
             raise ModelError(missing_style(style, len(weights.styles)))
@@ -103,7 +105,7 @@ class FaceFormerDriver:
                 self._decoded += 1
 
     def step(self) -> Float32Array | None:
-        """The next 52 shapes, or None until more is pushed. The array is the driver's, valid until the next step."""
+        """Return the next 52 shapes, or None until more is pushed. The array is valid until the next step."""
         if (self._ticks + 1) * SAMPLE_RATE > self._pushed * TICK_HZ:
             return None
         self._ticks += 1
@@ -124,7 +126,7 @@ class FaceFormerDriver:
 
 
 def _output(weights: StepWeights, flame: FlameModel | None) -> tuple[Float32Array, Float32Array]:
-    """The motion decoder folded to what a frame has: 52 raw shapes and, with ``flame``, the raw FLAME parameters."""
+    """Fold the motion decoder to what a frame has: 52 raw shapes and, with ``flame``, the raw FLAME parameters."""
     shapes = fold_lips(weights.motion, weights.motion_bias)
     if flame is None:
         return shapes
@@ -146,10 +148,12 @@ def open_faceformer(
     device: Device = "auto",
     flame: FlameModel | None = None,
 ) -> FaceFormerDriver:
-    """The driver for a checkpoint, with an encoder from an exported .onnx, a folder, a hub name, or the checkpoint.
+    """Return the driver for a checkpoint; its encoder is an exported .onnx, a folder, a hub name, or the checkpoint's.
 
     The decoder is converted once with torch and kept in the cache; with an exported encoder, later starts need none.
-    Raises ModelError where anything is missing or does not fit.
+
+    Raises:
+        ModelError: anything is missing or does not fit.
     """
     if not 0 <= look_ahead_ms <= MOST_LOOK_AHEAD_MS:
         raise ModelError(f"the look-ahead must be 0 to {MOST_LOOK_AHEAD_MS} ms for FaceFormer, not {look_ahead_ms}")
@@ -159,7 +163,11 @@ def open_faceformer(
 
 
 def decoder_weights(checkpoint: Path) -> StepWeights:
-    """A checkpoint's decoder from the cache, put there first where it is not. Raises ModelError."""
+    """Return a checkpoint's decoder from the cache, put there first where it is not.
+
+    Raises:
+        ModelError: there is no such file, or it is no checkpoint.
+    """
     if not checkpoint.is_file():
         raise ModelError(f"there is no checkpoint {checkpoint}: check the name")
     kept = cache_folder() / "speech" / f"{sha256_of(checkpoint)[:24]}.npz"
@@ -178,7 +186,11 @@ def decoder_weights(checkpoint: Path) -> StepWeights:
 
 
 def load_checkpoint(checkpoint: Path) -> FaceFormer:
-    """The network of a checkpoint; its period and features per frame are told from its arrays. Raises ModelError."""
+    """Return the network of a checkpoint; its period and features per frame are told from its arrays.
+
+    Raises:
+        ModelError: torch is not installed, or the file is no checkpoint.
+    """
     try:
         from facewire.models.speech import faceformer
     except ImportError:
@@ -192,7 +204,11 @@ def load_checkpoint(checkpoint: Path) -> FaceFormer:
 
 
 def open_encoder(checkpoint: Path, where: str | None, window: Window, device: Device) -> WindowEncoder:
-    """The encoder that ``where`` names, or the checkpoint's own. Raises ModelError where there is none."""
+    """Return the encoder that ``where`` names, or the checkpoint's own.
+
+    Raises:
+        ModelError: there is none.
+    """
     if where is not None and where.endswith(".onnx"):
         return OnnxEncoder(Path(where), device=device)
     try:
@@ -206,7 +222,11 @@ def open_encoder(checkpoint: Path, where: str | None, window: Window, device: De
 
 
 def own_encoder(checkpoint: Path, otherwise: str) -> nn.Module:
-    """The audio encoder that a checkpoint carries. Raises ModelError, with what to do ``otherwise``, where none is."""
+    """Return the audio encoder that a checkpoint carries.
+
+    Raises:
+        ModelError: it carries none; the message says what to do ``otherwise``.
+    """
     model = load_checkpoint(checkpoint)
     if model.audio_encoder is None:
         raise ModelError(f"{checkpoint}: {model.no_encoder}: {otherwise}")

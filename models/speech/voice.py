@@ -15,13 +15,17 @@ CHUNK, CONTEXT = 512, 64
 
 
 class VoiceDetector:
-    """How likely it is that somebody speaks, judged anew every 32 ms. Carries over the samples of an unfinished chunk.
+    """How likely it is that somebody speaks, judged anew every 32 ms. State: the samples of an unfinished chunk.
 
     Delay: at most one chunk.
     """
 
     def __init__(self) -> None:
-        """Fetch (if need be) and start the network. Raises ModelError where that fails."""
+        """Fetch (if need be) and start the network.
+
+        Raises:
+            ModelError: it cannot be fetched or started.
+        """
         # On the processor whatever the others use: a hand-over to a GPU takes longer than the network.
         self._session: Any = create_session(asset_path("voice_activity"), device="cpu")
         self._input = np.zeros((1, CONTEXT + CHUNK), np.float32)

@@ -35,7 +35,11 @@ class Window:
     look_ahead: int = SAMPLE_RATE // 5
 
     def __post_init__(self) -> None:
-        """Raises ModelError for a window that cannot be."""
+        """Check the sizes.
+
+        Raises:
+            ModelError: there can be no such window.
+        """
         if self.rate not in (30, NATIVE_RATE):
             raise ModelError(f"wav2vec features come at 30 or {NATIVE_RATE} a second, not {self.rate}")
         if self.look_ahead < STRIDE:
@@ -43,7 +47,7 @@ class Window:
 
     @classmethod
     def of_seconds(cls, rate: int, left_context_s: float, look_ahead_s: float) -> Window:
-        """Rounded up to whole hops and features."""
+        """Return a window rounded up to whole hops and features."""
         hop = cls(rate).hop
         left = -(-round(left_context_s * SAMPLE_RATE) // hop) * hop
         return cls(rate, left, max(STRIDE, -(-round(look_ahead_s * SAMPLE_RATE) // STRIDE) * STRIDE))
@@ -85,7 +89,7 @@ class WindowEncoder(Protocol):
 
 
 class SlidingEncoder:
-    """A stream of samples to a stream of features. Carries over the samples of one window.
+    """A stream of samples to a stream of features. State: the samples of one window.
 
     Before the stream there is silence. Delay: ``window.delay_ms``.
     """
@@ -103,7 +107,7 @@ class SlidingEncoder:
         self._missing = self.window.hop + self.window.look_ahead
 
     def push(self, samples: Float32Array) -> Iterator[Float32Array]:
-        """Takes samples [n]; gives features [hop_features, width] as often as a hop is complete.
+        """Take samples [n]; yield features [hop_features, width] as often as a hop is complete.
 
         Samples that are not numbers count as silence.
         """
@@ -142,7 +146,11 @@ class OnnxEncoder:
     """A window encoder that ``facewire models encoder`` exported; needs no torch."""
 
     def __init__(self, path: Path, *, device: Device = "auto", threads: int = 1) -> None:
-        """Raises ModelError where the file is missing or is anything else."""
+        """Load the network.
+
+        Raises:
+            ModelError: the file is missing or is anything else.
+        """
         self._session: Any = create_session(path, device=device, threads=threads)
         kept = self._session.get_modelmeta().custom_metadata_map
         try:

@@ -66,11 +66,13 @@ NETWORKS: dict[str, NetworkSpec] = {
 
 
 def convert(source: bytes, spec: NetworkSpec, *, block: int = 1, layers: bool = False) -> onnx.ModelProto:
-    """The ONNX model of a .tflite file's bytes, for a runtime that handles `block` channels at once.
+    """Return the ONNX model of a .tflite file's bytes, for a runtime that handles `block` channels at once.
 
     With `layers`, every inner tensor is an output too, in TensorFlow Lite's layout, named `t<index>`, and parallel
     branches stay apart: for checks.
-    Raises ModelError where the file is damaged or uses what this converter does not know.
+
+    Raises:
+        ModelError: the file is damaged or uses what this converter does not know.
     """
     network = read_network(source)
     inner = [index for _, index in spec.inner]

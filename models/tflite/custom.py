@@ -19,7 +19,8 @@ from facewire.models.tflite.values import Affine, Values
 
 
 def landmarks_to_matrix(values: Values, op: Operator) -> None:
-    """The crop around each lane's subset of the landmarks [1, N, 3]: a map from output cells to the landmarks' plane.
+    """Return the crop around each lane's subset of the landmarks [1, N, 3]: a map from output cells to the landmarks'
+    plane.
 
     The subset is turned by r = target − atan2(right − left); its box there gives centre and size; the map turns back.
     """
@@ -41,7 +42,7 @@ def landmarks_to_matrix(values: Values, op: Operator) -> None:
 
 
 def _plane(values: Values, op: Operator) -> str:
-    """The landmarks' x and y as [N, 2]; every lane looks at the same ones."""
+    """Return the landmarks' x and y as [N, 2]; every lane looks at the same ones."""
     sources = {values.plain(index) for index in op.inputs}
     if len(sources) > 1:
         raise ModelError("regions of several sets of landmarks at once are not known to this converter")
@@ -78,7 +79,7 @@ def _rotation(values: Values, landmarks: str, op: Operator) -> str:
 
 
 def transform_tensor(values: Values, op: Operator) -> None:
-    """Samples the map at the transformed centres of the output's cells, bilinearly; zero where outside.
+    """Sample the map at the transformed centres of the output's cells, bilinearly; zero where outside.
 
     GridSample would do, but ONNX Runtime works out its weights anew for each channel: gathering the four neighbours
     of a cell, all channels at once, and weighing them takes a fifth of the time.
@@ -128,7 +129,7 @@ def _bilinear_weights(values: Values, fraction: str) -> str:
 
 
 def transform_landmarks(values: Values, op: Operator) -> None:
-    """Maps landmarks [1, N, 2] by the matrix's plane part."""
+    """Map landmarks [1, N, 2] by the matrix's plane part."""
     if values.shape(op.inputs[0])[2] != 2:
         raise ModelError("TransformLandmarks on points with depth is not known to this converter")
     add, affine = values.graph.add, _affine(values, op)

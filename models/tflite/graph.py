@@ -24,7 +24,7 @@ class GraphBuilder:
     counter: int = 0
 
     def add(self, operator: str, inputs: list[str], name: str | None = None, **attributes: Any) -> str:
-        """Adds one node with one output and returns the output's name; an equal node that is there already does."""
+        """Add one node with one output and return the output's name; an equal node that is there already does."""
         key = (operator, tuple(inputs), repr(sorted(attributes.items())))
         if name is None and key in self.made:
             return self.made[key]
@@ -35,7 +35,7 @@ class GraphBuilder:
         return output
 
     def constant(self, value: np.ndarray[Any, Any]) -> str:
-        """The name of an initializer with these numbers; equal ones are stored once."""
+        """Return the name of an initializer with these numbers; equal ones are stored once."""
         value = np.ascontiguousarray(value)
         key = (value.dtype.str, value.shape, value.tobytes())
         if key not in self.constants:
@@ -45,17 +45,17 @@ class GraphBuilder:
         return self.constants[key]
 
     def floats(self, *values: float) -> str:
-        """A constant of one dimension (none for a single number)."""
+        """Return a constant of one dimension (none for a single number)."""
         return self.constant(np.float32(values[0]) if len(values) == 1 else np.asarray(values, np.float32))
 
     def ints(self, *values: int) -> str:
-        """A constant int64 vector."""
+        """Return a constant int64 vector."""
         return self.constant(np.asarray(values, np.int64))
 
     def finish(
         self, name: str, inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]
     ) -> onnx.ModelProto:
-        """The model with these float32 inputs and outputs, checked by ONNX's own checker."""
+        """Make the model with these float32 inputs and outputs, checked by ONNX's own checker."""
         read = self._read(set(outputs))
         graph = helper.make_graph(
             [node for node in self.nodes if node.output[0] in read],
@@ -70,7 +70,7 @@ class GraphBuilder:
         return model
 
     def _read(self, outputs: set[str]) -> set[str]:
-        """The names that the outputs depend on, themselves included."""
+        """Return the names that the outputs depend on, themselves included."""
         read = set(outputs)
         for node in reversed(self.nodes):
             if node.output[0] in read:

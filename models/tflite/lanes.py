@@ -35,7 +35,7 @@ Signature = tuple[Any, ...]
 
 
 def merge_lanes(network: Network, inner: Sequence[int] = ()) -> Network:
-    """The same network, with equal steps of parallel branches merged. Others come out as they are.
+    """Return the same network, with equal steps of parallel branches merged. Others come out as they are.
 
     Outputs stay apart, and so do the inner tensors that are asked for.
     """
@@ -121,7 +121,7 @@ class _Merger:
         self.operators.append(replace(first, inputs=inputs, outputs=[wide], options=options))
 
     def _wide_input(self, group: list[Operator], position: int) -> int:
-        """The wide tensor that holds the group's inputs in order; a copy of its lanes where the order is another."""
+        """Return the wide tensor that holds the group's inputs in order, or a copy of its lanes in that order."""
         wanted = [op.inputs[position] for op in group]
         wide = self.lane[wanted[0]][0]
         if self.members[wide] == wanted:
@@ -162,7 +162,7 @@ class _Merger:
         self.operators.append(op)
 
     def _separate(self, index: int) -> None:
-        """Takes one lane out of its wide tensor, where something reads it alone."""
+        """Take one lane out of its wide tensor, where something reads it alone."""
         if index in self.lane and index not in self.apart:
             wide, number = self.lane[index]
             options = {"lanes": len(self.members[wide]), "picked": [number]}

@@ -25,7 +25,7 @@ class LayerNorm:
 
 
 def match_layer_norm(values: Values, op: Operator) -> LayerNorm | None:
-    """The normalisation that ends in this ADD: source·g + (−mean)·g with g = rsqrt(variance + epsilon)·scale."""
+    """Match the normalisation that ends in this ADD: source·g + (−mean)·g with g = rsqrt(variance + epsilon)·scale."""
     try:
         scaled, shifted = (_producer(values, index, "MUL") for index in op.inputs)
         source, gain = scaled.inputs

@@ -33,7 +33,7 @@ def conv(values: Values, op: Operator) -> None:
 
 
 def matrix_conv(values: Values, op: Operator, matrix: str, *, turned: bool, outputs: int | None = None) -> str:
-    """A 1×1 convolution of a matrix [columns, channels] (turned: [channels, columns]), for the first `outputs`."""
+    """Make a 1×1 convolution of a matrix [columns, channels] (turned: [channels, columns]), for the first `outputs`."""
     weights, bias = values.numbers(op.inputs[1])[:outputs, 0, 0], values.numbers(op.inputs[2])[:outputs]
     if turned:
         inputs = [values.graph.constant(weights), matrix, values.graph.constant(bias[:, None])]
@@ -123,7 +123,7 @@ def pad(values: Values, op: Operator) -> None:
 
 
 def lanes(values: Values, op: Operator) -> None:
-    """Some lanes of a wide tensor, in another order or number: see the module `lanes`."""
+    """Take some lanes of a wide tensor, in another order or number: see the module `lanes`."""
     if op.inputs[0] in values.affine:
         wide, picked = values.affine[op.inputs[0]], values.graph.ints(*op.options["picked"])
         parts = [values.graph.add("Gather", [name, picked], axis=0) for name in (wide.linear, wide.offset)]
@@ -152,7 +152,7 @@ def binary(operator: str, values: Values, op: Operator) -> None:
 
 
 def add(values: Values, op: Operator) -> None:
-    """The last step of a layer norm written out, or just a sum."""
+    """Convert the last step of a layer norm written out, or just a sum."""
     norm = match_layer_norm(values, op)
     if norm is not None:
         values.put(op.outputs[0], norm.apply(values, values.plain(norm.source)))
@@ -166,7 +166,7 @@ def add(values: Values, op: Operator) -> None:
 
 
 def multiply(values: Values, op: Operator) -> None:
-    """A matrix of MediaPipe's is multiplied element by element, by a constant; anything else as usual."""
+    """Multiply; a matrix of MediaPipe's element by element, by a constant, anything else as usual."""
     if op.inputs[0] not in values.affine:
         binary("Mul", values, op)
         return
@@ -204,7 +204,7 @@ def total(values: Values, op: Operator) -> None:
 
 
 def _axes(values: Values, op: Operator) -> list[int]:
-    """Counted from the end, where a matrix and the image that it holds agree."""
+    """Return axes counted from the end, where a matrix and the image that it holds agree."""
     rank = len(values.shape(op.inputs[0]))
     return [axis % rank - rank for axis in values.numbers(op.inputs[1]).reshape(-1).tolist()]
 
@@ -228,7 +228,7 @@ def reshape(values: Values, op: Operator) -> None:
 
 
 def transpose(values: Values, op: Operator) -> None:
-    """Turning a matrix costs nothing: what reads it is told, and a product can take either way round."""
+    """Turn a matrix, which costs nothing: what reads it is told, and a product can take either way round."""
     source, result = op.inputs[0], op.outputs[0]
     if len(values.held(source)) != 2 or tuple(values.numbers(op.inputs[1])) != (0, 1, 3, 2):
         raise ModelError("the network swaps axes of an image, which this converter does not know")
@@ -258,7 +258,7 @@ def strided_slice(values: Values, op: Operator) -> None:
 
 
 def first_row(values: Values, index: int) -> str:
-    """The first row of a matrix, computed without the other rows as far back as they are not needed.
+    """Return the first row of a matrix, computed without the other rows as far back as they are not needed.
 
     A mixer network reads its answer from the first of its tokens, so most of its last block need not run. It ends at
     the step that mixes rows (a product of turned matrices): what comes before that is needed whole.
@@ -282,7 +282,7 @@ def first_row(values: Values, index: int) -> str:
 
 
 def _mixing(values: Values, index: int) -> Operator | None:
-    """The convolution of a turned matrix that this tensor is the result of, turned back: each output is a row."""
+    """Return the convolution of a turned matrix that this tensor results from, turned back: each output is a row."""
     turn = values.producers.get(index)
     if turn is None or turn.code != "TRANSPOSE" or not values.is_turned(turn.inputs[0]):
         return None

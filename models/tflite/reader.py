@@ -120,9 +120,10 @@ class _View:
 
 
 def read_network(source: bytes) -> Network:
-    """The network in a .tflite file's bytes.
+    """Return the network in a .tflite file's bytes.
 
-    Raises ModelError where the bytes are no such file, are cut short, or hold an operator or type that is not known.
+    Raises:
+        ModelError: the bytes are no such file, are cut short, or hold an operator or type that is not known.
     """
     if source[4:8] != FILE_IDENTIFIER:
         raise ModelError("not a TensorFlow Lite file: delete it and fetch it again")

@@ -47,11 +47,15 @@ class Values:
         self._turned: dict[int, str] = {}
 
     def shape(self, index: int) -> tuple[int, ...]:
-        """The tensor's shape in TensorFlow Lite's layout."""
+        """Return the tensor's shape in TensorFlow Lite's layout."""
         return self.network.tensors[index].shape
 
     def numbers(self, index: int) -> np.ndarray[Any, Any]:
-        """A constant tensor's numbers. Raises ModelError where it is none."""
+        """Return a constant tensor's numbers.
+
+        Raises:
+            ModelError: it is no constant.
+        """
         if index in self.known:
             return self.known[index]
         data = self.network.tensors[index].data
@@ -60,22 +64,22 @@ class Values:
         return data
 
     def put(self, index: int, name: str) -> None:
-        """Records a graph value in TensorFlow Lite's own layout; an image one row high as a matrix, see `held`."""
+        """Record a graph value in TensorFlow Lite's own layout; an image one row high as a matrix, see `held`."""
         self._plain[index] = name
 
     def put_nchw(self, index: int, name: str) -> None:
-        """Records a graph value with the channels moved to the second place."""
+        """Record a graph value with the channels moved to the second place."""
         self._nchw[index] = name
 
     def put_signed(self, index: int, name: str, signs: Signs) -> None:
-        """Records a value with channels first of which some channels are kept negated."""
+        """Record a value with channels first of which some channels are kept negated."""
         if (signs > 0).all():
             self.put_nchw(index, name)
         else:
             self._signed[index] = (name, signs)
 
     def signed(self, index: int) -> tuple[str, Signs]:
-        """The value with channels first as it is kept, and which channels are negated."""
+        """Return the value with channels first as it is kept, and which channels are negated."""
         if index in self._signed:
             return self._signed[index]
         return self.nchw(index), np.ones(self.shape(index)[-1], np.float32)
@@ -86,16 +90,16 @@ class Values:
         return self.graph.add("Conv", [name, kernel], kernel_shape=(1, 1), group=factors.size)
 
     def put_turned(self, index: int, name: str) -> None:
-        """Records a matrix [channels, columns] of an image one row high."""
+        """Record a matrix [channels, columns] of an image one row high."""
         self._turned[index] = name
 
     def held(self, index: int) -> tuple[int, ...]:
-        """The shape of the plain graph value: [1, 1, columns, channels] is held as the matrix [columns, channels]."""
+        """Return the plain graph value's shape: [1, 1, columns, channels] is held as the matrix [columns, channels]."""
         shape = self.shape(index)
         return shape[2:] if len(shape) == 4 and shape[:2] == (1, 1) else shape
 
     def alias(self, index: int, source: int) -> None:
-        """Makes one tensor stand for another."""
+        """Make one tensor stand for another."""
         for store in (self._plain, self._nchw, self._turned):
             if source in store:
                 store[index] = store[source]
@@ -111,11 +115,11 @@ class Values:
         return index in self._turned and index not in self._plain
 
     def turned(self, index: int) -> str:
-        """The matrix [channels, columns] of a tensor for which `is_turned` holds."""
+        """Return the matrix [channels, columns] of a tensor for which `is_turned` holds."""
         return self._turned[index]
 
     def plain(self, index: int) -> str:
-        """The graph value in TensorFlow Lite's layout (`held`), turned where need be."""
+        """Return the graph value in TensorFlow Lite's layout (`held`), turned where need be."""
         if index in self.affine:
             return self._matrix(self.affine[index])
         if index not in self._plain:
@@ -129,7 +133,7 @@ class Values:
         return self._plain[index]
 
     def nchw(self, index: int) -> str:
-        """The graph value with channels first, turned where need be; a constant gets its axes to match."""
+        """Return the graph value with channels first, turned where need be; a constant gets its axes to match."""
         if index not in self._nchw:
             if index in self._signed:
                 self._nchw[index] = self.scaled(*self._signed[index])
@@ -143,18 +147,18 @@ class Values:
         return self._nchw[index]
 
     def reshaped(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> str:
-        """The same numbers in another shape; no node where it is the same."""
+        """Return the same numbers in another shape; no node where it is the same."""
         return name if have == want else self.graph.add("Reshape", [name, self.graph.ints(*want)])
 
     def in_order(self, index: int) -> str:
-        """The value in either layout, where only the order of its numbers counts: the same for a 1×1 image."""
+        """Return the value in either layout, where only the order of its numbers counts: the same for a 1×1 image."""
         shape = self.shape(index)
         if self.is_nchw(index) and shape[1] == shape[2] == 1:
             return self.nchw(index)
         return self.plain(index)
 
     def computed(self) -> list[int]:
-        """The tensors that the graph computes."""
+        """Return the tensors that the graph computes."""
         known = set(self.network.inputs) | set(self.known)
         made = self._plain.keys() | self._nchw.keys() | self._signed.keys() | self._turned.keys() | self.affine.keys()
         return sorted(index for index in made - known if self.network.tensors[index].data is None)

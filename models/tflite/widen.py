@@ -20,7 +20,7 @@ _PASSING: dict[str, dict[int, int]] = {"PRELU": {1: 2}, "DEPTHWISE_CONV_2D": {1:
 
 
 def widen(network: Network, block: int) -> Network:
-    """The same network with narrow layers padded to `block` channels, where only convolutions read the result."""
+    """Pad narrow layers to `block` channels in a copy of the network, where only convolutions read the result."""
     return _Widener(network, block).run()
 
 
@@ -76,7 +76,7 @@ class _Widener:
         )
 
     def _grown(self, inputs: Sequence[int], grows: list[tuple[int, int]]) -> list[int]:
-        """The inputs with the constants at these positions padded with zeros along these axes."""
+        """Return the inputs with the constants at these positions padded with zeros along these axes."""
         result = list(inputs)
         for position, axis in grows:
             data = self._numbers(result[position])

@@ -23,7 +23,7 @@ from facewire.bridge.wire.frame import FlameParameters
 from facewire.models.flame.fit.fitter import FlameFitter
 from facewire.models.flame.maps.arkit_map import ArkitToFlame
 from facewire.models.flame.model import FlameModel
-from facewire.models.flame.registration.correspondence import correspondence_of
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.runtime.face.filter_config import FilterConfig
 from facewire.runtime.flame.person import ChangeOver, Person
 from facewire.runtime.flame.vector import TURNS, FlameFilter, FlameVector

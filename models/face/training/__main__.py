@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     if options.command == "unpack":
         unpack(options.archives, options.media)
     elif options.command == "make":
-        make(options.media, options.samples, count=options.count, seed=options.seed, said=print)
+        make(options.media, options.samples, count=options.count, seed=options.seed, notify=print)
     elif options.command == "judge":
         judge(options.samples, FitConfig())
     else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -31,9 +32,18 @@ class FitConfig:
     """Pictures in a group, all of one person."""
     most_pictures: int = 400
     """A person with more pictures is drawn no oftener than one with so many."""
+    often: float = 0.7
+    """Power of a person's pictures by which they are drawn: 0, all alike; 1, by their number."""
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.02
+    warm_up: float = 0.15
+    """Share of the steps in which the learning rate rises."""
+    motion_weight: float = 1.0
+    """Of the error's motion within a group."""
     mean_weight: float = 0.25
+    """Of the whole error."""
+    still: float = 0.03
+    """A shape counts by one over its standard deviation and this."""
 
 
 class CodesToShapes(nn.Module):
@@ -62,31 +72,21 @@ class CodesToShapes(nn.Module):
 def fit(samples: Samples, config: FitConfig) -> dict[str, Array]:
     """Train on these samples and return the matrices of ``attention_shapes``: the last row of each is the bias."""
     torch.manual_seed(config.seed)
-    random = np.random.default_rng(config.seed)
-    raw = samples.codes
+    groups, raw = Groups(samples, config), samples.codes
     mean, scale = raw.mean(axis=0), raw.std(axis=0) + 0.05 * raw.std() + 1e-4
     inputs, target = torch.from_numpy((raw - mean) / scale), torch.from_numpy(samples.target)
-    weight = 1 / (target.std(dim=0, correction=0) + 0.03)
+    weight = 1 / (target.std(dim=0, correction=0) + config.still)
     weight /= weight.mean()
-    groups = [np.flatnonzero(samples.person == person) for person in np.unique(samples.person)]
-    groups = [group for group in groups if len(group) >= config.pictures]
-    chances = np.array([min(len(group), config.most_pictures) ** 0.7 for group in groups])
-    chances /= chances.sum()
     net = CodesToShapes(inputs.shape[1], target, config)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     steps = int(config.passes * len(raw) / (config.people * config.pictures))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=steps + 1, pct_start=0.15
+        optimizer, config.learning_rate, total_steps=steps + 1, pct_start=config.warm_up
     )
     net.train()
     for _ in range(steps):
-        chosen = random.choice(len(groups), config.people, p=chances)
-        rows = np.concatenate([random.choice(groups[k], config.pictures, replace=False) for k in chosen])
-        batch = torch.from_numpy(rows)
-        error = (torch.sigmoid(net(inputs[batch])) - target[batch]) * weight
-        error = error.view(config.people, config.pictures, -1)
-        motion = error - error.mean(dim=1, keepdim=True)
-        loss = (motion**2).mean() + config.mean_weight * (error**2).mean()
+        batch = torch.from_numpy(groups.draw())
+        loss = loss_of((torch.sigmoid(net(inputs[batch])) - target[batch]) * weight, config)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -94,9 +94,33 @@ def fit(samples: Samples, config: FitConfig) -> dict[str, Array]:
     return matrices(net, mean, scale)
 
 
+class Groups:
+    """Draws batches: some people, and some pictures of each."""
+
+    def __init__(self, samples: Samples, config: FitConfig) -> None:
+        self._config, self._random = config, np.random.default_rng(config.seed)
+        groups = [np.flatnonzero(samples.person == person) for person in np.unique(samples.person)]
+        self._groups = [group for group in groups if len(group) >= config.pictures]
+        chances = np.array([min(len(group), config.most_pictures) ** config.often for group in self._groups])
+        self._chances = chances / chances.sum()
+
+    def draw(self) -> npt.NDArray[np.intp]:
+        """Return rows, one person's after the other's."""
+        chosen = self._random.choice(len(self._groups), self._config.people, p=self._chances)
+        pictures = self._config.pictures
+        return np.concatenate([self._random.choice(self._groups[k], pictures, replace=False) for k in chosen])
+
+
+def loss_of(error: Tensor, config: FitConfig) -> Tensor:
+    """Return the loss of a batch from its weighted errors [people x pictures, shapes]."""
+    error = error.view(config.people, config.pictures, -1)
+    motion = error - error.mean(dim=1, keepdim=True)
+    return config.motion_weight * (motion**2).mean() + config.mean_weight * (error**2).mean()
+
+
 @torch.no_grad()
 def matrices(net: CodesToShapes, mean: Array, scale: Array) -> dict[str, Array]:
-    """The layers as [inputs + 1, outputs], with the inputs' scaling folded in."""
+    """Return the layers as [inputs + 1, outputs], with the inputs' scaling folded in."""
     result = {}
     for name, layer in (("direct", net.direct), ("first", net.first), ("second", net.second)):
         weights, bias = layer.weight.numpy().T, layer.bias.numpy()

@@ -25,7 +25,11 @@ ACTIVE = 0.02
 
 
 def read(folder: Path) -> Samples:
-    """All samples to fit on. Raises ModelError where there are none."""
+    """All samples to fit on.
+
+    Raises:
+        ModelError: there are none.
+    """
     made = sorted(folder.glob("made_*.npz"))
     if not made:
         raise ModelError(f"there are no samples in {folder}: make them first")

@@ -26,7 +26,7 @@ LEAST_EXPRESSIONS = 4
 EXPRESSIVE = ("test3.jpg",)
 """One woman in two dozen expressions. The series that begin with S are made for expressions too."""
 PART = 1500
-Said = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Face:
 
 
 def pack(rows: list[Row], person: list[str], touched: list[str]) -> Samples:
-    """Lists to arrays."""
+    """Make arrays of the lists."""
     codes, plain, target = (np.array([getattr(row, name) for row in rows]) for name in ("codes", "plain", "target"))
     return Samples(codes, plain, target, np.array(person), np.array(touched))
 
@@ -102,17 +102,17 @@ def vary(teacher: Teacher, faces: list[Face], motions: Motions, count: int) -> S
     return pack(rows, person, touched)
 
 
-def make(folder: Path, out: Path, *, count: int, seed: int, said: Said) -> None:
+def make(folder: Path, out: Path, *, count: int, seed: int, notify: Notify) -> None:
     """Write ``clip_….npz`` for each clip and ``made_….npz`` with ``count`` variations from an unpacked folder."""
     out.mkdir(parents=True, exist_ok=True)
     teacher, motions = Teacher(), Motions(np.random.default_rng(seed))
     faces: list[Face] = []
     for clip in clips(folder):
         faces += watch(teacher, clip, out, motions)
-        said(f"watched {clip.name}")
+        notify(f"watched {clip.name}")
     faces += look_around(teacher, folder, motions)
-    said(f"{len(faces)} faces, motions of {len(motions.people)} people")
+    notify(f"{len(faces)} faces, motions of {len(motions.people)} people")
     assert all(face.landmarks.shape == (LANDMARK_COUNT, 3) for face in faces)
     for part in range(0, count, PART):
         vary(teacher, faces, motions, min(PART, count - part)).save(out / f"made_{seed}_{part:06d}.npz")
-        said(f"made {min(part + PART, count)} of {count}")
+        notify(f"made {min(part + PART, count)} of {count}")

@@ -37,7 +37,7 @@ class Clip:
     crop: tuple[int, int, int, int] | None
 
     def frames(self) -> Iterator[Image]:
-        """The frames, cut to the person."""
+        """Yield the frames, cut to the person."""
         capture = cv2.VideoCapture(str(self.path))
         while True:
             ok, frame = capture.read()
@@ -57,13 +57,13 @@ class Still:
     person: str
 
     def read(self) -> Image | None:
-        """The picture, or None where OpenCV cannot read it."""
+        """Return the picture, or None if OpenCV cannot read it."""
         image = cv2.imread(str(self.path))
         return None if image is None else np.ascontiguousarray(image)
 
 
 def manifest() -> dict[str, Any]:
-    """What ``media.json`` says."""
+    """Return what ``media.json`` says."""
     result: dict[str, Any] = json.loads(MANIFEST.read_text("utf-8"))
     return result
 
@@ -71,7 +71,8 @@ def manifest() -> dict[str, Any]:
 def unpack(archives: Path, folder: Path) -> None:
     """Check the archives and unpack their pictures and videos, each archive to a folder of its name.
 
-    Raises ModelError where an archive is missing or another one.
+    Raises:
+        ModelError: an archive is missing or another one.
     """
     for name, entry in manifest()["archives"].items():
         path = archives / name
@@ -101,7 +102,11 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def clips(folder: Path) -> list[Clip]:
-    """The clips of an unpacked folder. Raises ModelError where one is missing."""
+    """Return the clips of an unpacked folder.
+
+    Raises:
+        ModelError: one is missing.
+    """
     result = []
     for name, entry in manifest()["clips"].items():
         found = sorted((folder / entry["archive"]).rglob(entry["file"]))
@@ -112,7 +117,7 @@ def clips(folder: Path) -> list[Clip]:
 
 
 def stills(folder: Path) -> list[Still]:
-    """The stills of an unpacked folder, each once."""
+    """Return the stills of an unpacked folder, each once."""
     said, seen, result = manifest(), set(), []
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in STILLS):
         relative = path.relative_to(folder).as_posix()

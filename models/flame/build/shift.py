@@ -31,7 +31,8 @@ from facewire.models.face.training.media import clips, stills
 from facewire.models.flame.files import open_flame
 from facewire.models.flame.fit.fitter import TAKE_NS, FlameFit, FlameFitter, eye_distance
 from facewire.models.flame.fit.points import RIM, RING, mirrored_landmarks
-from facewire.models.flame.registration.correspondence import Correspondence, keep
+from facewire.models.flame.kept import keep
+from facewire.models.flame.registration.correspondence import Correspondence
 from facewire.models.flame.registration.registration import register
 from facewire.models.flame.registration.shift import SHIFT_PATH, carriers
 from facewire.models.flame.registration.surface import vertex_normals_of
@@ -75,7 +76,7 @@ class LeftOver:
 
 
 def watch(media: Path) -> dict[str, list[Seen]]:
-    """What the tracker sees in the clips and stills of a folder, by person."""
+    """Return what the tracker sees in the clips and stills of a folder, by person."""
     people: dict[str, list[Seen]] = {}
     for clip in clips(media):
         tracker, found = FaceTracker("v2", device="cpu", threads=1), []
@@ -110,7 +111,7 @@ class Judge:
             self._normals = vertex_normals_of(points, geometry["triangles"])
 
     def left_over(self, person: list[Seen]) -> LeftOver | None:
-        """None where no frame is a face's, seen from not too far aside."""
+        """None if no frame is a face's, seen from not too far aside."""
         fitter, now_ns = self._fitter, 0
         fitter.reset()
         for seen in person:
@@ -145,13 +146,13 @@ class Judge:
 
 
 def placed(shift_cm: Float64Array) -> Correspondence:
-    """The landmarks on the open head with a shift [468, 3]."""
+    """Return the landmarks on the open head with a shift [468, 3]."""
     with np.load(asset_path("face_geometry")) as geometry:
         return register(open_flame(), geometry["vertices"], geometry["triangles"], shift_cm)
 
 
 def through_the_best_lens(judge: Judge, person: list[Seen]) -> list[Seen] | None:
-    """The person as seen with the lens that leaves least; None where it is hardly a face with any."""
+    """Return the person as seen with the lens that leaves least; None if it is hardly a face with any."""
     found = []
     for lens in LENSES:
         seen = [through(lens, one) for one in person]
@@ -162,14 +163,14 @@ def through_the_best_lens(judge: Judge, person: list[Seen]) -> list[Seen] | None
 
 
 def through(lens: float, seen: Seen) -> Seen:
-    """The same landmarks in the middle of a larger picture: to a camera of a fixed field of view, a longer lens."""
+    """Put the landmarks into the middle of a larger picture: to a camera of a fixed field of view, a longer lens."""
     width, height = round(lens * seen.width), round(lens * seen.height)
     aside = np.array([0.5 * (width - seen.width), 0.5 * (height - seen.height), 0.0], np.float32)
     return Seen(seen.landmarks + aside, width, height)
 
 
 def learn(people: list[list[Seen]]) -> Float64Array:
-    """The shift [468, 3] of the canonical face, centimetres."""
+    """Return the shift [468, 3] of the canonical face, centimetres."""
     with np.load(asset_path("face_geometry")) as geometry:
         face, triangles = geometry["vertices"], geometry["triangles"]
     mirror, template = mirrored_landmarks(), open_flame().template

@@ -17,7 +17,7 @@ TILE = 4
 
 @summing_kernel
 def assemble(turn: Float64Array, a: Float32Array, b: Float32Array, out: Float32Array) -> None:
-    """A + R(jaw) B."""
+    """Write A + R(jaw) B."""
     copy_rows(a, out)
     for d in range(3):
         one, x, y, z = out[d], b[0], b[1], b[2]

@@ -34,7 +34,7 @@ FIRST_DAMPING, LEAST_DAMPING = 1e-3, 1e-7
 
 @kernel
 def observe(landmarks: Float32Array, width: int, height: int, bases: Bases, setup: Setup, work: Work) -> bool:
-    """Bring landmarks [478, 3] in pixels to the plane at distance 1; False where they are not numbers or one point."""
+    """Bring landmarks [478, 3] in pixels to the plane at distance 1; False if they are not numbers or one point."""
     unit = 2.0 * math.tan(0.5 * VERTICAL_FIELD_OF_VIEW_RAD) / height
     middle = total = 0.0
     left = top = math.inf
@@ -72,7 +72,7 @@ def bend(bases: Bases, state: State, work: Work) -> None:
 
 @kernel
 def evaluate(distance_m: float, bases: Bases, setup: Setup, state: State, work: Work) -> float:
-    """Return the cost of a state, in variances; infinite where the head would be behind the camera.
+    """Return the cost of a state, in variances; infinite if the head would be behind the camera.
 
     ``distance_m`` is a rough one: errors are measured there, so that no state looks good by being near.
     """
@@ -181,7 +181,7 @@ def distance_of(setup: Setup, state: State) -> float:
 def minimise(most: int, bases: Bases, setup: Setup, state: State, kept: State, work: Work) -> float:
     """Move the state to the least cost in at most ``most`` steps.
 
-    Returns the mean distance of the landmarks from the model's on the plane at distance 1, infinite where the head
+    Returns the mean distance of the landmarks from the model's on the plane at distance 1, infinite if the head
     would be behind the camera.
     """
     distance_m = distance_of(setup, state)

@@ -36,6 +36,7 @@ from facewire.models.flame.fit.state import make_setup, make_state, make_work
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.registration.correspondence import Correspondence
 from facewire.models.flame.rotations import axis_angle, eyes_of
+from facewire.models.jit import resolved
 
 WARM_STEPS, COLD_STEPS = 4, 30
 """At most; most frames need two or three."""
@@ -78,7 +79,7 @@ class FlameFit:
 class FlameFitter:
     """Fits one face. Explicit state, no clock; after set-up a step makes no arrays.
 
-    Carries over the last pose, jaw and expression (warm start) and the identity: what was learned of it so far, and
+    State: the last pose, jaw and expression (warm start) and the identity: what was learned of it so far, and
     when a frame was last taken for it. No delay. Where a step ends does not depend on where it starts: a fit that
     begins in the middle of a sequence, with the same identity, gives the same from its third frame on.
     """
@@ -95,11 +96,13 @@ class FlameFitter:
         self._setup = make_setup(points)
         self._state, self._kept, self._last = (make_state(points) for _ in range(3))
         self._work = make_work(points)
+        self._landmarks = np.zeros((LANDMARK_COUNT, 3), np.float32)
         rest_cm = (100.0 * points.rest).astype(np.float32)
         self._pose = HeadPose(rest_cm, points.bases.order, points.weights)
         self._gaze = Gaze(rest_cm)
         self._head, self._eyes_rad, self._matrix = np.zeros(7, np.float32), np.zeros(4, np.float32), np.eye(4)
         self._identity = nobody(points)
+        self._compile()
         sizes = (points.expressions, 3, 3, 6, points.shapes, 3, 3)
         expression, jaw, neck, eyes, shape, rotation, translation = (np.zeros(size, np.float32) for size in sizes)
         self._fit = FlameFit(expression, jaw, neck, eyes, shape, rotation, translation, 0.0, 0.0)
@@ -156,7 +159,9 @@ class FlameFitter:
         """Fit landmarks [478, 3] in pixels of a width × height picture taken at ``now_ns``.
 
         ``confidence``, 0..1, is that of the landmarks; doubtful ones teach nothing about identity.
-        Raises ModelError where they are not such an array.
+
+        Raises:
+            ModelError: they are not such an array.
         """
         if landmarks.shape != (LANDMARK_COUNT, 3) or landmarks.dtype != np.float32 or min(width, height) < 1:
             raise ModelError(f"landmarks must be float32 [{LANDMARK_COUNT}, 3] in a picture of some size")
@@ -170,10 +175,11 @@ class FlameFitter:
         return fit
 
     def _solve(self, landmarks: Float32Array, width: int, height: int) -> float:
-        """Fit; on the way from the last frame or, where that leads nowhere, from none. Infinite where it is no face."""
-        if not observe(landmarks, width, height, self._points.bases, self._setup, self._work):
+        """Fit; on the way from the last frame or, where that leads nowhere, from none. Infinite if it is no face."""
+        self._landmarks[:] = landmarks
+        if not self._observe(self._landmarks, width, height, self._points.bases, self._setup, self._work):
             return math.inf
-        copy_state(self._state, self._last)
+        self._copy_state(self._state, self._last)
         if self._following:
             residual = self._try(WARM_STEPS)
             if residual < math.inf:
@@ -182,13 +188,13 @@ class FlameFitter:
         residual = self._try(COLD_STEPS)
         self._following = residual < math.inf
         if not self._following:
-            copy_state(self._last, self._state)
+            self._copy_state(self._last, self._state)
         return residual
 
     def _try(self, steps: int) -> float:
-        """Return the residual, infinite where what comes out is no face seen from the front."""
+        """Return the residual, infinite if what comes out is no face seen from the front."""
         state, work = self._state, self._work
-        residual = minimise(steps, self._points.bases, self._setup, state, self._kept, work)
+        residual = self._minimise(steps, self._points.bases, self._setup, state, self._kept, work)
         distance_m = float(np.sqrt(state.shift @ state.shift))
         facing = -float(state.turn[:, 2] @ state.shift) / max(distance_m, 1e-9)
         good = residual * distance_m < WORST_RESIDUAL * self._eye_distance_m and facing > LEAST_FACING
@@ -227,9 +233,17 @@ class FlameFitter:
             return
         self._taken, self._taken_ns = self._taken + 1, now_ns
         share = REFINE_SHARE if frozen else 1.0
-        bases, normals = self._points.bases, self._points.normals
-        learn(self._with_offsets, share, bases, normals, self._setup, self._state, self._work, self._identity)
+        arguments = self._points.bases, self._setup, self._state, self._work, self._identity
+        self._take(self._with_offsets, share, *arguments)
         self._fit.shape[:] = self._identity.shape[: self._points.shapes]
+
+    def _compile(self) -> None:
+        """Look up the kernels for these arrays, once."""
+        bases, setup, state, work = self._points.bases, self._setup, self._state, self._work
+        self._observe = resolved(observe, self._landmarks, 1, 1, bases, setup, work)
+        self._copy_state = resolved(copy_state, state, state)
+        self._minimise = resolved(minimise, 1, bases, setup, state, state, work)
+        self._take = resolved(learn, True, 1.0, bases, setup, state, work, self._identity)
 
     def _warm_up(self) -> None:
         """Compile every kernel: the template, seen straight from half a metre."""

@@ -111,17 +111,9 @@ def view_weight(turn: Float64Array, identity: Identity) -> float:
 
 @kernel
 def learn(
-    with_offsets: bool,
-    share: float,
-    bases: Bases,
-    normals: Float64Array,
-    setup: Setup,
-    state: State,
-    work: Work,
-    identity: Identity,
+    with_offsets: bool, share: float, bases: Bases, setup: Setup, state: State, work: Work, identity: Identity
 ) -> None:
     """Take the frame that was fitted last, and go ``share`` of the way from the identity to what the evidence says."""
-    count, s = work.step.shape[0], identity.shape.shape[0]
     weight = view_weight(state.turn, identity)
     distance_m = distance_of(setup, state)
     if with_offsets:  # they are noise to identity, which must not be learned from what they leave
@@ -129,6 +121,17 @@ def learn(
         take_identity(identity.shape, identity.offsets, bases, work)
         evaluate(distance_m, bases, setup, state, work)
     learn_misfit(distance_m, setup.weights, state, work, identity)
+    take_evidence(weight, bases, setup, state, work, identity)
+    move_identity(share, identity)
+    if with_offsets:
+        learn_offsets(setup.normals, identity)
+    take_identity(identity.shape, identity.offsets, bases, work)
+
+
+@kernel
+def take_evidence(weight: float, bases: Bases, setup: Setup, state: State, work: Work, identity: Identity) -> None:
+    """Add what the frame says of identity, its own unknowns marginalised."""
+    count, s = work.step.shape[0], identity.shape.shape[0]
     linearise(s, bases, setup, state, work)
     weigh(0, count + s, work)
     if damp(0.0, setup, work):
@@ -137,7 +140,12 @@ def learn(
         for i in range(s):
             solve_lower(work.factor, work.normal[count + i], count)
         add_evidence(FRAME_WEIGHT * weight, count, work, identity)
-    belief = believe(identity)
+
+
+@kernel
+def move_identity(share: float, identity: Identity) -> None:
+    """Go ``share`` of the way to what all evidence so far says, as far as it is to be believed."""
+    s, belief = identity.shape.shape[0], believe(identity)
     for i in range(s):
         for j in range(i + 1):
             identity.factor[i, j] = belief * identity.information[i, j] + (1.0 if i == j else 0.0)
@@ -148,9 +156,6 @@ def learn(
         for i in range(s):
             goal = min(max(identity.best[i], -MOST_SHAPE), MOST_SHAPE)
             identity.shape[i] += share * (goal - identity.shape[i])
-    if with_offsets:
-        learn_offsets(normals, identity)
-    take_identity(identity.shape, identity.offsets, bases, work)
 
 
 @kernel

@@ -24,7 +24,7 @@ def add(factor: float, source: Float32Array, target: Float32Array) -> None:
 
 @summing_kernel
 def dot(a: Float32Array, b: Float32Array) -> float:
-    """a · b."""
+    """Return a · b."""
     total = np.float32(0.0)
     for i in range(a.shape[0]):
         total += a[i] * b[i]
@@ -48,7 +48,7 @@ def copy_row(source: Float64Array, target: Float64Array) -> None:
 
 @summing_kernel
 def cholesky(matrix: Float64Array, count: int) -> bool:
-    """Replace the lower half of matrix [count, count] by its factor L; False where it is not positive definite."""
+    """Replace the lower half of matrix [count, count] by its factor L; False if it is not positive definite."""
     for i in range(count):
         row = matrix[i]
         for j in range(i + 1):

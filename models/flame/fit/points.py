@@ -94,46 +94,69 @@ class FlamePoints:
         return points
 
 
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """How the landmarks divide what moves the mesh into what the jaw turns and what it does not."""
+
+    corners: Int32Array
+    """[468, 3], vertices."""
+    still: Float64Array
+    """[468, 3], b_c (1 - w_c)."""
+    turning: Float64Array
+    """[468, 3], b_c w_c."""
+    share: Float64Array
+    """[468], m."""
+    order: Int32Array
+    """[468], first those that the jaw moves."""
+    moved: Int32Array
+    """[n], these."""
+
+    def both(self, field: npt.NDArray[np.floating], jaw: Float64Array) -> tuple[Float32Array, Float32Array]:
+        """Return A and B of a field [v, 3, k] with the jaw's joint [3, k]."""
+        at = field.astype(np.float64)[self.corners]
+        still = np.einsum("lc,lcdk->ldk", self.still, at) + self.share[:, None, None] * jaw
+        turning = np.einsum("lc,lcdk->ldk", self.turning, at) - self.share[:, None, None] * jaw
+        return (
+            np.ascontiguousarray(still[self.order].transpose(2, 1, 0), np.float32),
+            np.ascontiguousarray(turning[self.moved].transpose(2, 1, 0), np.float32),
+        )
+
+
+def _split(model: FlameModel, on: Correspondence) -> _Split:
+    corners, b = on.corners[:MESH_COUNT], on.barycentric[:MESH_COUNT].astype(np.float64)
+    skin = model.weights.astype(np.float64)[corners, JAW]
+    share = (b * skin).sum(1)
+    order = np.argsort(share <= LEAST_SHARE, kind="stable").astype(np.int32)
+    return _Split(corners, b * (1.0 - skin), b * skin, share, order, order[: int((share > LEAST_SHARE).sum())])
+
+
 def see(model: FlameModel, on: Correspondence) -> FlamePoints:
-    """Return ``model`` at the landmarks that ``on`` places. Raises ModelError where they are on another model."""
+    """Return ``model`` at the landmarks that ``on`` places.
+
+    Raises:
+        ModelError: these are on another model.
+    """
     on.require(model)
-    corners, corner_weights = on.corners, on.barycentric.astype(np.float64)
-    joints = model.joint_regressor.astype(np.float64)
+    split, joints = _split(model, on), model.joint_regressor.astype(np.float64)
     shapes, expressions = min(model.shapes, MOST_SHAPES), min(model.expressions, MOST_EXPRESSIONS)
     template = model.template.astype(np.float64)
     identity = model.shape_basis[:, :, :shapes]
     joint_shape = np.einsum("jv,vds->sjd", joints, identity)
-    skin, b = model.weights.astype(np.float64)[corners[:MESH_COUNT], JAW], corner_weights[:MESH_COUNT]
-    share = (b * skin).sum(1)
-    order = np.argsort(share <= LEAST_SHARE, kind="stable").astype(np.int32)
-    moved = order[: int((share > LEAST_SHARE).sum())]
-
-    def both(field: npt.NDArray[np.floating], jaw: Float64Array) -> tuple[Float32Array, Float32Array]:
-        """A and B of a field [v, 3, k] with the jaw's joint [3, k]."""
-        at = field.astype(np.float64)[corners[:MESH_COUNT]]
-        still = np.einsum("lc,lcdk->ldk", b * (1.0 - skin), at) + share[:, None, None] * jaw
-        turning = np.einsum("lc,lcdk->ldk", b * skin, at) - share[:, None, None] * jaw
-        return (
-            np.ascontiguousarray(still[order].transpose(2, 1, 0), np.float32),
-            np.ascontiguousarray(turning[moved].transpose(2, 1, 0), np.float32),
-        )
-
-    jaw_rest = (joints[JAW] @ template)[:, None]
     none = np.zeros((3, 1))
-    a_rest, b_rest = both(template[:, :, None], jaw_rest)
+    a_rest, b_rest = split.both(template[:, :, None], (joints[JAW] @ template)[:, None])
     bases = Bases(
-        order,
-        share[moved].astype(np.float32),
+        split.order,
+        split.share[split.moved].astype(np.float32),
         a_rest[0],
         b_rest[0],
-        *both(identity, joint_shape[:, JAW].T),
-        *both(model.expression_basis[:, :, :expressions], none),
-        *both(model.pose_basis[:, :, JAW_FEATURES], none),
+        *split.both(identity, joint_shape[:, JAW].T),
+        *split.both(model.expression_basis[:, :, :expressions], none),
+        *split.both(model.pose_basis[:, :, JAW_FEATURES], none),
     )
     return FlamePoints(
         bases,
-        _weights()[order],
-        _normals(template[corners[:MESH_COUNT]])[order],
+        _weights()[split.order],
+        _normals(template[split.corners])[split.order],
         joints[0] @ template,
         joint_shape[:, 0],
         shapes,
@@ -163,7 +186,11 @@ def with_asymmetries(points: FlamePoints) -> FlamePoints:
 
 
 def mirrored_landmarks() -> Int32Array:
-    """[468], for each landmark the one on the other side of the face. Raises ModelError where it cannot be fetched."""
+    """[468], for each landmark the one on the other side of the face.
+
+    Raises:
+        ModelError: it cannot be fetched.
+    """
     with np.load(asset_path("face_geometry")) as geometry:
         vertices = geometry["vertices"]
     apart = np.linalg.norm(vertices[:, None] - vertices * [-1, 1, 1], axis=2)
@@ -182,7 +209,7 @@ def _weights() -> Float32Array:
 
 
 def _normals(corners: Float64Array) -> Float64Array:
-    """Of triangles [n, 3, 3]; zero where one has no area."""
+    """Of triangles [n, 3, 3]; zero if one has no area."""
     normals: Float64Array = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     return normals

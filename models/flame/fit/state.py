@@ -34,6 +34,8 @@ class Setup(NamedTuple):
     """[9 + e], 1 / variance of each unknown; 0 where nothing is known."""
     middle: Float64Array
     """[3], metres: the middle of the template's landmarks."""
+    normals: Float64Array
+    """[468, 3], of the template's surface at the landmarks, unit length."""
 
 
 class State(NamedTuple):
@@ -91,7 +93,7 @@ def make_setup(points: FlamePoints) -> Setup:
     prior[:JAW] = 0.0
     prior[JAW:EXPRESSION] = 1.0 / np.square(JAW_STD_RAD)
     roots = np.sqrt(points.weights) / LANDMARK_STD_M * np.sqrt([[1.0], [1.0], [DEPTH_WEIGHT]])
-    return Setup(points.weights, roots.astype(np.float32), prior, points.rest.mean(0))
+    return Setup(points.weights, roots.astype(np.float32), prior, points.rest.mean(0), points.normals)
 
 
 def make_state(points: FlamePoints) -> State:

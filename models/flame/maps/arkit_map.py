@@ -55,7 +55,11 @@ class ArkitToFlame:
     """Shapes and gaze to expression, jaw and eyes. Keeps nothing from frame to frame and has no delay."""
 
     def __init__(self, model: FlameModel, maps: Maps | None = None) -> None:
-        """Use the model's maps (see ``maps_of``). Raises ModelError where they are another's or cannot be made."""
+        """Use the model's maps (see ``maps_of``).
+
+        Raises:
+            ModelError: the maps are another model's or cannot be made.
+        """
         found = _checked(model, maps)
         self._matrix = np.ascontiguousarray(np.concatenate([found.expression, found.jaw], axis=1))
         self._parameters = np.zeros(self._matrix.shape[1], np.float32)
@@ -74,10 +78,14 @@ class ArkitToFlame:
 
 
 class FlameToArkit:
-    """Expression, jaw and eyes to shapes. Carries over where to begin to look, which the result does not depend on."""
+    """Expression, jaw and eyes to shapes. State: where to begin to look, which the result does not depend on."""
 
     def __init__(self, model: FlameModel, maps: Maps | None = None) -> None:
-        """Use the model's maps (see ``maps_of``). Raises ModelError where they are another's or cannot be made."""
+        """Use the model's maps (see ``maps_of``).
+
+        Raises:
+            ModelError: the maps are another model's or cannot be made.
+        """
         found = _checked(model, maps)
         columns = np.concatenate([found.expression, found.jaw, GAZE_OF_SHAPES], axis=1).astype(np.float64)
         size = columns.shape[1]
@@ -94,7 +102,10 @@ class FlameToArkit:
         """Return the blendshapes [52], 0..1: a view that is valid until the next call.
 
         expression [e], the model's or the first of them, in standard deviations; jaw [3] and eyes [6] (left, right) as
-        axis-angles in radians. Raises ModelError where they are of other sizes.
+        axis-angles in radians.
+
+        Raises:
+            ModelError: they are of other sizes.
         """
         if len(expression) > self._expressions or len(jaw) != 3 or len(eyes) != 6:
             given = f"{len(expression)}, {len(jaw)} and {len(eyes)}"
@@ -107,7 +118,7 @@ class FlameToArkit:
 
 
 def gaze_of(blendshapes: Float32Array) -> Float32Array:
-    """The gaze [4] in radians that the shapes eyeLook… stand for, for shapes [52] that come without one."""
+    """Return the gaze [4] in radians that the shapes eyeLook… stand for, for shapes [52] that come without one."""
     gaze: Float32Array = (blendshapes @ GAZE_OF_SHAPES).astype(np.float32)
     return gaze
 
@@ -146,7 +157,7 @@ def _gather(
     turn: Float64Array,
     parameters: Float64Array,
 ) -> None:
-    """Writes expression, ``count`` with zeros for those that are not given, jaw and gaze, one after the other."""
+    """Write expression, ``count`` with zeros for those that are not given, jaw and gaze, one after the other."""
     parameters[: expression.shape[0]] = expression
     parameters[expression.shape[0] : count] = 0.0
     parameters[count : count + 3] = jaw
@@ -159,7 +170,7 @@ def _gather(
 
 @kernel
 def _project(projection: Float64Array, parameters: Float64Array, linear: Float64Array) -> None:
-    """The product of a matrix [n, p] and parameters [p]."""
+    """Return the product of a matrix [n, p] and parameters [p]."""
     for k in range(linear.shape[0]):
         total = 0.0
         for i in range(parameters.shape[0]):

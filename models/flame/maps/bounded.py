@@ -20,7 +20,7 @@ class BoundedLeastSquares:
 
     Active sets (Stark and Parker 1995, Bounded-variable least-squares, Computational Statistics 10): what is free goes
     to its best until the first of it meets a bound and stays there; then whatever gains most by leaving its bound is
-    freed. Every step makes the value smaller. Carries over the last solution, where the next one begins: it is found
+    freed. Every step makes the value smaller. State: the last solution, where the next one begins: it is found
     sooner, and is the same without it.
     """
 
@@ -36,7 +36,7 @@ class BoundedLeastSquares:
         """[n], what ``solve`` found last."""
 
     def solve(self, linear: Float64Array) -> Float64Array:
-        """The best x, float64 [n], for a b [n]: a view that is valid until the next call."""
+        """Return the best x, float64 [n], for a b [n]: a view that is valid until the next call."""
         _solve(self._quadratic, linear, self._state, self._index, self._factor, self._best, self.solution)
         return self.solution
 
@@ -62,7 +62,7 @@ def _solve(
 
 @kernel
 def _go(best: Float64Array, state: Int8Array, x: Float64Array) -> bool:
-    """Takes x to the best, or as far as the first bound on the way; returns whether one was met."""
+    """Take x to the best, or as far as the first bound on the way; return whether one was met."""
     share, met = 1.0, -1
     for i in range(x.shape[0]):
         if state[i] == FREE and not -SLACK <= best[i] <= 1.0 + SLACK:
@@ -103,7 +103,7 @@ def _solve_free(
     factor: Float64Array,
     x: Float64Array,
 ) -> None:
-    """Writes to x the bounds of what is at one, and by Cholesky the best of what is free."""
+    """Write to x the bounds of what is at one, and by Cholesky the best of what is free."""
     free = 0
     for i in range(x.shape[0]):
         x[i] = 1.0 if state[i] == AT_HIGH else 0.0

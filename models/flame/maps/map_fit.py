@@ -21,8 +21,9 @@ import numpy.typing as npt
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.flame.files import open_flame
+from facewire.models.flame.kept import keep, kept_path, read_kept
 from facewire.models.flame.model import JOINTS, FlameModel
-from facewire.models.flame.registration.correspondence import correspondence_of, keep, kept_path, read_kept
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.skin.skin_kernels import rotation
 from facewire.models.flame.vertices import (
     BEND_STD,
@@ -65,7 +66,7 @@ class Maps:
     """That of the model."""
 
     def summary(self) -> str:
-        """The residuals in one line."""
+        """Return the residuals in one line."""
         worst = int(self.residual_m.argmax())
         mean_mm, worst_mm = 1e3 * float(self.residual_m.mean()), 1e3 * float(self.residual_m[worst])
         return (
@@ -74,9 +75,13 @@ class Maps:
 
 
 def maps_of(model: FlameModel, *, again: bool = False) -> Maps:
-    """The maps of a model: the open head's from its own shapes, any other's made once (seconds) and kept in the cache.
+    """Return the maps of a model: the open head's from its own shapes, any other's made once (seconds) and kept in the
+    cache.
 
-    ``again`` makes them anew. Raises ModelError where the model is no human face, or the cache cannot be written.
+    ``again`` makes them anew.
+
+    Raises:
+        ModelError: the model is no human face, or the cache cannot be written.
     """
     if model.digest == open_flame().digest:
         return _open_maps()
@@ -162,7 +167,7 @@ def fit_maps(model: FlameModel, motions: Float64Array, weights: Float64Array) ->
 
 
 def _turn(motion: Float64Array, design: Float64Array, normal: Float64Array) -> Float32Array:
-    """The jaw's turn [3] that explains a motion [3 c] best, in the design's units, with the expression beside it."""
+    """Return the jaw's turn [3] that explains a motion [3 c] best, in the design's units, beside the expression."""
     found = np.ascontiguousarray(np.linalg.solve(normal, design.T @ motion)[:-6], np.float32)
     limit(found)
     return found[-3:]

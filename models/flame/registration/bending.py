@@ -59,7 +59,7 @@ class Skin:
     def bend(
         self, placed: Float64Array, triangles: Int32Array, anchors: Int32Array, targets: Float64Array
     ) -> Float64Array:
-        """The placed face [468, 3] drawn onto the surface."""
+        """Return the placed face [468, 3] drawn onto the surface."""
         bending = _bending(placed, triangles, self.between)
         bent = placed
         for stiffness in STIFFNESS:
@@ -96,7 +96,7 @@ class Skin:
         turning: float,
         among: IndexArray,
     ) -> None:
-        """Looks again for some landmarks, among some triangles, and writes what it finds over ``found``."""
+        """Look again for some landmarks, among some triangles, and write what is found over ``found``."""
         corners, faces = self._corners[among], self._faces[among]
         number, found[1][landmarks], found[2][landmarks] = nearest(
             points[landmarks], normals[landmarks], corners, faces, turning

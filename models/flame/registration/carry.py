@@ -74,10 +74,12 @@ def _distances(one: Float64Array, other: Float64Array) -> Float64Array:
 def carry(
     model: FlameModel, on_model: Correspondence, head: FlameModel, on_head: Correspondence, shapes: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """The shapes [k, w, 3] of ``head`` (w vertices) as motions [k, v, 3] of ``model``, in metres, and weights [v].
+    """Return the shapes [k, w, 3] of ``head`` (w vertices) as motions [k, v, 3] of ``model`` (metres), and weights [v].
 
     The weight of a vertex, 0..1, says how surely it was found on the open head; what has none is given no motion.
-    Raises ModelError where a correspondence is another model's, or a template is no face.
+
+    Raises:
+        ModelError: a correspondence is another model's, or a template is no face.
     """
     on_model.require(model)
     on_head.require(head)

@@ -46,7 +46,7 @@ EYE_WIDTHS, MOUTH_WIDTHS = (0.25, 0.8), (0.4, 1.4)
 
 
 def along(line: Float64Array, x: float) -> Float64Array:
-    """The point [3] of a line of points [c, 3], x rising, at an x."""
+    """Return the point [3] of a line of points [c, 3], x rising, at an x."""
     return np.array([np.interp(x, line[:, 0], line[:, axis]) for axis in range(3)])
 
 
@@ -66,7 +66,7 @@ class Opening:
         return middle[0], middle[-1]
 
     def at(self, fraction: float, *, upper: bool) -> Float64Array:
-        """The point [3] of a rim at a fraction of the way from the right corner to the left."""
+        """Return the point [3] of a rim at a fraction of the way from the right corner to the left."""
         right, left = self.ends
         return along(self.upper if upper else self.lower, right[0] + fraction * (left[0] - right[0]))
 
@@ -97,7 +97,11 @@ class Front:
 
 
 def look(model: FlameModel) -> Front:
-    """Finds it all. Raises ModelError where the template is no face that looks along +z with +y up."""
+    """Find it all.
+
+    Raises:
+        ModelError: the template is no face that looks along +z with +y up.
+    """
     template = model.template.astype(np.float64)
     centres = (model.joint_regressor.astype(np.float64) @ template)[[LEFT_EYE, RIGHT_EYE]]
     between = centres[0, 0] - centres[1, 0]
@@ -146,7 +150,7 @@ class _Seen:
             self._around[other].add(one)
 
     def nose_tip(self, eyes_middle: Float64Array, mouth: Opening, between: float) -> Float64Array:
-        """The foremost point in the middle of the way from the eyes to the mouth."""
+        """Return the foremost point in the middle of the way from the eyes to the mouth."""
         x, y, _ = eyes_middle
         first, last = self._view.column(x - 0.15 * between), self._view.column(x + 0.15 * between) + 1
         top, bottom = (self._view.row(y + share * (mouth.ends[0][1] - y)) for share in NOSE)
@@ -155,7 +159,7 @@ class _Seen:
         return self._view.place(top + int(row), first + int(column))
 
     def eye(self, eyeball: IndexArray) -> Opening | None:
-        """The opening in front of an eyeball."""
+        """Return the opening in front of an eyeball."""
         shown = np.isin(self._triangle, eyeball)
         columns = np.nonzero(shown.any(0))[0]
         if not len(columns):
@@ -168,7 +172,7 @@ class _Seen:
         return self._opening(spans)
 
     def mouth(self, eyes_middle: Float64Array, between: float) -> Opening | None:
-        """The slit below the eyes across which the jaw's weight rises most."""
+        """Return the slit below the eyes across which the jaw's weight rises most."""
         column = self._view.column(eyes_middle[0])
         top, bottom = (self._view.row(eyes_middle[1] - share * between) for share in MOUTH)
         best, rise = None, 0.2
@@ -214,7 +218,7 @@ class _Seen:
         return Opening(upper, lower)
 
     def _breaks(self, column: int, first: int, last: int) -> tuple[int, int] | None:
-        """The rows before the first and after the last break of the surface within rows first to last of a column."""
+        """Return the rows before the first and after the last break of the surface in a part of a column."""
         rows = [row for row in range(first, last) if not self._hang_together(row, column)]
         return (rows[0], rows[-1] + 1) if rows else None
 

@@ -18,9 +18,10 @@ from facewire.models.assets.store import asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import LANDMARK_COUNT, LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.flame.files import open_flame
+from facewire.models.flame.kept import keep
 from facewire.models.flame.model import FlameModel
 from facewire.models.flame.registration.bending import RING, RING_LOWER, Skin
-from facewire.models.flame.registration.correspondence import OPEN_PATH, Correspondence, arrays_of, keep
+from facewire.models.flame.registration.correspondence import OPEN_PATH, Correspondence, arrays_of
 from facewire.models.flame.registration.openings import Front, Opening, along, look
 from facewire.models.flame.registration.shift import carriers, known_shift
 from facewire.models.flame.registration.surface import (
@@ -59,8 +60,10 @@ def register(
     """Lays the canonical face [468, 3] onto a model's template; takes some seconds.
 
     ``shift_cm`` [468, 3] is where the landmarks are from the canonical face's; without it as ``known_shift``.
-    Raises ModelError, naming the model, where its template shows no eyes and no mouth, or is so unlike the canonical
-    face that it cannot be laid onto it.
+
+    Raises:
+        ModelError: the template shows no eyes and no mouth, or is so unlike the canonical face that it cannot be laid
+            onto it; the message names the model.
     """
     front = look(model)
     face = canonical_cm.astype(np.float64)
@@ -108,7 +111,7 @@ def anchors_of(front: Front, face: Float64Array) -> tuple[Int32Array, Float64Arr
 
 
 def _lid_anchors(rim: Int32Array, opening: Opening, face: Float64Array) -> dict[int, Float64Array]:
-    """The rim's points where the eyeball is seen; what lies at the caruncle is left to the bending."""
+    """Return the rim's points where the eyeball is seen; what lies at the caruncle is left to the bending."""
     outer, inner = face[rim[0], 0], face[rim[LID_LOWER - 1], 0]
     found = {}
     for position, landmark in enumerate(rim.tolist()):
@@ -152,7 +155,7 @@ def _irises(model: FlameModel, front: Front) -> tuple[IndexArray, Float64Array]:
 
 
 def main() -> None:
-    """Writes the open head's correspondence beside this file: ``python -m facewire.models.flame.registration``."""
+    """Write the open head's correspondence beside this file: ``python -m facewire.models.flame.registration``."""
     model = open_flame()
     with np.load(asset_path("face_geometry")) as geometry:
         made = register(model, geometry["vertices"], geometry["triangles"])

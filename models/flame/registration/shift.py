@@ -48,7 +48,7 @@ def carriers(face: Canonical, other: Canonical, triangles: Int32Array) -> Float6
 def _spokes(
     points: Float64Array, start: Int32Array, end: Int32Array, triangles: Int32Array, count: npt.NDArray[np.integer]
 ) -> tuple[Float64Array, Float64Array]:
-    """The edges from each point [m, 3], and its normal [n, 3], as long as all of them together (squared)."""
+    """Return the edges from each point [m, 3], and its normal [n, 3], as long as all of them together (squared)."""
     away = points[end] - points[start]
     length = np.sqrt(np.bincount(start, (away**2).sum(1), minlength=len(count)))
     return away, vertex_normals_of(points, triangles) * length[:, None]

@@ -36,25 +36,25 @@ class View:
     """Side of a pixel in the mesh's unit."""
 
     def column(self, x: float) -> int:
-        """The nearest column to an x."""
+        """Return the nearest column to an x."""
         return round((x - self.left) / self.pixel)
 
     def row(self, y: float) -> int:
-        """The nearest row to a y."""
+        """Return the nearest row to a y."""
         return round((self.top - y) / self.pixel)
 
     def place(self, row: int, column: int) -> Float64Array:
-        """The point [3] that a pixel shows, in the view's space."""
+        """Return the point [3] that a pixel shows, in the view's space."""
         return np.array([self.left + column * self.pixel, self.top - row * self.pixel, self.depth[row, column]])
 
 
 def corners_of(vertices: Float64Array, triangles: Int32Array) -> Float64Array:
-    """The corners [t, 3, 3] of all triangles."""
+    """Return the corners [t, 3, 3] of all triangles."""
     return np.ascontiguousarray(vertices[triangles], np.float64)
 
 
 def normals_of(vertices: Float64Array, triangles: Int32Array) -> Float64Array:
-    """Unit normals [t, 3]; zero for a triangle without area."""
+    """Return unit normals [t, 3]; zero for a triangle without area."""
     corners = corners_of(vertices, triangles)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     unit: Float64Array = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
@@ -62,7 +62,7 @@ def normals_of(vertices: Float64Array, triangles: Int32Array) -> Float64Array:
 
 
 def vertex_normals_of(vertices: Float64Array, triangles: Int32Array) -> Float64Array:
-    """Unit normals [n, 3], the triangles' weighted by their areas."""
+    """Return unit normals [n, 3], the triangles' weighted by their areas."""
     corners = corners_of(vertices, triangles)
     twice_areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros_like(vertices)
@@ -101,7 +101,7 @@ def components_of(triangles: Int32Array, count: int) -> Int32Array:
 
 
 def look_at(vertices: Float64Array, triangles: Int32Array, pixel: float) -> View:
-    """What a camera far along +z sees of the triangles that face it."""
+    """Return what a camera far along +z sees of the triangles that face it."""
     used = vertices[triangles.ravel()]
     left, top = float(used[:, 0].min()), float(used[:, 1].max())
     shape = (int((top - used[:, 1].min()) / pixel) + 2, int((used[:, 0].max() - left) / pixel) + 2)
@@ -113,7 +113,7 @@ def look_at(vertices: Float64Array, triangles: Int32Array, pixel: float) -> View
 
 @kernel
 def _draw(places: Float64Array, triangles: Int32Array, depth: Float64Array, shown: Int32Array) -> None:
-    """Writes depth and number of the foremost triangle of each pixel; ``places`` [n, 3] are column, row, depth."""
+    """Write depth and number of the foremost triangle of each pixel; ``places`` [n, 3] are column, row, depth."""
     rows, columns = depth.shape
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t]
@@ -189,7 +189,7 @@ def _nearest(
 
 @kernel
 def _onto_triangle(point: Float64Array, corners: Float64Array, weights: Float64Array) -> float:
-    """Writes the barycentric nearest point of a triangle and returns its squared distance.
+    """Write the barycentric nearest point of a triangle and return its squared distance.
 
     Ericson 2005, Real-Time Collision Detection, section 5.1.5: by which corner's, edge's or face's region it lies in.
     """

@@ -12,17 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
+from facewire.models.flame.skin.skin_state import BLOCK, Head, Int32Array, Int64Array, Person, Posed, Template, Work
 from facewire.models.jit import kernel
-
-Int32Array = npt.NDArray[np.int32]
-Int64Array = npt.NDArray[np.int64]
-
-BLOCK = 64
-"""Vertices that are worked on at a time: their sums stay in the nearest cache while the bases stream past once."""
 
 
 @kernel
 def same(a: Float32Array, b: Float32Array) -> bool:
+    """Return whether both are equal."""
     for i in range(b.shape[0]):  # noqa: SIM110 - generators are not compiled
         if a[i] != b[i]:
             return False
@@ -30,31 +26,23 @@ def same(a: Float32Array, b: Float32Array) -> bool:
 
 
 @kernel
-def identify(
-    template: Float64Array,
-    basis: Float32Array,
-    shape: Float32Array,
-    regressor: Float64Array,
-    sums: Float64Array,
-    shaped: Float32Array,
-    blocked: Float32Array,
-    joints: Float64Array,
-) -> None:
+def identify(shape: Float32Array, template: Template, person: Person) -> None:
     """B_S(β; S) = Σ β_n S_n (equation 3), added to the template; J(β) = 𝒥 (T̄ + B_S) (section 3)."""
-    sums[:] = template
+    sums, joints = template.sums, person.joints
+    sums[:] = template.rest
     flat = sums.reshape(-1)
     for k in range(shape.shape[0]):
         if shape[k] != 0.0:
-            coefficient, row = float(shape[k]), basis[k]
+            coefficient, row = float(shape[k]), template.basis[k]
             for i in range(flat.shape[0]):
                 flat[i] += coefficient * row[i]
     joints[:] = 0.0
     for v in range(sums.shape[0]):
         for d in range(3):
-            shaped[v, d] = sums[v, d]
-            blocked[v // BLOCK, d, v % BLOCK] = sums[v, d]
+            template.shaped[v, d] = sums[v, d]
+            person.blocked[v // BLOCK, d, v % BLOCK] = sums[v, d]
             for j in range(joints.shape[0]):
-                joints[j, d] += regressor[j, v] * sums[v, d]
+                joints[j, d] += template.regressor[j, v] * sums[v, d]
 
 
 @kernel
@@ -73,86 +61,72 @@ def rotation(axis_angle: npt.NDArray[np.floating[Any]], out: Float64Array) -> No
 
 
 @kernel
-def _chain(
-    pose: Float32Array,
-    translation: Float32Array,
-    parents: Int32Array,
-    rest: Float64Array,
-    world: Float64Array,
-    turn: Float64Array,
-    features: Float32Array,
-    joints: Float32Array,
-    transforms: Float32Array,
-) -> None:
+def _chain(parents: Int32Array, rest: Float64Array, work: Work, posed: Posed) -> None:
     """World transforms of the joints along the tree, and R(θ) - R(θ*) of all but the root (equations 2 and 4).
 
     A joint's transform is its parent's, then a turn about the joint; G'_k takes the joint's rest place out again.
     """
+    world = work.world
     for k in range(rest.shape[0]):
-        rotation(pose[3 * k : 3 * k + 3], turn)
-        parent = parents[k]
+        rotation(work.pose[3 * k : 3 * k + 3], work.turn)
+        _turn_joint(k, parents[k], work)
         for i in range(3):
-            for j in range(3):
-                if k > 0:
-                    features[9 * (k - 1) + 3 * i + j] = turn[i, j] - (1.0 if i == j else 0.0)
-                total = turn[i, j]
-                if parent >= 0:
-                    total = 0.0
-                    for n in range(3):
-                        total += world[parent, i, n] * turn[n, j]
-                world[k, i, j] = total
-            place = rest[k, i] + translation[i]
-            if parent >= 0:
-                place = world[parent, i, 3]
-                for n in range(3):
-                    place += world[parent, i, n] * (rest[k, n] - rest[parent, n])
+            place = _place(k, i, parents[k], rest, work)
             world[k, i, 3] = place
-            joints[k, i] = place
+            posed.joints[k, i] = place
         for i in range(3):
             place = world[k, i, 3]
             for j in range(3):
-                transforms[k, i, j] = world[k, i, j]
+                posed.transforms[k, i, j] = world[k, i, j]
                 place -= world[k, i, j] * rest[k, j]
-            transforms[k, i, 3] = place
+            posed.transforms[k, i, 3] = place
 
 
 @kernel
-def skin_frame(
-    expression: Float32Array,
-    pose: Float32Array,
-    translation: Float32Array,
-    moving: Int64Array,
-    parents: Int32Array,
-    rest: Float64Array,
-    world: Float64Array,
-    turn: Float64Array,
-    features: Float32Array,
-    coefficients: Float32Array,
-    active: Int64Array,
-    shaped: Float32Array,
-    bases: Float32Array,
-    weights: Float32Array,
-    sums: Float32Array,
-    blend: Float32Array,
-    joints: Float32Array,
-    transforms: Float32Array,
-    vertices: Float32Array,
-) -> None:
+def _turn_joint(k: int, parent: int, work: Work) -> None:
+    """Write the pose features of joint ``k`` and its rotation in the world."""
+    turn, world = work.turn, work.world
+    for i in range(3):
+        for j in range(3):
+            if k > 0:
+                work.features[9 * (k - 1) + 3 * i + j] = turn[i, j] - (1.0 if i == j else 0.0)
+            total = turn[i, j]
+            if parent >= 0:
+                total = 0.0
+                for n in range(3):
+                    total += world[parent, i, n] * turn[n, j]
+            world[k, i, j] = total
+
+
+@kernel
+def _place(k: int, i: int, parent: int, rest: Float64Array, work: Work) -> float:
+    """Return coordinate ``i`` of joint ``k``."""
+    if parent < 0:
+        return float(rest[k, i] + work.translation[i])
+    place = work.world[parent, i, 3]
+    for n in range(3):
+        place += work.world[parent, i, n] * (rest[k, n] - rest[parent, n])
+    return float(place)
+
+
+@kernel
+def skin_frame(head: Head, person: Person, work: Work, posed: Posed) -> None:
     """T_P = T̄ + B_S + B_P + B_E, then linear blend skinning (equations 2 to 5), one block of vertices at a time."""
-    _chain(pose, translation, parents, rest, world, turn, features, joints, transforms)
-    count = expression.shape[0]
-    coefficients[:count] = expression
-    for i in range(moving.shape[0]):
-        coefficients[count + i] = features[moving[i]]
+    _chain(head.parents, person.joints, work, posed)
+    coefficients, vertices = work.coefficients, posed.vertices
+    count = coefficients.shape[0] - head.moving.shape[0]
+    for i in range(head.moving.shape[0]):
+        coefficients[count + i] = work.features[head.moving[i]]
     used = 0
     for k in range(coefficients.shape[0]):
         if coefficients[k] != 0.0:
-            active[used] = k
+            work.active[used] = k
             used += 1
-    for block in range(shaped.shape[0]):
-        _add_blend_shapes(shaped[block], bases[block], coefficients, active, used, sums)
+    for block in range(person.blocked.shape[0]):
+        _add_blend_shapes(person.blocked[block], head.bases[block], coefficients, work.active, used, work.sums)
         first = block * BLOCK
-        _pose_block(sums, weights[block], transforms, blend, vertices[first : min(first + BLOCK, vertices.shape[0])])
+        part = vertices[first : min(first + BLOCK, vertices.shape[0])]
+        _pose_block(work.sums, head.weights[block], posed.transforms, work.blend, part)
 
 
 @kernel

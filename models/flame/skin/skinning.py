@@ -7,18 +7,22 @@ later code also adds the expression to them.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
 from facewire.models.errors import ModelError
-from facewire.models.flame.model import JOINTS, POSE_FEATURES, FlameModel
-from facewire.models.flame.skin.skin_kernels import BLOCK, identify, rotation, same, skin_frame
+from facewire.models.flame.model import FlameModel
+from facewire.models.flame.skin.skin_kernels import identify, rotation, same, skin_frame
+from facewire.models.flame.skin.skin_state import (
+    POSE_SIZE,
+    make_head,
+    make_person,
+    make_posed,
+    make_template,
+    make_work,
+)
+from facewire.models.jit import resolved
 
 __all__ = ["Skinner", "rotation"]
-
-Int64Array = npt.NDArray[np.int64]
-
-POSE_SIZE = 3 * len(JOINTS)
 
 
 class Skinner:
@@ -30,63 +34,34 @@ class Skinner:
     def __init__(self, model: FlameModel, expressions: int | None = None, shapes: int | None = None) -> None:
         """Use the first components of each basis, all where no number is given.
 
-        Raises ModelError where the model has fewer.
+        Raises:
+            ModelError: the model has fewer.
         """
         self.expressions = _count("expression", expressions, model.expressions)
         self.shapes = _count("shape", shapes, model.shapes)
-        self._count = len(model.template)
-        blocks = -(-self._count // BLOCK)
-        self._template = model.template.astype(np.float64)
-        flat = model.shape_basis.reshape(3 * self._count, -1)
-        self._shape_basis = np.ascontiguousarray(flat[:, : self.shapes].T, np.float32)
-        self._shape_sums = np.empty((self._count, 3))
-        self._regressor = model.joint_regressor.astype(np.float64)
-        moving = np.abs(model.pose_basis).max((0, 1)) > 0
-        self._features: Int64Array = np.nonzero(moving)[0]
-        bases = [model.expression_basis[:, :, : self.expressions], model.pose_basis[:, :, moving]]
-        self._bases = _blocked(np.concatenate(bases, axis=2), blocks)
-        self._weights = _blocked(model.weights[:, None, :], blocks)
-        self._parents = model.parents
-        self._shaped = np.zeros((blocks, 3, BLOCK), np.float32)
-        self._sums = np.zeros((3, BLOCK), np.float32)
-        self._pose_features = np.zeros(POSE_FEATURES, np.float32)
-        self._coefficients = np.zeros(self._bases.shape[1], np.float32)
-        self._active = np.zeros(self._bases.shape[1], np.int64)
-        self._blend = np.zeros((12, BLOCK), np.float32)
-        self._rest = np.zeros((len(JOINTS), 3))
-        self._world = np.zeros((len(JOINTS), 3, 4))
-        self._scratch = np.zeros((3, 3))
+        self._template, self._head = make_template(model, self.shapes), make_head(model, self.expressions)
+        self._person, self._work = make_person(self._head), make_work(self._head)
+        self._posed = make_posed(len(model.template))
+        self._skin = resolved(skin_frame, self._head, self._person, self._work, self._posed)
         self._shape = np.full(self.shapes, np.nan, np.float32)
-        self.shaped = np.zeros((self._count, 3), np.float32)
+        self.shaped = self._template.shaped
         """[v, 3], metres: the template with this identity, T̄ + B_S(β)."""
-        self.vertices = np.zeros((self._count, 3), np.float32)
-        """[v, 3], metres: what ``skin`` returned last."""
-        self.joints = np.zeros((len(JOINTS), 3), np.float32)
-        """[5, 3], metres: the joints as posed."""
-        self.transforms = np.zeros((len(JOINTS), 3, 4), np.float32)
-        """[5, 3, 4]: what each joint does to a point of the unposed head, G'_k; rotation, and translation in metres."""
+        self.joints, self.transforms, self.vertices = self._posed
+        """[5, 3], metres: the joints as posed; [5, 3, 4]: what each joint does to a point of the unposed head, G'_k,
+        rotation, and translation in metres; [v, 3], metres: what ``skin`` returned last."""
         self.set_shape(np.zeros(self.shapes, np.float32))
 
     @property
     def rest_joints(self) -> Float64Array:
         """J(β), [5, 3], metres: the joints of this identity, unposed."""
-        return self._rest
+        return self._person.joints
 
     def set_shape(self, shape: Float32Array) -> None:
         """Take an identity, float32 [shapes] in standard deviations; nothing is done where it is the same."""
         if same(shape, self._shape):
             return
         self._shape[:] = shape
-        identify(
-            self._template,
-            self._shape_basis,
-            self._shape,
-            self._regressor,
-            self._shape_sums,
-            self.shaped,
-            self._shaped,
-            self._rest,
-        )
+        identify(self._shape, self._template, self._person)
 
     def skin(
         self, shape: Float32Array, expression: Float32Array, pose: Float32Array, translation: Float32Array
@@ -100,27 +75,9 @@ class Skinner:
             given, wanted = (len(shape), len(expression), len(pose)), (self.shapes, self.expressions, POSE_SIZE)
             raise ValueError(f"shape, expression and pose have {given} values, not {wanted}")
         self.set_shape(shape)
-        skin_frame(
-            expression,
-            pose,
-            translation,
-            self._features,
-            self._parents,
-            self._rest,
-            self._world,
-            self._scratch,
-            self._pose_features,
-            self._coefficients,
-            self._active,
-            self._shaped,
-            self._bases,
-            self._weights,
-            self._sums,
-            self._blend,
-            self.joints,
-            self.transforms,
-            self.vertices,
-        )
+        work = self._work
+        work.coefficients[: self.expressions], work.pose[:], work.translation[:] = expression, pose, translation
+        self._skin(self._head, self._person, work, self._posed)
         return self.vertices
 
 
@@ -130,11 +87,3 @@ def _count(what: str, asked: int | None, there: int) -> int:
     if not 0 < asked <= there:
         raise ModelError(f"{asked} {what} components are asked for and this model has {there}")
     return asked
-
-
-def _blocked(basis: Float32Array, blocks: int) -> Float32Array:
-    """[v, d, k] to [blocks, k, d, BLOCK], zeros at the end: one stretch of memory for each block of vertices."""
-    v, d, k = basis.shape
-    padded = np.zeros((blocks * BLOCK, d, k), np.float32)
-    padded[:v] = basis
-    return np.ascontiguousarray(padded.reshape(blocks, BLOCK, d, k).transpose(0, 3, 2, 1))

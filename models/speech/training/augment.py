@@ -50,7 +50,7 @@ def music(rng: np.random.Generator, length: int) -> Float32Array:
 
 
 def clicks(rng: np.random.Generator, length: int) -> Float32Array:
-    """A keyboard, a mouse, lips parting: short bursts here and there over faint noise."""
+    """Return sounds of a keyboard, a mouse, lips parting: short bursts here and there over faint noise."""
     out = 0.01 * rng.standard_normal(length, np.float32)
     for start in rng.integers(0, length, max(1, int(length / RATE * rng.uniform(1, 8)))):
         span = min(int(rng.uniform(0.004, 0.03) * RATE), length - start)
@@ -98,7 +98,7 @@ def room(rng: np.random.Generator, samples: Float32Array) -> Float32Array:
 
 
 def microphone_curve(rng: np.random.Generator, bins: int) -> Float32Array:
-    """A gain for each of the spectrum's bins [bins]: a smooth curve of some decibels, sometimes a telephone's band."""
+    """Return a gain for each bin [bins]: a smooth curve of some decibels, at times a telephone's band."""
     knots = rng.normal(0.0, rng.uniform(0.5, 5.0), 7)
     tilt = rng.uniform(-6, 6)
     curve_db = np.interp(np.linspace(0, 6, bins), np.arange(7), knots) + tilt * np.linspace(-1, 1, bins)

@@ -44,7 +44,7 @@ def export(network: SpeechNetwork, path: Path, about: dict[str, Any]) -> None:
 
 @torch.no_grad()
 def arrays_of(network: SpeechNetwork, closing: dict[str, float] | None = None) -> dict[str, NDArray[np.float32]]:
-    """The arrays of kernels.Weights, with a leading axis for look-aheads and styles where they differ."""
+    """Return the arrays of causal_state.Weights, with a leading axis for look-aheads and styles where they differ."""
     network = network.cpu()
     audio, decoder = network.audio, network.decoder
     heads = [head for head in network.heads if isinstance(head, Head)]
@@ -95,7 +95,11 @@ def _stacked(name: str, layers: list[nn.Linear]) -> dict[str, Tensor]:
 
 
 def restore_mean(paths: list[Path]) -> tuple[SpeechNetwork, list[dict[str, Any]]]:
-    """The mean of several files' networks, of one origin and size, and what each says of itself. Raises ModelError."""
+    """Return the mean of several files' networks, of one origin and size, and what each says of itself.
+
+    Raises:
+        ModelError: a file is no such model, or they differ in size.
+    """
     networks, abouts = zip(*(restore(path) for path in paths), strict=True)
     if any(network.config != networks[0].config for network in networks):
         raise ModelError(f"{paths[0]} and the others have no mean: their networks differ in size.")
@@ -105,10 +109,12 @@ def restore_mean(paths: list[Path]) -> tuple[SpeechNetwork, list[dict[str, Any]]
 
 
 def restore(path: Path) -> tuple[SpeechNetwork, dict[str, Any]]:
-    """The network of an exported file, to train on, without its closing; and what the file says of itself.
+    """Return the network of an exported file, to train on, without its closing; and what the file says of itself.
 
     What export folds stays folded: the decoder's gate is 1, its second projection of the audio changes nothing.
-    Raises ModelError where the file is no such model.
+
+    Raises:
+        ModelError: the file is no such model.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -127,7 +133,7 @@ def restore(path: Path) -> tuple[SpeechNetwork, dict[str, Any]]:
 
 
 def _closing(closing: dict[str, float]) -> Tensor:
-    """What is added to ``from_phones`` [phones, shapes]."""
+    """Return what is added to ``from_phones`` [phones, shapes]."""
     added = torch.zeros(len(PHONES), len(BLENDSHAPES))
     for name, value in closing.items():
         added[[PHONES.index(phone) for phone in BILABIAL], BLENDSHAPES.index(name)] = value
@@ -151,7 +157,7 @@ def _config(arrays: dict[str, Tensor]) -> NetworkConfig:
 
 @torch.no_grad()
 def _fill(network: SpeechNetwork, arrays: dict[str, Tensor]) -> None:
-    """Turns ``arrays_of`` round."""
+    """Turn ``arrays_of`` round."""
 
     def fill(layer: nn.Linear, name: str, *number: int) -> None:
         layer.weight.copy_(arrays[name][number].T)

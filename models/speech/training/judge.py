@@ -62,7 +62,7 @@ class Track:
 
     @classmethod
     def of_opening(cls, opening: Float32Array, phones: list[Phone]) -> Track:
-        """A mouth that only opens."""
+        """Make a mouth that only opens."""
         return cls(opening, opening, opening, opening[:, None], phones)
 
 
@@ -93,7 +93,7 @@ def judge(tracks: list[Track]) -> Judgement:
 
 
 def asked_opening(phones: list[Phone], times_s: FloatArray) -> FloatArray:
-    """What the phones ask of the lips [times], 0..1, smoothed over 60 ms."""
+    """Return what the phones ask of the lips [times], 0..1, smoothed over 60 ms."""
     fine_hz = 1000
     fine = np.arange(int((times_s[-1] + 1.0) * fine_hz)) / fine_hz
     ends = np.array([end for _, _, end in phones])
@@ -119,7 +119,7 @@ def best_lag(tracks: list[Track]) -> tuple[float, float]:
 
 
 def closures(tracks: list[Track], shift_s: float) -> tuple[float, float]:
-    """The part of P, B and M in which the lips close, and the part of equally long spans anywhere in speech."""
+    """Return the part of P, B and M in which the lips close, and the part of equally long spans anywhere in speech."""
     rng = np.random.default_rng(0)
     hits, by_chance = [], []
     for track in tracks:
@@ -209,7 +209,7 @@ def _in_speech(track: Track) -> NDArray[np.bool_]:
 
 
 def _frames(track: Track, start_s: float, end_s: float, shift_s: float) -> slice:
-    """The frames of a span, at least one."""
+    """Return the frames of a span, at least one."""
     last = len(track.opening) - 1
     first = min(max(round((start_s + shift_s) * RATE_HZ) - 1, 0), last)
     return slice(first, min(max(round((end_s + shift_s) * RATE_HZ) - 1, first + 1), last + 1))

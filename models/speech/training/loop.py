@@ -1,4 +1,4 @@
-"""The training loop: three stages, checkpoints that survive a kill, one CPU, one GPU or many."""
+"""The training loop: stage by stage, checkpoints that survive a kill, one CPU, one GPU or many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,76 +17,21 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from facewire.models.errors import ModelError
-from facewire.models.speech.training.dataset import CLEAN, HARDER, LOOK_AHEADS_MS, Augmentation, Clip, Clips
-from facewire.models.speech.training.network import NetworkConfig, SpeechNetwork
+from facewire.models.speech.training.config import Stage, TrainConfig
+from facewire.models.speech.training.dataset import CLEAN, LOOK_AHEADS_MS, Augmentation, Clip, Clips
+from facewire.models.speech.training.network import SpeechNetwork
 from facewire.models.speech.training.objective import Batch, Objective
 from facewire.models.speech.training.voices.corpus import Corpus
 
-STAGES = ("audio", "tune", "decoder")
-"""The audio path; the same again at lower rates on harder sound; the decoder on top of what came of it."""
-WARM = 0.6
-"""How many of the decoder's roll-outs begin with the clip; the others begin in its middle, without history."""
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Told after each step: stage, step, steps of the stage, and the losses by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Everything that decides a run; written beside its results."""
-
-    seed: int = 1
-    held_out: tuple[str, ...] = ("af_nova", "am_michael", "bf_lily", "bm_george")
-    clip_s: float = 3.4
-    batch: int = 24
-    audio_steps: int = 4800
-    tune_steps: int = 5400
-    decoder_steps: int = 200
-    learning_rate: float = 2e-3
-    tune_learning_rate: float = 1e-3
-    decoder_learning_rate: float = 3e-3
-    average: float = 0.998
-    validate_every: int = 400
-    checkpoint_every: int = 25
-    workers: int = 0
-    threads: int = 1
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    """While the audio path learns first; ``HARDER`` after that."""
-
-    def steps(self, stage: str) -> int:
-        """How many steps a stage has."""
-        return {"audio": self.audio_steps, "tune": self.tune_steps, "decoder": self.decoder_steps}[stage]
-
-    def rate(self, stage: str) -> float:
-        """A stage's highest learning rate."""
-        rates = {"audio": self.learning_rate, "tune": self.tune_learning_rate, "decoder": self.decoder_learning_rate}
-        return rates[stage]
-
-    @classmethod
-    def read(cls, path: Path) -> TrainConfig:
-        """From a JSON file with any of the fields. Raises ModelError where it is none, or names unknown ones."""
-        try:
-            given = json.loads(path.read_text("utf-8"))
-            unknown = set(given) - {entry.name for entry in fields(cls)}
-            if unknown:
-                raise ModelError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")
-            if "network" in given:
-                given["network"] = NetworkConfig(**given["network"])
-            if "augmentation" in given:
-                given["augmentation"] = Augmentation(**given["augmentation"])
-            if "held_out" in given:
-                given["held_out"] = tuple(given["held_out"])
-            return cls(**given)
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{path} is no training configuration: {error}.") from error
 
 
 class _Stream(IterableDataset[Clip]):
     """Clips for one of many workers and ranks, each with its own random numbers."""
 
-    def __init__(self, corpus: Corpus, config: TrainConfig, stage: str, start: int) -> None:
-        self.corpus, self.config, self.start = corpus, config, start
-        self.augmentation = config.augmentation if stage == "audio" else HARDER
+    def __init__(self, corpus: Corpus, config: TrainConfig, stage: Stage, start: int) -> None:
+        self.corpus, self.config, self.stage, self.start = corpus, config, stage, start
 
     def __iter__(self) -> Iterator[Clip]:
         worker = get_worker_info()
@@ -95,7 +40,7 @@ class _Stream(IterableDataset[Clip]):
         clips = Clips(
             self.corpus,
             self.config.clip_s,
-            self.augmentation,
+            self.stage.augmentation,
             int(np.random.SeedSequence(seed).generate_state(1)[0]),
         )
         yield from clips
@@ -111,8 +56,10 @@ def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report, sta
     """Train, or go on where a killed run in the same folder stopped; gives what came of it.
 
     From a trained network (``start``) the first stage is left out: it is tuned, and keeps its sizes. Run by torchrun,
-    each process takes its own clips and gradients are averaged. Raises ModelError where the corpus is too small for the
-    held-out voices.
+    each process takes its own clips and gradients are averaged.
+
+    Raises:
+        ModelError: the corpus is too small for the held-out voices.
     """
     torch.manual_seed(config.seed)
     if not torch.cuda.is_available():
@@ -125,7 +72,7 @@ def train(corpus: Corpus, folder: Path, config: TrainConfig, report: Report, sta
     with _process_group():
         run = Run(folder, config, device, start)
         validation = _validation(held_out if held_out.index else learn_from, config, device)
-        for stage in STAGES:
+        for stage in run.stages:
             _stage(run, stage, learn_from, validation, report)
     return run
 
@@ -144,7 +91,8 @@ class Run:
             self.network.load_state_dict(start.state_dict())
         self.averaged = SpeechNetwork(config.network).to(device).requires_grad_(False)
         self.averaged.load_state_dict(self.network.state_dict())
-        self.stage, self.step = ("audio" if start is None else "tune"), 0
+        self.stages = config.stages_of(tuned=start is not None)
+        self.stage, self.step = (self.stages[0].name if self.stages else ""), 0
         self.curve: list[dict[str, Any]] = []
         self.optimiser_state: dict[str, Any] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,12 +106,20 @@ class Run:
             raise ModelError(f"{self.path} is of a network of other sizes: use another folder, or remove it.")
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
+        if state["stage"] not in {stage.name for stage in self.stages}:
+            raise ModelError(f"{self.path} is of a run with other stages: use another folder, or remove it.")
         self.stage, self.step, self.curve = state["stage"], state["step"], state["curve"]
         self.optimiser_state = state["optimiser"]
 
-    def begin(self, stage: str) -> None:
-        """A new stage, on top of what will ship of the one before: its averaged weights."""
-        self.stage, self.step, self.optimiser_state = stage, 0, None
+    def is_done(self, stage: Stage) -> bool:
+        """Return whether a stage is over, or has no steps."""
+        names = [each.name for each in self.stages]
+        before = names.index(stage.name) - names.index(self.stage)
+        return not stage.steps or before < 0 or (before == 0 and self.step >= stage.steps)
+
+    def begin(self, stage: Stage) -> None:
+        """Begin a stage on top of what will ship of the one before: its averaged weights."""
+        self.stage, self.step, self.optimiser_state = stage.name, 0, None
         self.network.load_state_dict(self.averaged.state_dict())
 
     def save(self, optimiser: torch.optim.Optimizer) -> None:
@@ -187,45 +143,44 @@ class Run:
             mean.lerp_(now.detach(), 1 - keep)
 
 
-def _stage(run: Run, stage: str, corpus: Corpus, validation: list[Batch], report: Report) -> None:
-    steps, rate = run.config.steps(stage), run.config.rate(stage)
-    if not steps or STAGES.index(run.stage) > STAGES.index(stage) or (run.stage == stage and run.step >= steps):
+def _stage(run: Run, stage: Stage, corpus: Corpus, validation: list[Batch], report: Report) -> None:
+    if run.is_done(stage):
         return
-    if run.stage != stage:
+    if run.stage != stage.name:
         run.begin(stage)
-    config = run.config
-    trained = run.network.prepare(stage)
-    optimiser = torch.optim.AdamW(trained, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    config, steps = run.config, stage.steps
+    trained = run.network.prepare(decoder=stage.decoder)
+    optimiser = torch.optim.AdamW(trained, lr=stage.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     if run.optimiser_state is not None:
         optimiser.load_state_dict(run.optimiser_state)
-    objective = _parallel(Objective(run.network).to(run.device), run.device)
+    objective = _parallel(Objective(run.network, config.loss).to(run.device), run.device)
     chosen = np.random.default_rng([config.seed, run.step])
     for batch in _batches(corpus, config, stage, run.step):
         began = time.perf_counter()
         for group in optimiser.param_groups:
-            group["lr"] = rate * _schedule(run.step, steps)
-        number = -1 if stage != "decoder" else int(chosen.integers(len(LOOK_AHEADS_MS)))
-        loss, parts = objective(_on(batch, run.device), number, bool(chosen.random() < WARM))
+            group["lr"] = stage.learning_rate * _schedule(run.step, steps, config.warm_up_steps)
+        number = -1 if not stage.decoder else int(chosen.integers(len(LOOK_AHEADS_MS)))
+        loss, parts = objective(_on(batch, run.device), number, bool(chosen.random() < config.warm))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, config.longest_gradient)
         optimiser.step()
         run.step += 1
         run.average()
         entry = {"loss": float(loss.detach()), "step_s": time.perf_counter() - began, **parts}
         if run.step % config.validate_every == 0 or run.step == steps:
             entry["held_out"] = _validate(run, stage, validation)
-        run.curve.append({"stage": stage, "step": run.step, **entry})
+        run.curve.append({"stage": stage.name, "step": run.step, **entry})
         if run.step % config.checkpoint_every == 0 or run.step == steps:
             run.save(optimiser)
-        report(stage, run.step, steps, entry)
+        report(stage.name, run.step, steps, entry)
         if run.step >= steps:
             return
 
 
-def _batches(corpus: Corpus, config: TrainConfig, stage: str, step: int) -> Iterable[Batch]:
+def _batches(corpus: Corpus, config: TrainConfig, stage: Stage, step: int) -> Iterable[Batch]:
     """Endless batches; those that begin at another step are others, so a run that goes on repeats nothing."""
-    start = step + STAGES.index(stage) * 1_000_000
+    start = step + config.stages.index(stage) * 1_000_000
     batches: Iterable[Batch] = DataLoader(
         _Stream(corpus, config, stage, start), config.batch, collate_fn=collate, num_workers=config.workers
     )
@@ -236,22 +191,22 @@ def _on(batch: Batch, device: torch.device) -> Batch:
     return Batch._make(part.to(device, non_blocking=True) for part in batch)
 
 
-def _schedule(step: int, steps: int) -> float:
-    """Warm up over 60 steps, then fall as a cosine to a fiftieth."""
-    return min(1.0, (step + 1) / 60) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
+def _schedule(step: int, steps: int, warm_up_steps: int) -> float:
+    """Warm up, then fall as a cosine to a fiftieth."""
+    return min(1.0, (step + 1) / warm_up_steps) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
 
 
 @torch.no_grad()
-def _validate(run: Run, stage: str, validation: list[Batch]) -> float:
-    """The loss on held-out voices, without that of naming phones; of the decoder, free-running at 40 ms."""
-    objective = Objective(run.averaged).to(run.device)
-    number = -1 if stage != "decoder" else LOOK_AHEADS_MS.index(40)
+def _validate(run: Run, stage: Stage, validation: list[Batch]) -> float:
+    """Return the loss on held-out voices, without that of naming phones; of the decoder, free-running at 40 ms."""
+    objective = Objective(run.averaged, run.config.loss).to(run.device)
+    number = -1 if not stage.decoder else LOOK_AHEADS_MS.index(40)
     parts = [objective(batch, number)[1] for batch in validation]
     return float(np.mean([sum(value for name, value in part.items() if name != "phones") for part in parts]))
 
 
 def _validation(corpus: Corpus, config: TrainConfig, device: torch.device) -> list[Batch]:
-    """The same clips each time: half clean, half with noise."""
+    """Return the same clips each time: half clean, half with noise."""
     batches = []
     for number, augmentation in enumerate((CLEAN, Augmentation(styled=0.0))):
         clips = Clips(corpus, config.clip_s, augmentation, 1000 + number)

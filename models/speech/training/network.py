@@ -141,10 +141,10 @@ class SpeechNetwork(nn.Module):
         self.heads = nn.ModuleList(Head(self.config) for _ in LOOK_AHEADS_MS)
         self.decoder = Decoder(self.config)
 
-    def prepare(self, stage: str) -> list[nn.Parameter]:
-        """Let only one stage's part learn: the audio path with its heads, or the decoder. Gives its parameters."""
+    def prepare(self, *, decoder: bool) -> list[nn.Parameter]:
+        """Let only the decoder learn, or only the audio path with its heads; return the parameters that do."""
         self.requires_grad_(False)
-        parts = [self.decoder] if stage == "decoder" else [self.audio, self.heads]
+        parts = [self.decoder] if decoder else [self.audio, self.heads]
         for part in parts:
             part.requires_grad_(True)
         return [parameter for part in parts for parameter in part.parameters()]

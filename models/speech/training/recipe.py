@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from facewire.models.errors import ModelError
+from facewire.models.speech.training.config import TrainConfig
 from facewire.models.speech.training.curve import draw
 from facewire.models.speech.training.export import CLOSING, export, restore_mean
-from facewire.models.speech.training.loop import Report, TrainConfig, train
+from facewire.models.speech.training.loop import Report, train
 from facewire.models.speech.training.voices.corpus import Corpus, Speech, from_flite, from_folder, pack
 from facewire.models.speech.training.voices.kokoro import speak_corpus
 from facewire.models.speech.training.voices.synthesis import sentences
 
-Said = Callable[[str, int, int], None]
+Notify = Callable[[str, int, int], None]
 """Told while the corpus is built: what is being done, how much is done, of how much."""
 
 ABOUT = ("seed", "steps", "from")
@@ -38,8 +39,12 @@ class Recipe:
     """Weights to tune rather than begin anew: of an earlier run or the shipped ones; of several, their mean."""
 
 
-def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
-    """Do all that is not done yet in the recipe's folder; gives the path of the weights. Raises ModelError."""
+def follow(recipe: Recipe, notify: Notify, trained: Report) -> Path:
+    """Do all that is not done yet in the recipe's folder; gives the path of the weights.
+
+    Raises:
+        ModelError: texts, speech or a setting are missing or damaged.
+    """
     config = TrainConfig.read(recipe.config) if recipe.config else TrainConfig()
     start, origins = restore_mean(list(recipe.start)) if recipe.start else (None, [])
     folder = recipe.out / "corpus"
@@ -48,11 +53,12 @@ def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
             raise ModelError(
                 "Build the corpus with one process before training with several: run once without torchrun."
             )
-        pack(_speech(recipe, config.seed, said), folder)
+        pack(_speech(recipe, config.seed, notify), folder)
     run = train(Corpus.open(folder), recipe.out, config, trained, start)
     weights = recipe.out / "causal.npz"
     if not int(os.environ.get("RANK", "0")):
-        steps = [0 if start is not None else config.audio_steps, config.tune_steps, config.decoder_steps]
+        done = config.stages_of(tuned=start is not None)
+        steps = [stage.steps if stage in done else 0 for stage in config.stages]
         about: dict[str, Any] = {"seed": config.seed, "steps": steps, "closing": CLOSING}
         if origins:
             about["from"] = [{name: origin[name] for name in ABOUT if name in origin} for origin in origins]
@@ -61,22 +67,22 @@ def follow(recipe: Recipe, said: Said, trained: Report) -> Path:
     return weights
 
 
-def _speech(recipe: Recipe, seed: int, said: Said) -> Iterator[Speech]:
+def _speech(recipe: Recipe, seed: int, notify: Notify) -> Iterator[Speech]:
     """Speech of all sources, and word of how far it is."""
     texts = _texts(recipe.texts) if recipe.flite_hours > 0 or recipe.kokoro else []
     of = int(3600 * recipe.flite_hours)
     folders = list(recipe.speech)
     if recipe.kokoro:
         folders.append(recipe.out / "kokoro")
-        speak_corpus(recipe.kokoro, folders[-1], texts, recipe.kokoro_hours, seed, said)
+        speak_corpus(recipe.kokoro, folders[-1], texts, recipe.kokoro_hours, seed, notify)
     for folder in folders:
         for number, spoken in enumerate(from_folder(folder), 1):
-            said(f"reading {folder.name}", number, max(number, 2000))
+            notify(f"reading {folder.name}", number, max(number, 2000))
             yield spoken
     seconds = 0.0
     for spoken in from_flite(texts, recipe.flite_hours, seed):
         seconds += len(spoken[1]) / 16000
-        said("speaking (s)", min(int(seconds), of), of)
+        notify("speaking (s)", min(int(seconds), of), of)
         yield spoken
 
 

@@ -61,7 +61,11 @@ class Sequence:
 
 
 def read(dataset: Dataset, folder: Path, split: str) -> Iterator[Sequence]:
-    """The sequences of a split: train, validation or test. Raises ModelError where the folder is no such data."""
+    """Yield the sequences of a split: train, validation or test.
+
+    Raises:
+        ModelError: the folder is no such data.
+    """
     templates = read_templates(folder / "templates.pkl")
     subjects = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}[split]
     for path in sorted((folder / "vertices_npy").glob("*.npy")):
@@ -104,7 +108,11 @@ _NEW_NUMPY = int(np.__version__.split(".")[0]) >= 2
 
 
 def read_templates(path: Path) -> dict[str, Float32Array]:
-    """Neutral faces by subject, flat [vertices x 3]. Raises ModelError, too where the file holds more than arrays."""
+    """Neutral faces by subject, flat [vertices x 3].
+
+    Raises:
+        ModelError: the file is damaged, or holds more than arrays.
+    """
     try:
         with path.open("rb") as file:
             stored = _ArraysOnly(file, encoding="latin1").load()

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from facewire.models.flame import load_flame, open_flame
     from facewire.models.flame.landmarks import load_landmarks
     from facewire.models.flame.maps.map_fit import maps_of
-    from facewire.models.flame.registration.correspondence import VERSION, correspondence_of, kept_path
+    from facewire.models.flame.registration.lookup import correspondence_of, correspondence_path
     from facewire.runtime.flame.picture import render_registration, residual_text
 
     _check_output(args.output, force=args.force)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     maps = maps_of(model, again=own)
     picture = args.output
     if picture is None:
-        picture = kept_path(model, "correspondence", VERSION).with_suffix(".png")
+        picture = correspondence_path(model).with_suffix(".png")
         picture.parent.mkdir(parents=True, exist_ok=True)
     with replacing(picture, force=args.force or args.output is None) as file:
         file.write(render_registration(model, found))

@@ -20,7 +20,8 @@ from facewire.models.flame.fit.fit_kernels import bend, take_identity
 from facewire.models.flame.fit.fitter import LEARN_FRAMES, REFINE_NS, TAKE_NS, FlameFit, FlameFitter, eye_distance
 from facewire.models.flame.fit.identity import believe
 from facewire.models.flame.fit.points import see, with_asymmetries
-from facewire.models.flame.registration.correspondence import Correspondence, correspondence_of
+from facewire.models.flame.registration.correspondence import Correspondence
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
 
 Array = np.ndarray

@@ -22,7 +22,8 @@ from facewire.models.flame.maps.arkit_map import GAZE_OF_SHAPES, ArkitToFlame, F
 from facewire.models.flame.maps.bounded import BoundedLeastSquares
 from facewire.models.flame.maps.map_fit import Maps, arkit_motions, fit_maps, maps_of, maps_path
 from facewire.models.flame.registration.carry import carry
-from facewire.models.flame.registration.correspondence import Correspondence, correspondence_of
+from facewire.models.flame.registration.correspondence import Correspondence
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
 from facewire.models.head import load_head
 
@@ -267,7 +268,7 @@ def test_maps_are_kept_and_never_used_for_another_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, _, landmarks = other
-    monkeypatch.setattr("facewire.models.flame.registration.correspondence.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("facewire.models.flame.kept.cache_folder", lambda: tmp_path)
     monkeypatch.setattr("facewire.models.flame.maps.map_fit.correspondence_of", lambda _: landmarks)
     monkeypatch.setattr("facewire.models.flame.registration.carry.carry", lambda *_: carried)
     made = maps_of(model)

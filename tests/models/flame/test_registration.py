@@ -13,16 +13,9 @@ from facewire.models.assets.store import CACHE_VARIABLE, asset_path
 from facewire.models.errors import ModelError
 from facewire.models.face.landmarks import LEFT_EYE, LIPS, MESH_COUNT, RIGHT_EYE
 from facewire.models.flame import FlameModel, open_flame
-from facewire.models.flame.registration.correspondence import (
-    OPEN_PATH,
-    VERSION,
-    Correspondence,
-    arrays_of,
-    correspondence_of,
-    keep,
-    kept_path,
-    read_correspondence,
-)
+from facewire.models.flame.kept import keep, kept_path
+from facewire.models.flame.registration.correspondence import OPEN_PATH, Correspondence, arrays_of, read_correspondence
+from facewire.models.flame.registration.lookup import VERSION, correspondence_of
 from facewire.models.flame.registration.registration import register
 from facewire.models.flame.registration.surface import look_at, nearest, normals_of
 from facewire.models.head import load_head
@@ -44,9 +37,7 @@ def canonical() -> Geometry:
 @pytest.fixture(scope="module")
 def on_open_head() -> Correspondence:
     known = read_correspondence(OPEN_PATH, open_flame())
-    assert known is not None, (
-        "open_flame.npz has changed: run `python -m facewire.models.flame.registration.registration`"
-    )
+    assert known is not None, "open_flame.npz has changed: run `python -m facewire.models.flame.registration`"
     return known
 
 
@@ -136,7 +127,7 @@ def test_another_head_gets_the_same_landmarks_and_they_are_kept(
     face = 1.4 * (model.template + model.shape_basis @ identity) @ turn.T + [0.3, -0.1, 0.2]
     whole = dataclasses.replace(model, template=face.astype(np.float32))
     changed, _ = without_inner_parts(whole, seed=1)
-    monkeypatch.setattr("facewire.models.flame.registration.correspondence.cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("facewire.models.flame.kept.cache_folder", lambda: tmp_path)
     found = correspondence_of(changed)
     apart_mm = 1e3 * np.linalg.norm(found.landmarks(changed.template) - on_open_head.landmarks(whole.template), axis=1)
     inner = np.concatenate([LIPS, RIGHT_EYE[:16], LEFT_EYE[:16], [NOSE_TIP]])

@@ -13,7 +13,7 @@ from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame import open_flame
 from facewire.models.flame.build.shift import MOST_CM, Judge, Seen, through_the_best_lens
 from facewire.models.flame.fit.points import mirrored_landmarks
-from facewire.models.flame.registration.correspondence import correspondence_of
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.registration.shift import carriers, known_shift
 from facewire.models.flame.registration.surface import vertex_normals_of
 from facewire.models.flame.skin.skinning import Skinner, rotation

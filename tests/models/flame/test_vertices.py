@@ -11,7 +11,8 @@ from facewire.models.errors import ModelError
 from facewire.models.flame import FlameModel, load_flame
 from facewire.models.flame.skin.skinning import Skinner
 from facewire.models.flame.vertices import VOCASET_VERTICES, fold_flame, invert, limit
-from facewire.models.speech.decode import StepDecoder, fold
+from facewire.models.speech.decode.decoder import StepDecoder
+from facewire.models.speech.decode.step_weights import fold
 from facewire.models.speech.lips import FLAME_OUTPUTS
 from facewire.models.speech.published import FaceFormerDriver
 from facewire.models.speech.wav2vec import Window

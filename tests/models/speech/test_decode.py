@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from facewire.models.errors import ModelError
-from facewire.models.speech.decode import StepDecoder, StepWeights, fold, one_period, slopes
+from facewire.models.speech.decode.decoder import StepDecoder
+from facewire.models.speech.decode.step_kernels import slopes
+from facewire.models.speech.decode.step_weights import StepWeights, fold, one_period
 
 HEADS = 4
 LAYER = "transformer_decoder.layers.0."

@@ -260,7 +260,8 @@ def test_the_step_decoder_runs_where_torch_is_not(save, tmp_path):
     script = (
         "import sys, numpy as np\n"
         "sys.modules['torch'] = sys.modules['transformers'] = None\n"
-        "from facewire.models.speech.decode import StepDecoder, StepWeights\n"
+        "from facewire.models.speech.decode.decoder import StepDecoder\n"
+        "from facewire.models.speech.decode.step_weights import StepWeights\n"
         "decoder = StepDecoder(StepWeights.read(__import__('pathlib').Path('decoder.npz')))\n"
         "state = decoder.new_state()\n"
         "np.save('out.npy', [decoder.step(state, row, 4).copy() for row in np.load('in.npy')])\n"

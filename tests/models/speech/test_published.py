@@ -13,7 +13,7 @@ from support.sound.files import write_wav
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
-from facewire.models.speech.decode import fold
+from facewire.models.speech.decode.step_weights import fold
 from facewire.models.speech.faceformer import FaceFormer, FaceFormerConfig
 from facewire.models.speech.lips import CHIN, FLAME_OUTPUTS, LOWER_INNER, UPPER_INNER, fold_lips, limit
 from facewire.models.speech.published import FaceFormerDriver, decoder_weights, open_faceformer

@@ -13,7 +13,15 @@ from support.paths import ROOT
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.errors import ModelError
 from facewire.models.speech import features
-from facewire.models.speech.coarticulation import ASKS, GLIDES, PHONES, STYLES, emphasis_curve, movements, shapes
+from facewire.models.speech.coarticulation import (
+    ASKS,
+    GLIDES,
+    PHONES,
+    STYLES,
+    emphasis_curve,
+    movements,
+    shapes,
+)
 from facewire.models.speech.training import augment
 from facewire.models.speech.training.dataset import CLEAN, LOOK_AHEADS_MS, Augmentation, Clips, stream_features
 from facewire.models.speech.training.judge import Track, auc, best_lag, jerk_hz, judge

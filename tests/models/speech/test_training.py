@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +18,22 @@ from facewire.models.speech.training.voices.corpus import Corpus, from_folder, p
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
+from facewire.models.speech.training.config import LossConfig, TrainConfig  # noqa: E402
 from facewire.models.speech.training.curve import draw  # noqa: E402 (they need torch)
-from facewire.models.speech.training.dataset import stream_features  # noqa: E402
+from facewire.models.speech.training.dataset import Augmentation, Clips, stream_features  # noqa: E402
 from facewire.models.speech.training.export import CLOSING, export, restore, restore_mean  # noqa: E402
-from facewire.models.speech.training.loop import Run, TrainConfig, train  # noqa: E402
+from facewire.models.speech.training.loop import Run, collate, train  # noqa: E402
 from facewire.models.speech.training.network import NetworkConfig, SpeechNetwork  # noqa: E402
+from facewire.models.speech.training.objective import Objective  # noqa: E402
 from facewire.models.speech.training.recipe import Recipe, follow  # noqa: E402
 
 PHONES = [("SIL", 0.0, 0.5), ("AA", 0.5, 1.0), ("M", 1.0, 1.2), ("IY", 1.2, 1.6), ("SIL", 1.6, 2.0)]
 SMALL = NetworkConfig(width=16, kernel=3, memory=12, head=16, decoder=8, attention_heads=2, history=10)
-CONFIG = TrainConfig(
-    held_out=("two",),
-    clip_s=1.0,
-    batch=2,
-    audio_steps=4,
-    tune_steps=2,
-    decoder_steps=3,
-    validate_every=2,
-    checkpoint_every=1,
-    network=SMALL,
+CONFIG = (
+    TrainConfig(held_out=("two",), clip_s=1.0, batch=2, validate_every=2, checkpoint_every=1, network=SMALL)
+    .with_stage("audio", steps=4)
+    .with_stage("tune", steps=2)
+    .with_stage("decoder", steps=3)
 )
 
 
@@ -148,7 +145,8 @@ def test_a_run_from_weights_tunes_them(small: Path, corpus: Corpus, tmp_path: Pa
     """It starts with the weights given, not anew, and leaves out what teaches them from the beginning."""
     start, _ = restore(small)
     heard: list[tuple[str, int]] = []
-    still = replace(CONFIG, tune_learning_rate=0.0, decoder_learning_rate=0.0, network=NetworkConfig())
+    still = replace(CONFIG, network=NetworkConfig())
+    still = still.with_stage("tune", learning_rate=0.0).with_stage("decoder", learning_rate=0.0)
     run = train(corpus, tmp_path / "run", still, lambda stage, step, *_: heard.append((stage, step)), start)
     assert [stage for stage, step in heard if step == 1] == ["tune", "decoder"]
     for name, value in start.state_dict().items():
@@ -199,6 +197,22 @@ def test_weights_that_are_none_are_one_line(small: Path, tmp_path: Path) -> None
                 read(path)
 
 
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"^There is no file [^\n]*causal\.npz: check the name\.$"):
+        SpeechDriver(weights=tmp_path / "causal.npz")
+
+
+@pytest.mark.parametrize("name", ["input", "hidden_bias", "key", "shapes", "norm_scale", "slopes", "history", "out"])
+def test_weights_whose_parts_do_not_fit_are_one_line(small: Path, tmp_path: Path, name: str) -> None:
+    """The kernels check no index: a wrong size must not come so far."""
+    with np.load(small) as stored:
+        arrays = dict(stored)
+    arrays[name] = {"history": np.zeros(1), "slopes": np.ones(3)}.get(name, arrays[name][..., :-1])
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(ModelError, match=r"^[^\n]*other\.npz is no speech model[^\n]* does not fit the rest\.$"):
+        SpeechDriver(weights=tmp_path / "other.npz")
+
+
 def test_the_decoder_begins_as_if_it_were_not_there() -> None:
     network = SpeechNetwork(SMALL)
     head, style = network.heads[0], torch.zeros(1, dtype=torch.long)
@@ -206,7 +220,20 @@ def test_the_decoder_begins_as_if_it_were_not_there() -> None:
     torch.testing.assert_close(network.roll_out(head, feature, style)[0], head.motion(feature)[0])
 
 
-@pytest.mark.parametrize("text", ["no", "[]", '{"bach": 3}', '{"network": {"widht": 3}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no",
+        "[]",
+        '{"bach": 3}',
+        '{"network": {"widht": 3}}',
+        '{"loss": {"gab": 3}}',
+        '{"stages": [{"steps": 1}]}',
+        '{"stages": 3}',
+        '{"stages": [{"name": "tune", "stebs": 1}]}',
+        '{"stages": [], "tune_steps": 1}',
+    ],
+)
 def test_a_bad_configuration_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.json"
     path.write_text(text)
@@ -220,6 +247,36 @@ def test_a_configuration_changes_what_it_names(tmp_path: Path) -> None:
     path.write_text('{"batch": 3, "network": {"width": 64}, "held_out": ["x"]}')
     config = TrainConfig.read(path)
     assert (config.batch, config.network.width, config.held_out, config.seed) == (3, 64, ("x",), 1)
+
+
+def test_stages_and_the_weights_of_the_loss_are_settings(tmp_path: Path) -> None:
+    """What is not named of a known stage stays; the short forms of earlier configurations mean the same."""
+    path = tmp_path / "config.json"
+    tune = {"name": "tune", "steps": 7, "augmentation": {"noise": 1.0}}
+    path.write_text(json.dumps({"stages": [tune, {"name": "last", "steps": 2}], "loss": {"gap": 2.0, "per_shape": {}}}))
+    config, default = TrainConfig.read(path), TrainConfig()
+    assert [(stage.name, stage.steps) for stage in config.stages] == [("tune", 7), ("last", 2)]
+    assert config.stages[0] == replace(
+        default.stages[1], steps=7, augmentation=replace(default.stages[1].augmentation, noise=1.0)
+    )
+    assert config.loss == replace(LossConfig(), gap=2.0)
+    path.write_text('{"tune_steps": 7, "learning_rate": 0.1, "augmentation": {"noise": 1.0}}')
+    short = TrainConfig.read(path)
+    assert short == default.with_stage("tune", steps=7).with_stage(
+        "audio", learning_rate=0.1, augmentation={"noise": 1.0}
+    )
+    path.write_text(json.dumps(asdict(short)))
+    assert TrainConfig.read(path) == short, "a run's own config.json is a configuration"
+
+
+def test_each_weight_scales_its_part_of_the_loss(corpus: Corpus) -> None:
+    clips = Clips(corpus, 1.0, Augmentation(), 3)
+    batch, network = collate([clips.draw() for _ in range(2)]), SpeechNetwork(SMALL)
+    plain = Objective(network, LossConfig()).audio_loss(batch)[1]
+    for name in plain:
+        doubled = replace(LossConfig(), **{name: 2 * getattr(LossConfig(), name)})
+        parts = Objective(network, doubled).audio_loss(batch)[1]
+        assert parts == pytest.approx({**plain, name: 2 * plain[name]}, rel=1e-5)
 
 
 def test_a_folder_without_speech_is_one_line(tmp_path: Path) -> None:

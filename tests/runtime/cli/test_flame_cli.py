@@ -13,7 +13,7 @@ from support.flame.heads import without_inner_parts
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.flame import FlameModel, open_flame
-from facewire.models.flame.registration.correspondence import correspondence_of
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.runtime.cli import main
 from facewire.runtime.flame.picture import FRAME, HEADER, HEIGHT, MARGIN, render_registration
 
@@ -38,7 +38,7 @@ def write(model: FlameModel, path: Path) -> None:
 def test_a_users_file_is_registered_kept_and_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("facewire.models.flame.registration.correspondence.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("facewire.models.flame.kept.cache_folder", lambda: tmp_path / "cache")
     file, picture = tmp_path / "mine.npz", tmp_path / "mine.png"
     write(without_inner_parts(open_flame(), seed=2)[0], file)
     assert main(["flame", "register", str(file), "-o", str(picture)]) == 0

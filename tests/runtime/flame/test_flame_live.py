@@ -26,7 +26,7 @@ from facewire.models.assets.store import asset_path
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 from facewire.models.flame import open_flame
 from facewire.models.flame.maps.arkit_map import ArkitToFlame
-from facewire.models.flame.registration.correspondence import correspondence_of
+from facewire.models.flame.registration.lookup import correspondence_of
 from facewire.models.flame.skin.skinning import Skinner
 from facewire.runtime.cli import main
 from facewire.runtime.face.filter_config import FilterConfig

@@ -24,7 +24,8 @@ class Aligner:
     def __init__(self, words: dict[str, str] | None = None) -> None:
         """Load the model; ``words`` are ones that its dictionary lacks, with their ARPAbet.
 
-        Raises ModelError where pocketsphinx is not installed.
+        Raises:
+            ModelError: pocketsphinx is not installed.
         """
         try:
             from pocketsphinx import Decoder
@@ -37,7 +38,10 @@ class Aligner:
     def align(self, samples: NDArray[np.float32], text: str) -> list[Phone]:
         """Phones as (ARPAbet without stress, start_s, end_s) of samples [n] at 16 kHz, silences as SIL.
 
-        Words that the dictionary lacks make it fail. Raises ValueError where the words do not fit the sound.
+        Words that the dictionary lacks make it fail.
+
+        Raises:
+            ValueError: the words do not fit the sound.
         """
         words = words_of(text)
         unknown = [word for word in words if self._decoder.lookup_word(word) is None]
@@ -79,7 +83,7 @@ class Aligner:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, as pronunciation dictionaries write them."""
+    """Return the words of a text in lower case, as pronunciation dictionaries write them."""
     return re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower().replace("’", "'"))
 
 

@@ -40,7 +40,11 @@ Speech = tuple[str, NDArray[np.int16], list[Phone]]
 
 
 def from_flite(texts: list[str], hours: float, seed: int) -> Iterator[Speech]:
-    """Sentences by flite's voices in turn, about so many hours together. Raises ModelError without flite."""
+    """Sentences by flite's voices in turn, about so many hours together.
+
+    Raises:
+        ModelError: flite is not installed.
+    """
     chosen = random.Random(seed)
     left_s = hours * 3600.0
     while left_s > 0:
@@ -54,7 +58,9 @@ def from_folder(folder: Path) -> Iterator[Speech]:
     """Aligned speech of any maker: ``*.jsonl``, each line with ``audio``, ``voice`` and ``phones``.
 
     ``audio`` is a path beside the file, mono at 16 kHz, ``phones`` are [ARPAbet, start_s, end_s] in order.
-    Raises ModelError where the folder holds none, or a line is no such thing.
+
+    Raises:
+        ModelError: the folder holds none, or a line is no such thing.
     """
     import soundfile
 
@@ -131,7 +137,11 @@ class Corpus:
 
     @classmethod
     def open(cls, folder: Path) -> Corpus:
-        """Raises ModelError where there is none."""
+        """Open the corpus in a folder.
+
+        Raises:
+            ModelError: there is none.
+        """
         try:
             index = [Sentence(**entry) for entry in json.loads((folder / "index.json").read_text())]
             audio = np.memmap(folder / "audio.i16", "<i2", "r")
@@ -144,6 +154,6 @@ class Corpus:
         return cls(audio, motion, phones, index)
 
     def subset(self, voices: Iterable[str], *, without: bool = False) -> Corpus:
-        """The same files with only the sentences of these voices, or only those of the others."""
+        """Return the same files with only the sentences of these voices, or only those of the others."""
         named = frozenset(voices)
         return Corpus(self.audio, self.motion, self.phones, [s for s in self.index if (s.voice in named) != without])

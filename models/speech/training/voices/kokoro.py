@@ -26,7 +26,11 @@ STYLES_PER_VOICE, STYLE_SIZE = 510, 256
 
 
 class Kokoro:
-    """The synthesiser. Raises ModelError where the folder or a package lacks something."""
+    """The synthesiser.
+
+    Raises:
+        ModelError: the folder or a package lacks something.
+    """
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -62,7 +66,7 @@ class Kokoro:
 
 
 def speak_corpus(
-    source: Path, folder: Path, texts: list[str], hours: float, seed: int, said: Callable[[str, int, int], None]
+    source: Path, folder: Path, texts: list[str], hours: float, seed: int, notify: Callable[[str, int, int], None]
 ) -> None:
     """Fill a folder with aligned speech of all English voices in turn; goes on from what is there already."""
     import soundfile
@@ -102,7 +106,7 @@ def speak_corpus(
         with index.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         seconds += length_s
-        said("speaking (s)", min(int(seconds), int(hours * 3600)), int(hours * 3600))
+        notify("speaking (s)", min(int(seconds), int(hours * 3600)), int(hours * 3600))
 
 
 def plausible(phones: list[Phone]) -> bool:

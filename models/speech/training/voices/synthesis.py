@@ -24,7 +24,11 @@ FROM_FLITE = {
 
 
 def flite(text: str, voice: str, stretch: float) -> tuple[NDArray[np.int16], list[Phone]]:
-    """One sentence: samples [n] at 16 kHz and its phones. Raises ModelError where flite is missing or fails."""
+    """One sentence: samples [n] at 16 kHz and its phones.
+
+    Raises:
+        ModelError: flite is missing or fails.
+    """
     program = shutil.which("flite")
     if program is None:
         raise ModelError(

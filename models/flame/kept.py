@@ -1,0 +1,50 @@
+"""What was computed from a model once and is kept in the cache, under the model's digest:
+
+<cache>/flame/<digest>-<what>-<version>.npz
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from facewire.models.assets.store import cache_folder
+from facewire.models.errors import ModelError
+from facewire.models.flame.model import FlameModel
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+def kept_path(model: FlameModel, what: str, version: int) -> Path:
+    """Where something that was computed from a model is kept."""
+    return cache_folder() / "flame" / f"{model.digest}-{what}-{version}.npz"
+
+
+def read_kept(path: Path, digest: str) -> dict[str, npt.NDArray[np.generic]] | None:
+    """Return the arrays of a kept file; None if it cannot be used for the model of that digest."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return dict(file) if str(file["digest"]) == digest else None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+
+
+def keep(path: Path, arrays: Arrays) -> None:
+    """Write arrays by atomic rename.
+
+    Raises:
+        ModelError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+        with fresh.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        fresh.replace(path)
+    except OSError as error:
+        raise ModelError(f"cannot write {path} ({error.strerror}): check FACEWIRE_CACHE") from error
