@@ -86,7 +86,7 @@ class BlockingClient:
         return self._call(lambda: self.client.command(name, args, timeout_s=timeout_s))
 
     def close(self) -> None:
-        """Close the connection and end the thread, which goes on with that where an interrupt ends the wait for it."""
+        """Close the connection and end the thread, which goes on with that if an interrupt ends the wait for it."""
         self._closed = True
         with contextlib.suppress(RuntimeError):  # Its loop is closed: it has ended.
             self._loop.call_soon_threadsafe(self._ending.set)

@@ -7,9 +7,8 @@ import contextlib
 import logging
 import random
 import ssl
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Literal, TypeAlias
 
 from websockets.asyncio.client import ClientConnection
@@ -18,6 +17,7 @@ from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
 from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
+from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, WireError
 from facewire.bridge.wire.codec import Encoder, Message
 from facewire.bridge.wire.frame import FaceFrame
@@ -54,7 +54,7 @@ class Client:
         buffer: int,
         reconnect: bool,
         tls: ssl.SSLContext | None,
-        clock_ns: Callable[[], int],
+        clock_ns: Clock,
     ) -> None:
         self.url = url
         self.state: State = "idle"
@@ -127,7 +127,7 @@ class Client:
         return self._buffer.popleft()
 
     async def command(self, name: str, args: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0) -> Message:
-        """Run a command in the server and return its value (empty where it gives none).
+        """Run a command in the server and return its value (empty if it gives none).
 
         Raises:
             CommandError: the server said no, did not answer in time, or is not connected.
@@ -295,19 +295,19 @@ def connect(
     buffer: int = 1,
     reconnect: bool = True,
     tls: ssl.SSLContext | None = None,
-    clock_ns: Callable[[], int] = time.monotonic_ns,
+    clock_ns: Clock = now_ns,
 ) -> Client:
     """Return a client for ``url``; it connects when it is entered or first asked for a frame.
 
     Args:
         url: such as ``ws://127.0.0.1:8787/v1/live``; the token may be in it (``?token=...``).
-        token: the server's token, where it asks for one.
+        token: the server's token, if it asks for one.
         streams: what to get; None is blendshapes, head and gaze.
         max_rate: frames a second at most.
         buffer: frames to keep for a loop that is slower than the stream; the oldest go first.
         reconnect: try again, with growing waits, whenever the connection is lost or not there yet.
         tls: for ``wss`` with a certificate that the system does not know.
-        clock_ns: the client's monotonic clock.
+        clock_ns: the client's clock, which never goes backwards; the default is ``time.perf_counter_ns``.
     """
     return Client(
         url,

@@ -10,10 +10,11 @@ from facewire.bridge.wire.codec import Message, decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import PROTOCOL_VERSION
 from facewire.bridge.wire.pacing import ClockEstimate
+from facewire.bridge.wire.streams import extra_streams
 
 
 class ClientProtocol:
-    """What a client knows about its server. Carries over hello, the newest status, and within a session the clock
+    """What a client knows about its server. State: hello, the newest status, and within a session the clock
     estimate and the last ``seq``."""
 
     def __init__(self) -> None:
@@ -28,9 +29,10 @@ class ClientProtocol:
         self.missed = 0
         """Frames of the server's that never came, seen as gaps in ``seq``; thinning to a ``max_rate`` counts too."""
         self._last_seq: int | None = None
+        self._extra = extra_streams()
 
     def receive(self, data: bytes | str, now_ns: int) -> FaceFrame | Message | None:
-        """Take one message at the client clock's ``now_ns``; return a frame, a result message, or None where state says
+        """Take one message at the client clock's ``now_ns``; return a frame, a result message, or None if state says
         it all.
 
         Raises:
@@ -40,7 +42,7 @@ class ClientProtocol:
         message = decode_message(data)
         kind = message["type"]
         if kind == "frame":
-            return self._on_frame(decode_frame(message), now_ns)
+            return self._on_frame(decode_frame(message, self._extra), now_ns)
         if kind == "result":
             if type(message.get("id")) is not int:  # As all of ours are.
                 raise WireError("result: id must be the command's")
@@ -73,6 +75,7 @@ class ClientProtocol:
         if self.hello is not None and message.get("session") != self.hello.get("session"):
             self.clock, self.latency_ns, self._last_seq = ClockEstimate(), None, None  # Begun anew (wire.md, 3.1).
         self.hello = message
+        self._extra = extra_streams(message)
 
     def _on_pong(self, message: Message, now_ns: int) -> None:
         sent_ns, server_ns = message.get("client_ns"), message.get("server_ns")
@@ -87,7 +90,7 @@ def ping_message(now_ns: int) -> Message:
 
 
 def subscribe_message(streams: Collection[str] | None, max_rate: float | None) -> Message | None:
-    """Return the subscribe message for these wishes, or None where they are the default."""
+    """Return the subscribe message for these wishes, or None if they are the default."""
     message: dict[str, Any] = {"type": "subscribe"}
     if streams is not None:
         message["streams"] = list(streams)

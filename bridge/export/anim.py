@@ -2,7 +2,7 @@
 them.
 
 Blend shapes are float curves of a SkinnedMeshRenderer (class 137) with values of 0 to 100; the head and the eyes are
-rotation curves of their Transforms, and are written only where the rig's paths are given. Unity's space is left-handed
+rotation curves of their Transforms, and are written only if the rig's paths are given. Unity's space is left-handed
 with the face along +z: x is mirrored.
 """
 
@@ -166,7 +166,7 @@ def _float_keys(times_s: npt.NDArray[np.float64], values: npt.NDArray[np.float64
 
 
 def _bindings(clip: Clip, rig: RigPaths, bones: dict[str, Float32Array]) -> Iterator[str]:
-    """What Unity derives from the curves; written for programs that read the file without Unity."""
+    """Yield what Unity derives from the curves; written for programs that read the file without Unity."""
     yield from ("  m_ClipBindingConstant:", "    genericBindings:")
     for path in bones:
         yield from _binding(_crc(path), ROTATION_ATTRIBUTE, TRANSFORM, 0)
@@ -195,7 +195,8 @@ def _settings(stop_s: str) -> Iterator[str]:
 
 
 def _continuous(rotations: Float32Array) -> Float32Array:
-    """The same rotations, none on the far side of the one before: a curve must not pass through zero between them."""
+    """Return the same rotations, none on the far side of the one before: a curve must not pass through zero between
+    them."""
     flips = np.sum(rotations[1:] * rotations[:-1], axis=1) < 0
     signs = np.concatenate(([1.0], np.cumprod(np.where(flips, -1.0, 1.0))))
     return np.asarray(rotations * signs[:, None], np.float32)
@@ -217,7 +218,7 @@ def _name(name: str) -> str:
 
 
 def _text(text: str) -> str:
-    """A YAML text: plain where it is one without doubt, else in quotes."""
+    """Return a YAML text: plain if it is one without doubt, else in quotes."""
     plain = PLAIN.fullmatch(text) and text.lower() not in NOT_TEXTS
     return text if plain else f"'{text}'"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +13,16 @@ import numpy.typing as npt
 from facewire.bridge import mapping
 from facewire.bridge.export.resample import resample, resample_rotations, uniform_times
 from facewire.bridge.recording.errors import SessionError
-from facewire.bridge.recording.track import Track
+from facewire.bridge.recording.track import ExtraTrack, Track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
-from facewire.bridge.wire import sides
 from facewire.bridge.wire.frame import SOURCES, FlameParameters
+from facewire.bridge.wire.streams import STREAMS
 
 MIN_RATE, MAX_RATE = 1.0, 1000.0
 FULL_SHAPES = tuple(BLENDSHAPES)
+ARRAYS = ("blendshapes", "head", "gaze")
+"""The streams that every clip has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Clip:
 
     name: str
     rate: float
-    """Frames a second: exact where it was asked for, else as most frames follow each other."""
+    """Frames a second: exact if it was asked for, else as most frames follow each other."""
     times_s: Float64Array
     """Shape [n]: seconds from the first frame."""
     blendshapes: Float32Array
@@ -53,15 +56,17 @@ class Clip:
     confidence: Float32Array
     shapes: tuple[str, ...] = FULL_SHAPES
     flame: list[FlameParameters] | None = None
+    extra: tuple[ExtraTrack, ...] = ()
+    """Further streams."""
     names: str | None = None
-    """The section of the mapping table that ``shapes`` are targets of; None where they are ARKit's."""
+    """The section of the mapping table that ``shapes`` are targets of; None if they are ARKit's."""
 
     def __len__(self) -> int:
         return len(self.times_s)
 
     @property
     def columns(self) -> list[int]:
-        """Indices of ``shapes`` in ``BLENDSHAPES``; only where they are ARKit's."""
+        """Indices of ``shapes`` in ``BLENDSHAPES``; only if they are ARKit's."""
         return [BLENDSHAPE_INDEX[name] for name in self.shapes]
 
     @property
@@ -96,6 +101,7 @@ def make_clip(name: str, track: Track, options: ClipOptions) -> Clip:
         confidence=track.confidence,
         shapes=shapes,
         flame=track.flame,
+        extra=track.extra,
         names=options.names,
     )
     if options.rate is not None:
@@ -159,6 +165,7 @@ def at_rate(clip: Clip, rate: float) -> Clip:
         sources=[clip.sources[index] for index in nearest],
         confidence=resample(clip.times_s, clip.confidence[:, None], times_s, rate)[:, 0],
         flame=_flame_at(clip, times_s, rate),
+        extra=tuple(_extra_at(clip, one, times_s, rate) for one in clip.extra),
     )
 
 
@@ -170,20 +177,23 @@ def rising(clip: Clip) -> Clip:
     """
     times_s = clip.times_s.astype(np.float32)
     kept = np.append(np.diff(times_s) > 0, True)
-    arrays = ("blendshapes", "head", "gaze", "confidence")
     return replace(
         clip,
         times_s=times_s[kept].astype(np.float64),
         sources=[source for source, keep in zip(clip.sources, kept, strict=True) if keep],
         flame=None if clip.flame is None else [one for one, keep in zip(clip.flame, kept, strict=True) if keep],
-        **{name: getattr(clip, name)[kept] for name in arrays},
+        extra=tuple(replace(one, values=one.values[kept]) for one in clip.extra),
+        **{name: getattr(clip, name)[kept] for name in (*ARRAYS, "confidence")},
     )
 
 
 def mirrored(clip: Clip) -> Clip:
-    """Return ``clip`` with left and right swapped; FLAME parameters, whose shapes have no sides, are left out."""
-    blendshapes, head, gaze = sides.mirrored(clip.blendshapes, clip.head, clip.gaze)
-    return replace(clip, blendshapes=blendshapes, head=head, gaze=gaze, flame=None)
+    """Return ``clip`` with left and right swapped; streams without a mirror image, FLAME's among them, are left out."""
+    turns = {name: turn for name in ARRAYS if (turn := STREAMS[name].mirror) is not None}
+    arrays: dict[str, Any] = {name: turn(getattr(clip, name)) for name, turn in turns.items()}
+    extra = [(one, one.stream.mirror) for one in clip.extra]
+    turned = tuple(replace(one, values=turn(one.values)) for one, turn in extra if turn is not None)
+    return replace(clip, **arrays, flame=None, extra=turned)
 
 
 def _nearest(times_s: Float64Array, at_s: Float64Array) -> npt.NDArray[np.intp]:
@@ -192,6 +202,11 @@ def _nearest(times_s: Float64Array, at_s: Float64Array) -> npt.NDArray[np.intp]:
         return np.zeros(len(at_s), np.intp)
     right = np.clip(np.searchsorted(times_s, at_s), 1, len(times_s) - 1)
     return np.asarray(right - (at_s - times_s[right - 1] <= times_s[right] - at_s), np.intp)
+
+
+def _extra_at(clip: Clip, one: ExtraTrack, times_s: Float64Array, rate: float) -> ExtraTrack:
+    rows = resample(clip.times_s, one.values.reshape(len(clip), -1), times_s, rate)
+    return replace(one, values=rows.reshape(len(times_s), *one.values.shape[1:]))
 
 
 def _flame_at(clip: Clip, times_s: Float64Array, rate: float) -> list[FlameParameters] | None:

@@ -30,7 +30,7 @@ def flame_about(session: Session) -> dict[str, Any]:
 
 
 def flame_arrays(clip: Clip, about: Mapping[str, Any]) -> Arrays:
-    """Return the arrays of recording.md, 9, that a clip's FLAME parameters make; none where it has none."""
+    """Return the arrays of recording.md, 9, that a clip's FLAME parameters make; none if it has none."""
     if clip.flame is None:
         return {}
     arrays: Arrays = {name: np.stack([getattr(one, key) for one in clip.flame]) for key, name in NAMES.items()}

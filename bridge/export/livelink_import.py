@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from facewire.bridge.formats.livelink_csv import gaze_of, head_rotation
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.partfile import reason
@@ -20,6 +19,7 @@ from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.wire.angles import gaze_of, head_rotation
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 

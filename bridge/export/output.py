@@ -13,7 +13,7 @@ from facewire.bridge.recording.partfile import check_output, reason
 
 @contextmanager
 def replacing(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
-    """A binary file under a temporary name that becomes ``path`` at the end, and vanishes where something fails.
+    """Yield a binary file under a temporary name that becomes ``path`` at the end, and vanishes if something fails.
 
     Raises:
         SessionError: ``path`` is there already and ``force`` is not given, or its folder is not there.

@@ -59,7 +59,7 @@ def _integral(times_s: Float64Array, values: Float64Array) -> Float64Array:
 def _integral_at(
     times_s: Float64Array, values: Float32Array, integral: Float64Array, at_s: Float64Array
 ) -> Float64Array:
-    """The same integral to any time, shape [m, k]."""
+    """Return the same integral to any time, shape [m, k]."""
     left = np.clip(np.searchsorted(times_s, at_s, side="right") - 1, 0, len(times_s) - 2)
     gap_s = np.maximum(times_s[left + 1] - times_s[left], 1e-12)
     into_s = at_s - times_s[left]

@@ -20,7 +20,8 @@ JSON_DECIMALS = 6
 
 
 def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0, progress: Progress | None = None) -> None:
-    """Write Live Link Face's columns; shapes that were not asked for are 0. The head's translation has no column.
+    """Write Live Link Face's columns, then those of further streams; shapes that were not asked for are 0. The head's
+    translation has no column.
 
     Args:
         start_of_day_ns: what the timecode shows at the first frame, from midnight.
@@ -29,11 +30,12 @@ def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0, progress: Pr
         OSError: the disk does not take it.
     """
     text = io.TextIOWrapper(file, encoding="ascii", newline="", write_through=True)
-    writer = LiveLinkCsvWriter(text)
+    writer = LiveLinkCsvWriter(text, {one.stream.name: one.stream for one in clip.extra})
     chosen = np.zeros_like(clip.blendshapes)
     chosen[:, clip.columns] = clip.chosen
     for index, time_s in enumerate(counted(clip.times_s, len(clip), progress)):
-        frame = FaceFrame(index, 0, 0, "video", 1.0, chosen[index], clip.head[index], clip.gaze[index])
+        extra = {one.stream.name: one.values[index] for one in clip.extra}
+        frame = FaceFrame(index, 0, 0, "video", 1.0, chosen[index], clip.head[index], clip.gaze[index], extra=extra)
         writer.write(frame, start_of_day_ns + round(time_s * 1e9))
     text.flush()
     text.detach()
@@ -42,8 +44,12 @@ def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0, progress: Pr
 def write_npz(
     clip: Clip, file: BinaryIO, sound: tuple[int, Int16Array] | None = None, flame: Mapping[str, Any] | None = None
 ) -> None:
-    """Write named arrays, compressed; ``names`` are the columns of ``blendshapes``, ``source_names`` those of
-    ``sources``. ``flame`` is what the session knows of whose FLAME it is (``flame.flame_about``).
+    """Write named arrays, compressed: ``names`` are the columns of ``blendshapes``, ``source_names`` those of
+    ``sources``, and ``NAME_names`` those of a further stream ``NAME``.
+
+    Args:
+        sound: its rate, and samples [n, channels].
+        flame: what the session knows of whose FLAME it is (``flame.flame_about``).
 
     Raises:
         OSError: the disk does not take it.
@@ -61,6 +67,9 @@ def write_npz(
         "source_names": np.array(SOURCES),
     }
     arrays |= flame_arrays(clip, flame or {})
+    for one in clip.extra:
+        arrays[one.stream.name] = one.values
+        arrays[f"{one.stream.name}_names"] = np.array(one.stream.columns(one.values[0].size))
     if sound is not None:
         arrays |= {"audio_rate": np.int64(sound[0]), "audio": sound[1]}
     np.savez_compressed(file, **arrays)
@@ -85,6 +94,8 @@ def write_jsonl(clip: Clip, file: BinaryIO, progress: Progress | None = None) ->
         if clip.flame is not None:
             one = clip.flame[index]
             frame["flame"] = {name: _rounded(getattr(one, name)) for name in ("expression", "jaw", "neck", "eyes")}
+        for extra in clip.extra:
+            frame[extra.stream.name] = extra.stream.named(extra.values[index], JSON_DECIMALS)
         file.write(json.dumps(frame, separators=(",", ":")).encode() + b"\n")
 
 

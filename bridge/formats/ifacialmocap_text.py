@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewire.bridge.formats.livelink_csv import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.formats.received import DatagramError, ReceivedFace
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.wire.angles import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.wire.frame import FaceFrame
 
 PORT = 49983
@@ -61,7 +61,7 @@ _TEMPLATES = {1: _template("-"), 2: _template("&")}
 
 
 def encode(frame: FaceFrame, version: int = 1) -> bytes:
-    """Returns the line of ``frame``; ``version`` is 1 or 2. Shapes are rounded to a hundredth."""
+    """Return the line of ``frame``; ``version`` is 1 or 2. Shapes are rounded to a hundredth."""
     # Not 0 <= value: minus zero would be written "-0", and a minus is what names end with.
     shapes = [100 * value if 0 < value <= 1 else 100 * (value > 1) for value in frame.blendshapes.tolist()]
     yaw, pitch, roll = (math.degrees(angle) for angle in head_angles(frame.head))
@@ -74,12 +74,12 @@ def encode(frame: FaceFrame, version: int = 1) -> bytes:
 
 
 def encode_handshake(version: int = 1) -> bytes:
-    """Returns what asks a phone for frames. Version 1 is what the publisher documents, so every app knows it."""
+    """Return what asks a phone for frames. Version 1 is what the publisher documents, so every app knows it."""
     return HANDSHAKE + VERSION_2 if version == 2 else HANDSHAKE
 
 
 def read_handshake(data: bytes | memoryview) -> int | None:
-    """Returns the version that a datagram asks for, 1 or 2; None where it is no hand-shake."""
+    """Return the version that a datagram asks for, 1 or 2; None if it is no hand-shake."""
     if len(data) > 200:
         return None
     asked = bytes(data).strip(b"\0\r\n ")
@@ -98,7 +98,7 @@ class _Line:
 
 
 def decode(data: bytes | memoryview) -> ReceivedFace:
-    """Returns the face in a line, of either version. Names that nobody knows are skipped, missing shapes are at rest.
+    """Return the face in a line, of either version. Names that nobody knows are skipped, missing shapes are at rest.
 
     Raises:
         DatagramError: it is longer than a line may be, is no such line, or holds what is no number.
@@ -125,7 +125,11 @@ def decode(data: bytes | memoryview) -> ReceivedFace:
 
 
 def _read_part(part: str, line: _Line) -> None:
-    """Adds one part to ``line``. Raises DatagramError."""
+    """Add one part to ``line``.
+
+    Raises:
+        DatagramError: it makes no sense.
+    """
     name, hash_sign, numbers = part.partition("#")
     if hash_sign:
         if name in _POSES:
@@ -141,7 +145,11 @@ def _read_part(part: str, line: _Line) -> None:
 
 
 def _read_pose(text: str, most: int) -> list[float]:
-    """Three angles in degrees, for the head three metres too where the app is new enough. Raises DatagramError."""
+    """Return three angles in degrees, and for the head three metres too if the app is new enough.
+
+    Raises:
+        DatagramError: they are not as many numbers, or too large.
+    """
     numbers = text.split(",")
     if len(numbers) not in (3, most):
         raise DatagramError("an iFacialMocap pose has three or six numbers")
@@ -149,7 +157,11 @@ def _read_pose(text: str, most: int) -> list[float]:
 
 
 def _number(text: str, most: float) -> float:
-    """Raises DatagramError where ``text`` is no number within ±``most``."""
+    """Return the number in ``text``.
+
+    Raises:
+        DatagramError: it is none within ±``most``.
+    """
     try:
         number = float(text) if len(text) <= 32 else math.nan
     except ValueError:
@@ -160,7 +172,7 @@ def _number(text: str, most: float) -> float:
 
 
 class IFacialMocapReader:
-    """A phone's faces. Carries over the last line; delay: none.
+    """A phone's faces. State: the last line; delay: none.
 
     The lines have no number, so one that comes late counts as new. The app says that it has lost the face by repeating
     its last line: after ``FROZEN_NS`` of the same there is none.
@@ -170,14 +182,18 @@ class IFacialMocapReader:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the phone."""
+        """Forget the phone."""
         self.face: ReceivedFace | None = None
         self._seen: ReceivedFace | None = None
         self._last = b""
         self._changed_ns = 0
 
     def take(self, data: memoryview, now_ns: int) -> bool:
-        """Takes a line; see ``FaceReader``. Raises DatagramError."""
+        """Take a line; see ``FaceReader``.
+
+        Raises:
+            DatagramError: it is none.
+        """
         if data == self._last:
             frozen = now_ns - self._changed_ns >= FROZEN_NS
             self.face = None if frozen else self._seen

@@ -16,10 +16,11 @@ from operator import itemgetter
 
 import numpy as np
 
-from facewire.bridge.formats.livelink_csv import ANGLES, eye_angles, gaze_of, head_angles, head_rotation
+from facewire.bridge.formats.livelink_csv import ANGLES
 from facewire.bridge.formats.received import DatagramError, OlderDatagramError, ReceivedFace
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.wire.angles import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.wire.frame import FaceFrame
 
 VERSION = 6
@@ -54,16 +55,20 @@ class LiveLinkPacket:
     frame: int
     sub_frame: float
     rate: float
-    """Frames a second that ``frame`` counts; 0 where the datagram does not say."""
+    """Frames a second that ``frame`` counts; 0 if the datagram does not say."""
     face: ReceivedFace | None
     """None while the sender sees no face."""
 
 
 class LiveLinkEncoder:
-    """Writes frames into one buffer, which is valid until the next call. Carries over nothing else."""
+    """Writes frames into one buffer, which is valid until the next call. State: that buffer."""
 
     def __init__(self, subject: str) -> None:
-        """``subject`` is what Unreal calls it. Raises ValueError where it is empty or longer than the format allows."""
+        """Make an encoder; ``subject`` is what Unreal calls it.
+
+        Raises:
+            ValueError: the subject is empty or longer than the format allows.
+        """
         name = subject.encode()
         if not 0 < len(name) <= MAX_NAME_BYTES:
             raise ValueError(f"a subject's name has 1 to {MAX_NAME_BYTES} bytes")
@@ -76,14 +81,14 @@ class LiveLinkEncoder:
         self._without_face = memoryview(self._buffer)[: self._time_at + _TIME.size]
 
     def encode(self, frame: FaceFrame, time_ns: int) -> memoryview:
-        """Returns the datagram of ``frame``; ``time_ns`` counts from any origin."""
+        """Return the datagram of ``frame``; ``time_ns`` counts from any origin."""
         self._write_time(time_ns)
         shapes = _in_order(frame.blendshapes.tolist())
         _VALUES.pack_into(self._buffer, self._values_at, *shapes, *head_angles(frame.head), *eye_angles(frame.gaze))
         return memoryview(self._buffer)
 
     def encode_no_face(self, time_ns: int) -> memoryview:
-        """Returns the datagram that says that there is no face."""
+        """Return the datagram that says that there is no face."""
         self._write_time(time_ns)
         return self._without_face
 
@@ -93,7 +98,7 @@ class LiveLinkEncoder:
 
 
 def decode(data: bytes | memoryview) -> LiveLinkPacket:
-    """Returns what a datagram says; it never reads beyond it.
+    """Return what a datagram says; it never reads beyond it.
 
     Raises:
         DatagramError: it is no Live Link Face datagram of version 6, is cut, or holds what is no number.
@@ -118,7 +123,11 @@ def decode(data: bytes | memoryview) -> LiveLinkPacket:
 
 
 def _face(values: Float32Array) -> ReceivedFace:
-    """The face in the values [61] of a datagram. Raises DatagramError."""
+    """Return the face in the values [61] of a datagram.
+
+    Raises:
+        DatagramError: a value makes no sense.
+    """
     shapes, angles = values[: len(SHAPES)], values[len(SHAPES) :]
     if not np.isfinite(shapes).all() or not (np.abs(angles) <= MAX_ANGLE_RAD).all():
         raise DatagramError("a Live Link Face datagram holds what is no face")
@@ -129,7 +138,11 @@ def _face(values: Float32Array) -> ReceivedFace:
 
 
 def _read_text(data: bytes | memoryview, at: int) -> tuple[str, int]:
-    """A text with its length before it, and where it ends. Raises DatagramError."""
+    """Return a text that has its length before it, and where it ends.
+
+    Raises:
+        DatagramError: it is none.
+    """
     if len(data) < at + _LENGTH.size:
         raise DatagramError("a Live Link Face datagram is cut")
     (length,) = _LENGTH.unpack_from(data, at)
@@ -143,7 +156,7 @@ def _read_text(data: bytes | memoryview, at: int) -> tuple[str, int]:
 
 
 class LiveLinkReader:
-    """A sender's faces in order. Carries over the newest datagram and its frame time; delay: none.
+    """A sender's faces in order. State: the newest datagram and its frame time; delay: none.
 
     A datagram whose frame time is older than the newest one's is refused, but for one that is far behind: then the
     sender began anew, or its time of day went round.
@@ -153,13 +166,18 @@ class LiveLinkReader:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the sender."""
+        """Forget the sender."""
         self.face: ReceivedFace | None = None
         self._newest_s: float | None = None
         self._last = b""
 
     def take(self, data: memoryview, now_ns: int) -> bool:
-        """Takes a datagram; see ``FaceReader``. Raises DatagramError and OlderDatagramError."""
+        """Take a datagram; see ``FaceReader``.
+
+        Raises:
+            DatagramError: it is none of this format.
+            OlderDatagramError: a newer one has come before it.
+        """
         del now_ns
         packet = decode(data)
         if packet.rate > 0:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import TypeAlias
 
-from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES
 from facewire.bridge.shared.errors import FacewireError
 
 Argument: TypeAlias = "float | int | str | bytes | bool | None"
@@ -22,6 +21,9 @@ Message: TypeAlias = "tuple[str, tuple[Argument, ...]]"
 BUNDLE = b"#bundle\0"
 IMMEDIATELY = b"\0\0\0\0\0\0\0\1"
 """The time tag that means "at once" (section "Temporal Semantics and OSC Time Tags")."""
+MAX_DATAGRAM_BYTES = 1472
+"""What an Ethernet packet of 1500 bytes holds beside IPv4's and UDP's headers. A longer datagram travels in fragments,
+and one that is lost takes the others with it."""
 MAX_MESSAGES = 1024
 """In one packet that is decoded; more are refused."""
 MAX_ARGUMENTS = 256
@@ -34,7 +36,7 @@ class OscError(FacewireError):
 
 
 def encode_message(address: str, *arguments: Argument) -> bytes:
-    """Returns one message. Python's types choose OSC's: float f, int i, str s, bytes b, True T, False F, None N.
+    """Return one message. Python's types choose OSC's: float f, int i, str s, bytes b, True T, False F, None N.
 
     Raises:
         OscError: a text with a NUL, an address without its slash, or an int beyond 32 bits.
@@ -50,12 +52,12 @@ def encode_message(address: str, *arguments: Argument) -> bytes:
 
 
 def encode_bundle(messages: Iterable[bytes]) -> bytes:
-    """Returns a bundle of encoded messages that counts at once."""
+    """Return a bundle of encoded messages that counts at once."""
     return b"".join([BUNDLE, IMMEDIATELY, *(struct.pack(">i", len(data)) + data for data in messages)])
 
 
 def decode(packet: bytes | memoryview) -> list[Message]:
-    """Returns the messages of a packet in order, those of its bundles included; time tags are not kept.
+    """Return the messages of a packet in order, those of its bundles included; time tags are not kept.
 
     Floats and ints of 64 bits come as float and int, colours and MIDI as bytes, characters and symbols as str. It never
     reads beyond ``packet``, and takes time in proportion to its length.
@@ -72,12 +74,16 @@ def decode(packet: bytes | memoryview) -> list[Message]:
 class OscTemplate:
     """Messages whose texts stay and whose floats change, laid out once as bundles that fit a datagram each.
 
-    ``write`` puts new floats in, ``datagrams`` are then ready to be sent, in order. Carries over the buffer; nothing
+    ``write`` puts new floats in, ``datagrams`` are then ready to be sent, in order. State: the buffer; nothing
     that outlives ``write`` is allocated in it.
     """
 
     def __init__(self, messages: Sequence[Message], max_bytes: int = MAX_DATAGRAM_BYTES) -> None:
-        """The floats in ``messages`` are placeholders; texts and ints are sent as they are. Raises OscError."""
+        """Lay the packet out: the floats in ``messages`` are placeholders, texts and ints are sent as they are.
+
+        Raises:
+            OscError: a message cannot be written.
+        """
         bundles: list[list[Message]] = [[]]
         sizes = [len(BUNDLE + IMMEDIATELY)]
         for message in messages:
@@ -104,7 +110,7 @@ class OscTemplate:
         self.datagrams = [view[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
     def write(self, values: Sequence[float]) -> None:
-        """Puts ``values``, ``count`` of them, in, in the order of the floats in the messages."""
+        """Put in ``values``, ``count`` of them, in the order of the floats in the messages."""
         self._parts[1::2] = values
         self._layout.pack_into(self._buffer, 0, *self._parts)
 
@@ -123,7 +129,7 @@ def _float_places(bundle: Sequence[Message], start: int) -> list[int]:
 
 
 def _text(text: str) -> bytes:
-    """An OSC-string: at least one NUL, then as many as make it a multiple of four."""
+    """Return an OSC-string: at least one NUL, then as many as make it a multiple of four."""
     data = text.encode()
     if b"\0" in data:
         raise OscError(f"OSC has no text with a NUL in it: {text[:40]!r}")

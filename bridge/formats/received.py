@@ -38,7 +38,7 @@ class FaceReader(Protocol):
     """The newest face; None while the sender sees none."""
 
     def take(self, data: memoryview, now_ns: int) -> bool:
-        """Takes a datagram that came at ``now_ns``; True where it says something new of the face.
+        """Take a datagram that came at ``now_ns``; True if it says something new of the face.
 
         Raises:
             DatagramError: it changes nothing; ``face`` is as before.
@@ -46,5 +46,5 @@ class FaceReader(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forgets the sender: the next datagram may be another one's."""
+        """Forget the sender: the next datagram may be another one's."""
         ...

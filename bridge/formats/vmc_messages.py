@@ -31,7 +31,7 @@ Quaternion = tuple[float, float, float, float]
 
 
 class VmcReader:
-    """One sender's face. Carries over each shape, clip and bone that it named, as the protocol has it; delay: none.
+    """One sender's face. State: each shape, clip and bone that it named, as the protocol has it; delay: none.
 
     VMC numbers nothing, so datagrams count in the order in which they come.
     """
@@ -40,7 +40,7 @@ class VmcReader:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the sender."""
+        """Forget the sender."""
         self.face: ReceivedFace | None = None
         self._tracked = True
         self._shapes: Float32Array = np.zeros(len(BLENDSHAPES), np.float32)
@@ -49,7 +49,11 @@ class VmcReader:
         self._bones: dict[str, Quaternion] = {}
 
     def take(self, data: memoryview, now_ns: int) -> bool:
-        """Takes a message or a bundle, all of it or nothing; see ``FaceReader``. Raises DatagramError."""
+        """Take a message or a bundle, all of it or nothing; see ``FaceReader``.
+
+        Raises:
+            DatagramError: it is none.
+        """
         del now_ns
         try:
             messages = decode(data)
@@ -63,13 +67,13 @@ class VmcReader:
         return news
 
     def _hear(self, address: str, arguments: tuple[object, ...]) -> bool:
-        """Takes one message that was checked; True where there is a new face, or none any more."""
+        """Take one message that was checked; True if there is a new face, or none any more."""
         if address == "/VMC/Ext/Blend/Val":
             self._set(str(arguments[0]).lower(), min(max(_number(arguments[1]), 0.0), 1.0))
         elif address == "/VMC/Ext/Bone/Pos" and arguments[0] in BONES:
             self._bones[str(arguments[0])] = _unit_quaternion(arguments[4:8])
         elif address == "/VMC/Ext/OK" and arguments:
-            # The fourth argument, where there is one, is whether the tracking is good.
+            # The fourth argument, if there is one, is whether the tracking is good.
             self._tracked = bool(arguments[0]) and (len(arguments) < 4 or bool(arguments[3]))
             if not self._tracked:
                 self.face = None
@@ -127,7 +131,11 @@ def _clip_shapes() -> dict[str, Float32Array]:
 
 
 def _check(message: Message) -> None:
-    """Raises DatagramError where a message of the protocol's does not have its arguments."""
+    """Check the arguments of the protocol's messages.
+
+    Raises:
+        DatagramError: a message does not have its arguments.
+    """
     address, arguments = message
     if address == "/VMC/Ext/Blend/Val":
         fine = len(arguments) >= 2 and isinstance(arguments[0], str) and _is_number(arguments[1])
@@ -157,7 +165,7 @@ def _unit_quaternion(values: tuple[object, ...]) -> Quaternion:
 
 
 def _times(a: Quaternion, b: Quaternion) -> Quaternion:
-    """Turns by ``b``, then by ``a``."""
+    """Return the turn by ``b``, then by ``a``."""
     return (
         a[3] * b[0] + a[0] * b[3] + a[1] * b[2] - a[2] * b[1],
         a[3] * b[1] - a[0] * b[2] + a[1] * b[3] + a[2] * b[0],

@@ -16,10 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from facewire.bridge.formats.livelink_csv import head_angles
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.wire.angles import head_angles
 from facewire.bridge.wire.frame import FaceFrame
 
 POSE_CHANNELS = (
@@ -46,14 +46,14 @@ class Row:
 
     target: str
     weights: dict[str, float]
-    """By channel; none where nothing drives the target."""
+    """By channel; none if nothing drives the target."""
     op: str = "sum"
     bias: float = 0.0
     range: tuple[float, float] = (0.0, 1.0)
     why: str = ""
     """Why nothing drives it, or whatever else a reader should know."""
     combines: tuple[str, ...] = ()
-    """Targets that show the same in parts and would add up with it: use it only where those are not there."""
+    """Targets that show the same in parts and would add up with it: use it only if those are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class Section:
 
 
 class Mapping:
-    """A section of the table, ready to be applied. Carries over nothing.
+    """A section of the table, ready to be applied. State: none.
 
     It counts in Python's own numbers: outputs do so in a thread that has just woken, whose caches do not hold numpy's
-    code. There it is faster than numpy, which wins where it is called all the time.
+    code. There it is faster than numpy, which wins if it is called all the time.
     """
 
     def __init__(self, section: Section) -> None:
@@ -91,19 +91,23 @@ class Mapping:
         ]
 
     def index(self, name: str) -> int:
-        """Returns a target's place in ``names``. Raises ValueError."""
+        """Return a target's place in ``names``.
+
+        Raises:
+            ValueError: there is no such target.
+        """
         return self.names.index(name)
 
     def apply_frame(self, frame: FaceFrame) -> list[float]:
-        """Returns the targets' values for ``frame``, the pose included."""
+        """Return the targets' values for ``frame``, the pose included."""
         return self._values([*frame.blendshapes.tolist(), *pose(frame)])
 
     def apply(self, blendshapes: Float32Array) -> list[float]:
-        """Returns the targets' values for shapes [52] with all of the pose 0."""
+        """Return the targets' values for shapes [52] with all of the pose 0."""
         return self._values([*blendshapes.tolist(), *_NO_POSE])
 
     def _values(self, channels: list[float]) -> list[float]:
-        """What is no number counts as 0."""
+        """Return the targets' values; what is no number counts as 0."""
         if not math.isfinite(sum(channels)):
             channels = [value if math.isfinite(value) else 0.0 for value in channels]
         held = [0.0 if value < 0.0 else 1.0 if value > 1.0 else value for value in channels]
@@ -129,22 +133,30 @@ def _is_copy(row: Row) -> bool:
 
 
 def _terms(row: Row) -> list[tuple[int, float]]:
-    """A row's channels and weights."""
+    """Return a row's channels and weights."""
     return [(CHANNEL_INDEX[name], weight) for name, weight in row.weights.items()]
 
 
 def pose(frame: FaceFrame) -> list[float]:
-    """Returns the values of ``POSE_CHANNELS``."""
+    """Return the values of ``POSE_CHANNELS``."""
     return [*head_angles(frame.head), *frame.head[4:].tolist(), *frame.gaze.tolist()]
 
 
 def load(kind: str) -> Mapping:
-    """Returns a section's mapping. Raises MappingError where there is no such section."""
+    """Return a section's mapping.
+
+    Raises:
+        MappingError: there is no such section.
+    """
     return Mapping(section(kind))
 
 
 def section(kind: str) -> Section:
-    """Returns a section of the table. Raises MappingError."""
+    """Return a section of the table.
+
+    Raises:
+        MappingError: there is no such section.
+    """
     sections = read_table()
     if kind not in sections:
         raise MappingError(f"the mapping table has no section {kind!r}: it has {', '.join(sections)}")
@@ -153,7 +165,11 @@ def section(kind: str) -> Section:
 
 @cache
 def read_table() -> dict[str, Section]:
-    """Returns the whole table by section. Raises MappingError where the file is broken."""
+    """Return the whole table by section.
+
+    Raises:
+        MappingError: the file is broken.
+    """
     content = json.loads(Path(__file__).with_name("table.json").read_text(encoding="utf-8"))
     sections: dict[str, Section] = {}
     for kind, data in content["sections"].items():
@@ -168,7 +184,7 @@ def read_table() -> dict[str, Section]:
 
 
 def _renamed(kind: str, target: str, names: dict[str, str], base: Section) -> Row:
-    """A row of a section that only has other ``names`` for the targets of another one."""
+    """Return a row of a section that only has other ``names`` for the targets of another one."""
     own = {old: new for new, old in names.items()}
     for row in base.rows:
         if row.target == names[target]:

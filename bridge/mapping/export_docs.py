@@ -27,7 +27,7 @@ To change a row, edit the table, then run the two scripts: `python -m facewire.b
 
 
 def compose() -> str:
-    """Returns the page."""
+    """Return the page."""
     return HEAD + "".join(_section(part) for part in read_table().values())
 
 
@@ -52,7 +52,7 @@ def _recipe(row: Row) -> str:
     if row.range != (0.0, 1.0):
         text += f" ({_number(row.range[0])} to {_number(row.range[1])})"
     if row.combines:
-        text += "; only where a model has no " + " and ".join(f"`{name}`" for name in row.combines)
+        text += "; only if a model has no " + " and ".join(f"`{name}`" for name in row.combines)
     return text + (f"; {row.why}" if row.why else "")
 
 

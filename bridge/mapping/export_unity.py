@@ -37,7 +37,11 @@ namespace Facewire
 
 
 def compose() -> str:
-    """Returns the C# file's content. Raises MappingError where the table has what the client cannot do."""
+    """Return the C# file's content.
+
+    Raises:
+        MappingError: the table has what the client cannot do.
+    """
     table: dict[str, str] = {}
     spellings: dict[str, str] = {}
     for kind, prefixes in PREFIXES.items():
@@ -54,14 +58,18 @@ def compose() -> str:
 
 
 def recipe(part: Section, row: Row) -> str:
-    """Returns a row as the client reads it. Raises MappingError where it is more than a sum kept within 0 and 1."""
+    """Return a row as the client reads it.
+
+    Raises:
+        MappingError: it is more than a sum kept within 0 and 1.
+    """
     if row.op != "sum" or row.bias or row.range != (0.0, 1.0):
         raise MappingError(f"{part.kind}: {row.target} is more than a sum, which the Unity client does not have")
     return ", ".join(f"{channel} {weight:g}" for channel, weight in row.weights.items())
 
 
 def key(name: str) -> str:
-    """Returns a name as the client's ``ShapeName.Full`` has it: a side at the end, in full, and letters alone."""
+    """Return a name as the client's ``ShapeName.Full`` has it: a side at the end, in full, and letters alone."""
     sided = re.sub(r"_L$", "Left", re.sub(r"_R$", "Right", name))
     return re.sub(r"[^a-z0-9]", "", sided.lower())
 

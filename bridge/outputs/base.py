@@ -41,12 +41,16 @@ class Output(ABC):
     """Those of them that newer ones replaced before they went out. Counted by the output."""
     failed = 0
     """Frames that could not be sent, or only in part. Counted by the runner."""
-    report: Callable[[str], None] = staticmethod(lambda _: None)
+    notify: Callable[[str], None] = staticmethod(lambda _: None)
     """Takes one line that a person should know, from any thread; set by whoever runs the output, before ``open``."""
 
     @abstractmethod
     def open(self) -> None:
-        """Get ready to send. Raises OutputError in one line that says what to do."""
+        """Get ready to send.
+
+        Raises:
+            OutputError: that is not possible; one line that says what to do.
+        """
 
     @abstractmethod
     def send(self, frame: FaceFrame, now_ns: int) -> None:
@@ -59,10 +63,18 @@ class Output(ABC):
         """
 
     def idle(self, now_ns: int) -> None:  # noqa: B027, most have nothing to do
-        """Called several times a second while no frame comes, for keep-alives. Raises what ``send`` raises."""
+        """Keep the connection alive: called several times a second while no frame comes.
+
+        Raises:
+            Exception: what ``send`` raises.
+        """
 
     def flush(self) -> None:  # noqa: B027, most have nothing to do
-        """Called after the last of some frames where ``batch_s`` is not 0. Raises what ``send`` raises."""
+        """Send what waits: called after the last of some frames if ``batch_s`` is not 0.
+
+        Raises:
+            Exception: what ``send`` raises.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, cast
 from urllib.parse import parse_qsl
 
 from facewire.bridge.outputs.base import Output, OutputError
+from facewire.bridge.shared.clock import Clock
 
 MAX_SPEC_LENGTH = 500
 
@@ -30,6 +31,10 @@ class OutputKind:
     """Names of what may follow ``?``, each with the values that it takes; none means any text."""
 
 
+def _no_clock() -> int:
+    raise OutputError("this output needs a clock: give make_output one")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where an output goes, as the user wrote it or by default."""
@@ -41,6 +46,8 @@ class Target:
     options: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
     """Where it may keep what it must remember, such as another program's leave; None keeps nothing."""
+    clock: Clock = field(default=_no_clock, compare=False)
+    """For what an output does on a thread of its own; ``send`` and ``idle`` get the time as an argument."""
 
 
 _NEAR_4 = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
@@ -89,17 +96,28 @@ OUTPUTS: dict[str, OutputKind] = {
 """By name, in the order in which they are shown; the quickest to send first."""
 
 
-def make_output(spec: str, folder: Path | None = None) -> Output:
-    """Makes the output that ``spec`` names; it is not open yet. ``folder`` is for what it must remember. Raises
-    OutputError in one line."""
+def make_output(spec: str, folder: Path | None = None, clock: Clock = _no_clock) -> Output:
+    """Make the output that ``spec`` names; it is not open yet.
+
+    Args:
+        folder: for what it must remember.
+        clock: for outputs with a thread of their own: ``vts`` and ``vrchat``.
+
+    Raises:
+        OutputError: there is no such output, or it cannot be made so; one line.
+    """
     name, target = parse_spec(spec)
     module, _, attribute = OUTPUTS[name].maker.partition(":")
     maker = cast("Callable[[Target], Output]", getattr(importlib.import_module(module), attribute))
-    return maker(replace(target, folder=folder))
+    return maker(replace(target, folder=folder, clock=clock))
 
 
 def parse_spec(spec: str) -> tuple[str, Target]:
-    """Returns the output's name and where it goes. Raises OutputError in one line, for whatever text it gets."""
+    """Return the output's name and where it goes.
+
+    Raises:
+        OutputError: the text names none; one line, whatever the text is.
+    """
     if len(spec) > MAX_SPEC_LENGTH:
         raise OutputError(f"an output is at most {MAX_SPEC_LENGTH} characters, such as vmc:127.0.0.1:39539")
     name, _, rest = spec.partition(":")
@@ -117,7 +135,7 @@ def parse_spec(spec: str) -> tuple[str, Target]:
 
 
 def check_remote(spec: str) -> str:
-    """Returns ``spec``, if somebody who is not at this machine's keyboard may start it: clients' commands and profiles
+    """Return ``spec``, if somebody who is not at this machine's keyboard may start it: clients' commands and profiles
     name no files, and send only to this machine or to its own network.
 
     Raises:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import select
 import stat
 import sys
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 
 from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter
 from facewire.bridge.outputs.base import Output, OutputEndedError, OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.shared.arkit import BLENDSHAPES
+from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.streams import extra_streams
 
 DECIMALS = 6
 """Of times; digits of values."""
@@ -26,7 +30,7 @@ BATCH_S = 0.25
 
 
 class _FileOutput(Output):
-    """What both share. Carries over the open file, the first frame's time, and the lines that are to be written."""
+    """What both files share. State: the open file, the first frame's time, and the lines that are to be written."""
 
     every_frame = True
 
@@ -37,7 +41,11 @@ class _FileOutput(Output):
         self._lines: list[bytes] = []
 
     def open(self) -> None:
-        """Creates the file; one that is there is not overwritten, a pipe or device is. Raises OutputError."""
+        """Create the file; one that is there is not overwritten, a pipe or device is.
+
+        Raises:
+            OutputError: it is there already, or cannot be written.
+        """
         try:
             if self._path == STDOUT:
                 self._use(_open_stdout())
@@ -48,13 +56,16 @@ class _FileOutput(Output):
             if not path.is_fifo():
                 self._use(path.open("wb", buffering=0))
             elif not self._find_reader():
-                self.report(f"nobody reads {path} yet: lines go there as soon as somebody does")
+                self.notify(f"nobody reads {path} yet: lines go there as soon as somebody does")
         except (OSError, io.UnsupportedOperation) as error:
             raise OutputError(f"cannot write {self.describe()}: {getattr(error, 'strerror', None) or error}") from None
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
-        """Writes a line, where it need not wait for others. Raises OutputEndedError where it cannot be written: what
-        follows would not fit to it."""
+        """Write a line, if it need not wait for others.
+
+        Raises:
+            OutputEndedError: it cannot be written, and what follows would not fit to it.
+        """
         del now_ns
         if self._file is None and not self._find_reader():
             return
@@ -65,7 +76,11 @@ class _FileOutput(Output):
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits: to a file all of it or nothing. Raises OutputEndedError, as ``send`` does."""
+        """Write what waits: to a file all of it or nothing.
+
+        Raises:
+            OutputEndedError: it cannot be written.
+        """
         assert self._file is not None, "open comes first"
         lines = b"".join(self._lines)
         self._lines.clear()
@@ -83,24 +98,27 @@ class _FileOutput(Output):
             raise OutputEndedError(f"cannot write {self.describe()} any more: {error.strerror or error}") from None
 
     def idle(self, now_ns: int) -> None:
-        """Looks whether somebody reads a pipe by now."""
+        """Look whether somebody reads a pipe by now."""
         del now_ns
         if self._file is None:
             self._find_reader()
 
     def close(self) -> None:
-        """Closes the file; safe to call twice."""
+        """Close the file; safe to call twice."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def describe(self) -> str:
-        """The file's name."""
+        """Return the file's name."""
         return "standard output" if self._path == STDOUT else self._path
 
     def _find_reader(self) -> bool:
-        """Opens a named pipe if somebody reads it: to open it as a file is would wait until then. Raises
-        OutputEndedError where it is gone."""
+        """Open a named pipe if somebody reads it: to open it as a file is opened would wait until then.
+
+        Raises:
+            OutputEndedError: the pipe is gone.
+        """
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
@@ -114,7 +132,7 @@ class _FileOutput(Output):
         return True
 
     def _take_back(self, size: int) -> None:
-        """Cuts what was written of lines that the disk has no room for: half a line is none that anybody can read."""
+        """Cut what was written of lines that the disk has no room for: half a line is none that anybody can read."""
         if self._file is not None and self.batch_s:
             with contextlib.suppress(OSError):
                 self._file.truncate(self._file.tell() - size)
@@ -125,11 +143,15 @@ class _FileOutput(Output):
 
     @abstractmethod
     def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
-        """The frame's line, ``time_ns`` after the first one's."""
+        """Return the frame's line, ``time_ns`` after the first one's."""
 
 
 def _open_stdout() -> io.FileIO:
-    """Raises OSError where there is none."""
+    """Return standard output as a file without a buffer.
+
+    Raises:
+        OSError: there is none.
+    """
     if sys.stdout is None:
         raise OSError(errno.EBADF, "it is closed")
     return open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
@@ -162,11 +184,19 @@ class JsonlOutput(_FileOutput):
         delay_s = (frame.publish_ns - frame.capture_ns) * 1e-9
         about = (time_ns * 1e-9, frame.seq, delay_s, frame.sources, frame.confidence)
         line = _JSON_LINE % (*about, *frame.blendshapes.tolist(), *frame.head.tolist(), *frame.gaze.tolist())
+        if frame.extra:
+            line = f"{line[:-2]}{self._further(frame.extra)}}}\n"
         return line.encode()
+
+    def _further(self, extra: Mapping[str, Float32Array]) -> str:
+        """Return the keys of further streams that sessions keep, too."""
+        streams = [(stream, extra[name]) for name, stream in extra_streams().items() if name in extra]
+        named = {stream.name: stream.named(values, DECIMALS) for stream, values in streams if stream.recorded}
+        return "".join(f",{json.dumps(name)}:{json.dumps(values)}" for name, values in named.items())
 
 
 def _json_line() -> str:
-    """The line with a place for each value: as ``json.dumps`` would write it, for less than half the time."""
+    """Return the line with a place for each value: as ``json.dumps`` would write it, for less than half the time."""
     number = f"%.{DECIMALS}g"
     shapes = ",".join(f'"{name}":{number}' for name in BLENDSHAPES)
     lists = {name: ",".join([number] * count) for name, count in {"turn": 4, "place": 3, "gaze": 4}.items()}

@@ -24,12 +24,19 @@ VERSIONS = {"v1": 1, "v2": 2}
 
 
 class IFacialMocapOutput(Output):
-    """Carries over the last frame, which is repeated as the app does while it sees no face, and who has asked."""
+    """Sends a line a frame.
+
+    State: the last frame, which is repeated as the app does while it sees no face, and who has asked.
+    """
 
     name = "ifacialmocap"
 
     def __init__(self, target: Target) -> None:
-        """Raises OutputError where ``phone`` names no address."""
+        """Make the output; nothing is opened yet.
+
+        Raises:
+            OutputError: ``phone`` names no address.
+        """
         self._version = VERSIONS[target.options.get("version", "v1")]
         address = target.options.get("phone")
         if address == "":
@@ -39,7 +46,11 @@ class IFacialMocapOutput(Output):
         self._frame: FaceFrame | None = None
 
     def open(self) -> None:
-        """Raises OutputError."""
+        """Look the host up, or listen as a phone does.
+
+        Raises:
+            OutputError: that is not possible.
+        """
         if self._phone is None:
             self._udp.open()
         else:
@@ -47,7 +58,11 @@ class IFacialMocapOutput(Output):
             self._note_waiting()
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
-        """Raises OSError."""
+        """Send the frame's line.
+
+        Raises:
+            OSError: it could not be sent.
+        """
         del now_ns
         self._frame = frame
         if self._phone is not None:
@@ -58,7 +73,11 @@ class IFacialMocapOutput(Output):
         self._udp.settle()
 
     def idle(self, now_ns: int) -> None:
-        """Repeats the last frame, and looks whether somebody asks. Raises OSError."""
+        """Repeat the last frame, and look whether somebody asks.
+
+        Raises:
+            OSError: it could not be sent.
+        """
         if self._frame is not None:
             self.send(self._frame, now_ns)
         elif self._phone is not None:
@@ -66,13 +85,13 @@ class IFacialMocapOutput(Output):
             self._note_waiting()
 
     def close(self) -> None:
-        """Closes the sockets."""
+        """Close the sockets."""
         self._udp.close()
         if self._phone is not None:
             self._phone.close()
 
     def describe(self) -> str:
-        """Where it sends, or what it listens on."""
+        """Return where it sends, or what it listens on."""
         return str(self._udp) if self._phone is None else str(self._phone)
 
     def _note_waiting(self) -> None:
@@ -96,7 +115,11 @@ class PhonePort:
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
-        """Raises OutputError where the port is taken."""
+        """Listen.
+
+        Raises:
+            OutputError: the port is taken.
+        """
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)
@@ -110,7 +133,11 @@ class PhonePort:
             ) from None
 
     def answer(self, encode: Callable[[int], bytes]) -> None:
-        """Looks for new askers, then sends each the line of its version. Raises OSError where one was not sent."""
+        """Look for new askers, then send each the line of its version.
+
+        Raises:
+            OSError: one was not sent.
+        """
         assert self._socket is not None, "open comes first"
         self.look()
         lines: dict[int, bytes] = {}
@@ -127,7 +154,7 @@ class PhonePort:
             raise problem
 
     def look(self) -> None:
-        """Takes the hand-shakes that have come."""
+        """Take the hand-shakes that have come."""
         assert self._socket is not None, "open comes first"
         for _ in range(MAX_REQUESTS):
             try:
@@ -148,7 +175,7 @@ class PhonePort:
                 del self.askers[next(iter(self.askers))]
 
     def close(self) -> None:
-        """Closes the socket; safe to call twice."""
+        """Close the socket; safe to call twice."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

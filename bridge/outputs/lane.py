@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from facewire.bridge.outputs.base import Output, OutputEndedError
+from facewire.bridge.shared.clock import Clock
 from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.wire.frame import FaceFrame
 
@@ -24,13 +25,13 @@ class Lane:
     """An open output, which belongs to it from now on.
 
     Frames wait in a queue of one, or of ``MAX_WAITING`` for an output that wants every frame (as many again may be on
-    their way); when it is full the oldest goes and is counted (drop policy: newest wins). Carries over that queue, the
+    their way); when it is full the oldest goes and is counted (drop policy: newest wins). State: that queue, the
     counts, and when it last spoke.
     ``put`` and ``take`` need their runner's lock; the rest is its thread's alone.
     """
 
-    def __init__(self, output: Output, key: str, clock_ns: Callable[[], int], report: Callable[[str], None]) -> None:
-        """``report`` gets a line for a person, from the thread."""
+    def __init__(self, output: Output, key: str, clock: Clock, notify: Callable[[str], None]) -> None:
+        """``notify`` gets a line for a person, from the thread."""
         self.output, self.key = output, key
         self.dropped = 0
         """Frames that were overtaken by newer ones before they could be sent."""
@@ -41,7 +42,7 @@ class Lane:
         self.leaving = False
         """Whether it shall be closed as soon as what it must still send is sent."""
         self.closed = threading.Event()
-        self._clock_ns, self._report = clock_ns, report
+        self._clock, self._notify = clock, notify
         self._frames: deque[FaceFrame] = deque()
         self._room = MAX_WAITING if output.every_frame else 1
         self._taken = 0
@@ -53,7 +54,7 @@ class Lane:
         self._reported_dropped = 0
 
     def put(self, frame: FaceFrame) -> None:
-        """Has ``frame`` wait."""
+        """Have ``frame`` wait."""
         if self.ended or self.leaving:
             return
         if len(self._frames) >= self._room:
@@ -62,7 +63,7 @@ class Lane:
         self._frames.append(frame)
 
     def take(self) -> list[FaceFrame]:
-        """Returns the frames that wait. Those of an output that is switched off matter only if it wants every one."""
+        """Return the frames that wait. Those of an output that is switched off matter only if it wants every one."""
         frames = [] if self.leaving and not self.output.every_frame else list(self._frames)
         self._frames.clear()
         return frames
@@ -73,9 +74,11 @@ class Lane:
         return self.ended or self.leaving
 
     def send(self, frames: list[FaceFrame]) -> None:
-        """Sends ``frames``, or a keep-alive where there are none. Raises nothing: what goes wrong is counted and
-        said."""
-        output, now = self.output, self._clock_ns()
+        """Send ``frames``, or a keep-alive if there are none.
+
+        It raises nothing: what goes wrong is counted, and the user is told.
+        """
+        output, now = self.output, self._clock()
         together, self._taken = 0, len(frames)
         for frame in frames:
             went = self._succeeds(partial(output.send, frame, now), 1) and output.waiting is None
@@ -90,20 +93,20 @@ class Lane:
             self._count(together)
         self._taken = 0
         if output.every_frame and self.dropped > self._reported_dropped and self.error is None:
-            self._say(f"{self.dropped} frames were left out: what it writes to is too slow")
+            self._notify_rarely(f"{self.dropped} frames were left out: what it writes to is too slow")
             self._reported_dropped = self.dropped
 
     def close(self) -> None:
-        """Closes the output. Raises nothing either."""
+        """Close the output. It raises nothing either."""
         try:
             self.output.close()
         except Exception as error:  # a disk in the network may say only now that it is full
             self.error = _words(error)
-            self._report(f"{self.output.name}: cannot close {self.output.describe()}: {self.error}")
+            self._notify(f"{self.output.name}: cannot close {self.output.describe()}: {self.error}")
         self.closed.set()
 
     def state(self) -> dict[str, Any]:
-        """Returns what the status message tells of it."""
+        """Return what the status message tells of it."""
         output, sent_ns = self.output, self._sent_ns
         state, why = self._state()
         return {
@@ -115,13 +118,13 @@ class Lane:
             "sent": output.sent - output.overtaken,
             "dropped": self.dropped + output.overtaken,
             "failed": output.failed,
-            "age_s": None if sent_ns is None else round(max(self._clock_ns() - sent_ns, 0) * 1e-9, 2),
+            "age_s": None if sent_ns is None else round(max(self._clock() - sent_ns, 0) * 1e-9, 2),
         }
 
     def _state(self) -> tuple[str, str | None]:
         if self.ended or self.error is not None:
             return ("ended" if self.ended else "failing"), self.error
-        if (began_ns := self._began_ns) is not None and self._clock_ns() - began_ns > STUCK_NS:
+        if (began_ns := self._began_ns) is not None and self._clock() - began_ns > STUCK_NS:
             return "failing", f"it takes nothing; {self._taken + len(self._frames)} frames wait"
         return ("waiting" if self.output.waiting else "on"), self.output.waiting
 
@@ -129,7 +132,7 @@ class Lane:
         """So many frames went out."""
         if frames:
             self.output.sent += frames
-            self._sent_ns = self._clock_ns()
+            self._sent_ns = self._clock()
 
     def _succeeds(self, action: Callable[[], None], frames: int) -> bool:
         """Whether ``action``, which concerns so many frames, went well. Nothing is tried after the output's end."""
@@ -137,31 +140,31 @@ class Lane:
         if self.ended:
             output.failed += frames
             return False
-        self._began_ns = self._clock_ns()
+        self._began_ns = self._clock()
         try:
             action()
         except OutputEndedError as error:
             output.failed += frames
             self.error, self.ended = str(error), True
-            self._report(f"{output.name}: {error}")
+            self._notify(f"{output.name}: {error}")
             return False
         except Exception as error:  # nothing that one frame does may end the output
             output.failed += frames
             self.error = _words(error)
             lost = f", {output.failed} frames lost so far" if output.failed else ""
-            self._say(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
+            self._notify_rarely(f"cannot send to {output.describe()}: {self.error}; going on{lost}")
             return False
         finally:
             self._began_ns = None
         self.error = None
         return True
 
-    def _say(self, line: str) -> None:
-        """A line, unless there was one within the last minute."""
-        now = self._clock_ns()
+    def _notify_rarely(self, line: str) -> None:
+        """Tell the user a line, unless there was one within the last minute."""
+        now = self._clock()
         if self._reported_ns is None or now - self._reported_ns >= REPORT_NS:
             self._reported_ns = now
-            self._report(f"{self.output.name}: {line}")
+            self._notify(f"{self.output.name}: {line}")
 
 
 def _words(error: Exception) -> str:

@@ -10,12 +10,16 @@ from facewire.bridge.wire.frame import FaceFrame
 
 
 class LiveLinkOutput(Output):
-    """Carries over whether the last frame showed a face that nobody sees any more."""
+    """Sends a datagram a frame. State: whether the last frame showed a face that nobody sees any more."""
 
     name = "livelink"
 
     def __init__(self, target: Target) -> None:
-        """Raises OutputError where the subject's name is none."""
+        """Make the output; nothing is opened yet.
+
+        Raises:
+            OutputError: the subject's name is none.
+        """
         try:
             self._encoder = LiveLinkEncoder(target.options.get("subject", "Facewire"))
         except ValueError as error:
@@ -24,25 +28,37 @@ class LiveLinkOutput(Output):
         self._unseen = True
 
     def open(self) -> None:
-        """Raises OutputError."""
+        """Look the host up.
+
+        Raises:
+            OutputError: it cannot be sent to.
+        """
         self._udp.open()
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
-        """Raises OSError. The frame's time is when it is sent: a frame that eases to rest has no newer picture."""
+        """Send the frame. Its time is when it is sent: a frame that eases to rest has no newer picture.
+
+        Raises:
+            OSError: it could not be sent.
+        """
         self._unseen = frame.sources == "held"
         self._udp.send(self._encoder.encode(frame, now_ns))
         self._udp.settle()
 
     def idle(self, now_ns: int) -> None:
-        """Says that there is no face, as the app does, once the face that was lost rests. Raises OSError."""
+        """Say that there is no face, as the app does, once the face that was lost rests.
+
+        Raises:
+            OSError: it could not be sent.
+        """
         if self._unseen:
             self._udp.send(self._encoder.encode_no_face(now_ns))
             self._udp.settle()
 
     def close(self) -> None:
-        """Closes the socket."""
+        """Close the socket."""
         self._udp.close()
 
     def describe(self) -> str:
-        """Where it sends."""
+        """Return where it sends."""
         return str(self._udp)

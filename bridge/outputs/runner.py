@@ -7,7 +7,6 @@ one for each. A file may hang, on a full pipe or a slow disk, so each has its ow
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Any
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output, parse_spec
 from facewire.bridge.outputs.lane import Lane
-from facewire.bridge.shared.clock import Clock
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.worker import Worker
 from facewire.bridge.wire.frame import FaceFrame
 
@@ -26,7 +25,7 @@ IDLE_S = 0.2
 STOP_S = 1.0
 MAX_OUTPUTS = 16
 
-Report = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 class Runner(Worker):
@@ -45,12 +44,12 @@ class Runner(Worker):
         self.start()
 
     def add(self, lane: Lane) -> None:
-        """Begins to feed ``lane``."""
+        """Begin to feed ``lane``."""
         with self._lock:
             self._lanes = (*self._lanes, lane)
 
     def offer(self, frame: FaceFrame) -> None:
-        """Hands ``frame`` over. Never waits for an output, raises nothing."""
+        """Hand ``frame`` over. Never waits for an output, raises nothing."""
         with self._lock:
             for lane in self._lanes:
                 lane.put(frame)
@@ -58,14 +57,14 @@ class Runner(Worker):
                 self._ring()
 
     def remove(self, lane: Lane) -> None:
-        """Sends what an output that wants every frame still has, and closes it; waits for that, but not for long."""
+        """Send what an output that wants every frame still has, and close it; wait for that, but not for long."""
         with self._lock:
             lane.leaving = True
             self._ring()
         lane.closed.wait(STOP_S)
 
     def end(self) -> None:
-        """Has the thread end with all its lanes; waits for nothing. Safe to call twice."""
+        """Have the thread end with all its lanes; waits for nothing. Safe to call twice."""
         with self._lock:
             self._stopping.set()
             for lane in self._lanes:
@@ -73,12 +72,12 @@ class Runner(Worker):
             self._ring()
 
     def stop(self, timeout_s: float = STOP_S) -> None:
-        """Ends the thread and waits for that, but not for long; safe to call twice."""
+        """End the thread and wait for that, but not for long; safe to call twice."""
         self.end()
         super().stop(timeout_s)
 
     def _ring(self) -> None:
-        """Has the thread look at its lanes; needs the lock."""
+        """Have the thread look at its lanes; needs the lock."""
         if self._bell.locked():
             self._bell.release()
 
@@ -112,17 +111,21 @@ class Outputs:
     """The outputs that run now, by the text that they were made from. ``offer`` may be called from one thread at a
     time, everything else from any."""
 
-    def __init__(self, clock_ns: Callable[[], int], report: Report, folder: Path | None = None) -> None:
-        """``report`` gets lines for a person, from any thread; ``folder`` is for what outputs must remember."""
-        self._clock_ns, self._folder = clock_ns, folder
-        self._report = partial(_report_if_heard, report)
+    def __init__(self, clock: Clock, notify: Notify, folder: Path | None = None) -> None:
+        """``notify`` gets lines for a person, from any thread; ``folder`` is for what outputs must remember."""
+        self._clock, self._folder = clock, folder
+        self._notify = partial(_notify_if_read, notify)
         self._lock = threading.Lock()
         self._running: dict[Lane, Runner] = {}
         self._runners: tuple[Runner, ...] = ()
         """For ``offer``, which takes no lock."""
 
     def add(self, spec: str) -> None:
-        """Starts an output. Raises OutputError, and nothing has changed then."""
+        """Start an output.
+
+        Raises:
+            OutputError: it cannot be started, and nothing has changed.
+        """
         parsed = parse_spec(spec)
         with self._lock:
             for lane in [lane for lane in self._running if lane.ended]:
@@ -135,7 +138,11 @@ class Outputs:
             self._start(self._open(spec))
 
     def remove(self, spec: str) -> None:
-        """Stops an output. Raises OutputError where there is none of this name."""
+        """Stop an output.
+
+        Raises:
+            OutputError: there is none of this name.
+        """
         with self._lock:
             for lane in self._running:
                 if lane.key == spec:
@@ -145,7 +152,7 @@ class Outputs:
             raise OutputError(f"there is no output {spec[:80]!r} to stop; those that run: {running}")
 
     def offer(self, frame: FaceFrame) -> None:
-        """Hands ``frame`` to each. Never waits for any of them."""
+        """Hand ``frame`` to each. Never waits for any of them."""
         for runner in self._runners:
             runner.offer(frame)
 
@@ -155,38 +162,38 @@ class Outputs:
         return [lane.key for lane in self._lanes() if not lane.ended]
 
     def status(self) -> list[dict[str, Any]]:
-        """Returns the state of each, for the status message."""
+        """Return the state of each, for the status message."""
         return [lane.state() for lane in self._lanes()]
 
     def stop(self) -> None:
-        """Stops all at once, so that those that hang are not waited for one after the other; safe to call twice."""
+        """Stop all at once, so that those that hang are not waited for one after the other; safe to call twice."""
         with self._lock:
             runners, self._runners, self._running = self._runners, (), {}
         for runner in runners:
             runner.end()
-        end_s = time.monotonic() + STOP_S
+        end_ns = self._clock() + round(STOP_S * NS_PER_S)
         for runner in runners:
-            runner.stop(max(end_s - time.monotonic(), 0.0))
+            runner.stop(max(end_ns - self._clock(), 0) / NS_PER_S)
 
     def _lanes(self) -> list[Lane]:
         with self._lock:
             return list(self._running)
 
     def _open(self, spec: str) -> Lane:
-        output = make_output(spec, self._folder)
-        output.report = lambda line: self._report(f"{output.name}: {line}")
+        output = make_output(spec, self._folder, self._clock)
+        output.notify = lambda line: self._notify(f"{output.name}: {line}")
         try:
             output.open()
         except BaseException:
             output.close()
             raise
-        return Lane(output, spec, self._clock_ns, self._report)
+        return Lane(output, spec, self._clock, self._notify)
 
     def _start(self, lane: Lane) -> None:
         shared = [runner for other, runner in self._running.items() if not other.output.every_frame]
         alone = lane.output.every_frame or not shared
         name = lane.output.name if lane.output.every_frame else "outputs"
-        runner = Runner(name, self._clock_ns, lane.output.batch_s) if alone else shared[0]
+        runner = Runner(name, self._clock, lane.output.batch_s) if alone else shared[0]
         runner.add(lane)
         self._running[lane] = runner
         self._runners = tuple(dict.fromkeys(self._running.values()))
@@ -200,7 +207,7 @@ class Outputs:
             runner.stop()
 
 
-def _report_if_heard(report: Report, line: str) -> None:
+def _notify_if_read(notify: Notify, line: str) -> None:
     """Where nobody reads what people are told any more (standard error is a closed pipe), outputs go on."""
     with suppress(OSError, ValueError):
-        report(line)
+        notify(line)

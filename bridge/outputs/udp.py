@@ -7,14 +7,10 @@ import socket
 
 from facewire.bridge.outputs.base import OutputError
 
-MAX_DATAGRAM_BYTES = 1472
-"""What an Ethernet packet of 1500 bytes holds beside IPv4's and UDP's headers. A longer datagram travels in fragments,
-and one that is lost takes the others with it."""
-
 
 class UdpSender:
     """A socket that is connected to one address, so that nothing is looked up for each datagram and a receiver that is
-    not there makes itself known (ICMP port unreachable) where it is on this machine.
+    not there makes itself known (ICMP port unreachable) if it is on this machine.
 
     ``send`` raises nothing: a frame may need several datagrams, and the rest are worth sending. After the last one call
     ``settle``, which raises what went wrong.
@@ -30,7 +26,11 @@ class UdpSender:
         self._problem: OSError | None = None
 
     def open(self) -> None:
-        """Looks the host up, once. Raises OutputError."""
+        """Look the host up, once.
+
+        Raises:
+            OutputError: there is no such host, or no way to it.
+        """
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)
             # A name such as localhost has both; nobody answers a datagram, and these programs listen on IPv4.
@@ -47,7 +47,7 @@ class UdpSender:
         self._socket = sender
 
     def send(self, data: bytes | bytearray | memoryview) -> bool:
-        """Sends one datagram; False where it could not be sent, or the one before it was refused."""
+        """Send one datagram; False if it could not be sent, or the one before it was refused."""
         assert self._socket is not None, "open comes first"
         try:
             self._socket.send(data)
@@ -64,13 +64,17 @@ class UdpSender:
         return True
 
     def settle(self) -> None:
-        """Raises OSError where a datagram since the last call was not sent or nobody was there to get it."""
+        """Forget what went wrong since the last call, and raise it.
+
+        Raises:
+            OSError: a datagram was not sent, or nobody was there to get it.
+        """
         problem, self._problem = self._problem, None
         if problem is not None:
             raise problem
 
     def close(self) -> None:
-        """Closes the socket; safe to call twice."""
+        """Close the socket; safe to call twice."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -28,7 +28,10 @@ AT_REST = (0.0, 0.0, 0.0)
 
 
 class VmcOutput(Output):
-    """Carries over the time of the first message, which ``/VMC/Ext/T`` counts from, and the packets' buffer."""
+    """Sends bundles of messages.
+
+    State: the time of the first message, which ``/VMC/Ext/T`` counts from, and the packets' buffer.
+    """
 
     name = "vmc"
 
@@ -45,11 +48,19 @@ class VmcOutput(Output):
         self._start_ns: int | None = None
 
     def open(self) -> None:
-        """Raises OutputError."""
+        """Look the host up.
+
+        Raises:
+            OutputError: it cannot be sent to.
+        """
         self._udp.open()
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
-        """Raises OSError."""
+        """Send the frame.
+
+        Raises:
+            OSError: it could not be sent.
+        """
         values = [self._time_s(now_ns)]
         if self._bones:
             for turn in split_turn(frame.head):
@@ -64,17 +75,21 @@ class VmcOutput(Output):
         self._udp.settle()
 
     def idle(self, now_ns: int) -> None:
-        """Says that it is still there. Raises OSError."""
+        """Say that it is still there.
+
+        Raises:
+            OSError: it could not be sent.
+        """
         self._idle.write([self._time_s(now_ns)])
         self._udp.send(self._idle.datagrams[0])
         self._udp.settle()
 
     def close(self) -> None:
-        """Closes the socket."""
+        """Close the socket."""
         self._udp.close()
 
     def describe(self) -> str:
-        """Where it sends."""
+        """Return where it sends."""
         return str(self._udp)
 
     def _time_s(self, now_ns: int) -> float:
@@ -101,7 +116,7 @@ class _Shapes:
         self._chosen = chosen
 
     def values(self, frame: FaceFrame) -> list[float]:
-        """The values of ``names``."""
+        """Return the values of ``names``."""
         if self._mapping is None:
             shapes: list[float] = frame.blendshapes.tolist()
             return shapes
@@ -110,7 +125,8 @@ class _Shapes:
 
 
 def split_turn(head: Float32Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Neck's and head's quaternions xyzw in Unity's space, which turn the head as ``head`` [7] of a frame is turned.
+    """Return neck's and head's quaternions xyzw in Unity's space, which turn the head as ``head`` [7] of a frame is
+    turned.
 
     Unity's x points to the character's right and FaceFrame's to its left: turns about y and z change their sense.
     """
@@ -127,8 +143,8 @@ def split_turn(head: Float32Array) -> tuple[tuple[float, ...], tuple[float, ...]
 
 
 def eye_turn(yaw_rad: float, pitch_rad: float) -> tuple[float, ...]:
-    """An eye's quaternion xyzw in Unity's space, which turns by yaw to the character's right and by pitch down: a
-    frame's gaze goes the other way in both."""
+    """Return an eye's quaternion xyzw in Unity's space, which turns by yaw to the character's right and by pitch down:
+    a frame's gaze goes the other way in both."""
     half_yaw, half_pitch = -0.5 * yaw_rad, -0.5 * pitch_rad
     sin_y, cos_y, sin_x, cos_x = math.sin(half_yaw), math.cos(half_yaw), math.sin(half_pitch), math.cos(half_pitch)
     return cos_y * sin_x, sin_y * cos_x, -sin_y * sin_x, cos_y * cos_x

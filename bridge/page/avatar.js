@@ -41,7 +41,7 @@ const MOUTH = new Set(["mouth", "teeth", "tongue"]);
 /** Fetch and unpack the head: positions, triangles, colours, and each shape's vertices and moves; `names` is the shapes' order. */
 async function loadHead(names, url = "head.bin") {
   const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`the head is not there: ${answer.status}`);
+  if (!answer.ok) throw new Error(`the head could not be loaded (${answer.status})`);
   const bytes = await answer.arrayBuffer();
   const length = new DataView(bytes).getUint32(0, true);
   const about = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));

@@ -32,8 +32,8 @@ export class CalibrationPart {
     const on = (id, output, work) => element(id).addEventListener("click", (event) => busy(event.target, output, work));
     on("neutral", result, () => this.#neutral());
     on("guide", result, () => this.#guide());
-    const anew = () => this.#command("calibrate_reset", {}, "started anew");
-    on("reset", result, twice("forget your face at rest and your range", anew));
+    const startOver = () => this.#command("calibrate_reset", {}, "started over");
+    on("reset", result, twice("forget your face at rest and your range", startOver));
     const profile = element("profile-result");
     const named = (name, words) => () => this.#command(name, { name: element("profile").value }, words);
     on("profile-save", profile, named("profile_save", "saved"));
@@ -72,7 +72,7 @@ export class CalibrationPart {
     for (const [i, pose] of poses.entries()) {
       element("guide-progress").value = i / poses.length;
       missing.push(...(await this.#pose(pose)));
-      if (!this.#running) return "stopped; what was shown so far counts";
+      if (!this.#running) return "stopped; the faces shown so far are kept";
     }
     element("guide-dialog").close();
     beep();

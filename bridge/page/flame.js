@@ -14,7 +14,7 @@ const LOOKS = { eyes: "sclera" };
 /** Fetch the FLAME head of this server; `token` is the page's own, `materials` the open head's, for their colours. */
 export async function loadFlame(token, materials) {
   const answer = await fetch(token ? `flame.bin?token=${encodeURIComponent(token)}` : "flame.bin");
-  if (!answer.ok) throw new Error(`the FLAME head is not there: ${answer.status}`);
+  if (!answer.ok) throw new Error(`the FLAME head could not be loaded (${answer.status})`);
   return new FlameHead(unpack(await answer.arrayBuffer()), materials);
 }
 
@@ -34,7 +34,7 @@ export function unpack(bytes) {
     return new Type(bytes.slice(start, at)); // Nothing in the file is aligned.
   };
   const column = (count) => ({ unit: take(Float32Array, 1)[0], steps: take(Int16Array, count) });
-  if (new TextDecoder().decode(new Uint8Array(bytes, 0, at)) !== MAGIC) throw new Error("this is no FLAME head");
+  if (new TextDecoder().decode(new Uint8Array(bytes, 0, at)) !== MAGIC) throw new Error("this file is not a FLAME head");
   const [vertices, triangles, materials, expressions, correctives] = [int(), int(), int(), int(), int()];
   return {
     name: text(),

@@ -1,1 +1,1 @@
-"""Session files: what ``docs/recording.md`` defines, written and read, mended, cut and joined."""
+"""Session files: what ``docs/recording.md`` defines, written and read, repaired, cut and joined."""

@@ -67,7 +67,11 @@ def unpack_chunk(body: bytes) -> bytes:
 
 
 def _records(records: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield each record's opcode and where its content starts and ends. Raises struct.error where a head is cut."""
+    """Yield each record's opcode and where its content starts and ends.
+
+    Raises:
+        struct.error: a head is cut.
+    """
     position = 0
     while position < len(records):
         opcode, length = RECORD_HEAD.unpack_from(records, position)

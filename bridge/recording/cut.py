@@ -17,7 +17,7 @@ from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.clock import NS_PER_S
 
 JOIN_GAP_NS = NS_PER_S // 60
-"""Between the last frame of one part and the first of the next where their rates are not known."""
+"""Between the last frame of one part and the first of the next if their rates are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def cut(
 
 
 def _common_end(sessions: Sequence[Session]) -> dict[str, str]:
-    """What their end records say alike of who it is; the counts are those of the whole recordings."""
+    """Return what their end records say alike of who it is; the counts are those of the whole recordings."""
     said, *others = {session.end.get("flame") for session in sessions}
     return {} if said is None or others else {"flame": said}
 
@@ -149,7 +149,7 @@ def _copy(writer: SessionWriter, session: Session, topic: str, stored: Stored, l
 
 
 def _from(block: AudioBlock, audio: AudioFormat, begin_ns: int) -> AudioBlock | None:
-    """The samples of a block that are not before ``begin_ns``."""
+    """Return the samples of a block that are not before ``begin_ns``."""
     left_out = max(0, -((block.log_ns - begin_ns) * audio.rate // NS_PER_S))
     samples = block.samples[left_out * audio.block_bytes :]
     log_ns = block.log_ns + left_out * NS_PER_S // audio.rate

@@ -9,7 +9,7 @@ from mcap.exceptions import McapError
 from facewire.bridge.shared.errors import FacewireError
 
 NO_RECORD = (struct.error, ValueError, IndexError, OverflowError, McapError)
-"""What reading raises where bytes are no record, or one that claims a place or a length that is none."""
+"""What reading raises if bytes are no record, or one that claims a place or a length that is none."""
 
 
 class SessionError(FacewireError):
@@ -19,7 +19,7 @@ class SessionError(FacewireError):
 
 
 class NewerSessionError(SessionError):
-    """The file was written by a newer Facewire, whose format this one does not read; no repair would mend that."""
+    """The file was written by a newer Facewire, whose format this one does not read; a repair would not help."""
 
 
 class PathTakenError(SessionError):
@@ -27,7 +27,7 @@ class PathTakenError(SessionError):
 
 
 class CutSessionError(SessionError):
-    """The file was not finished: its program was killed, or its disk filled up. ``repair`` mends it."""
+    """The file was not finished: its program was killed, or its disk filled up. ``repair`` saves what was written."""
 
 
 class RecordingError(FacewireError):

@@ -73,7 +73,7 @@ def read_index(file: BinaryIO) -> SessionIndex:
             start_ns, end_ns, offset = np.array(found, np.int64).T
             index.chunks[channel_id] = ChunkTable(start_ns, end_ns, offset)
     except NO_RECORD:
-        raise SessionError("the index of this session makes no sense: mend it with 'facewire repair'") from None
+        raise SessionError("the index of this session makes no sense: repair it with 'facewire repair'") from None
     return index
 
 
@@ -86,10 +86,10 @@ def _read_summary(file: BinaryIO) -> bytes:
     file.seek(max(len(MCAP0_MAGIC), size - tail))
     end = file.read()
     if len(end) != tail or not end.endswith(MCAP0_MAGIC) or end[0] != Opcode.FOOTER:
-        raise CutSessionError("this session was cut before its end: mend it with 'facewire repair'")
+        raise CutSessionError("this session was cut before its end: repair it with 'facewire repair'")
     footer = Footer.read(ReadDataStream(BytesIO(end[RECORD_HEAD.size :])))
     if not 0 < footer.summary_start <= size - tail:
-        raise SessionError("this MCAP file has no index: mend it with 'facewire repair'")
+        raise SessionError("this MCAP file has no index: repair it with 'facewire repair'")
     file.seek(footer.summary_start)
     return file.read(size - tail - footer.summary_start)
 
@@ -124,5 +124,5 @@ def read_metadata(file: BinaryIO, entry: MetadataIndex) -> Metadata:
             raise ValueError
         metadata: Metadata = Metadata.read(ReadDataStream(BytesIO(file.read(length))))
     except NO_RECORD:
-        raise SessionError("the index of this session makes no sense: mend it with 'facewire repair'") from None
+        raise SessionError("the index of this session makes no sense: repair it with 'facewire repair'") from None
     return metadata

@@ -81,11 +81,11 @@ class SessionMetadata:
     """How it came to be: live, bake, import, cut, join, repair."""
     program: str = field(default_factory=lambda: f"facewire/{version()}")
     profile: Mapping[str, Any] | None = None
-    """The user's calibration at the start, where it was known by then; the end record has the last one."""
+    """The user's calibration at the start, if it was known by then; the end record has the last one."""
     versions: Mapping[str, Any] | None = None
     """Of what it was recorded with: Python, the system, the libraries that matter."""
     devices: Mapping[str, Any] | None = None
-    """Names of the devices; only where the user agreed."""
+    """Names of the devices; only if the user agreed."""
 
     def to_record(self) -> dict[str, str]:
         """Return the MCAP metadata record's map of texts."""

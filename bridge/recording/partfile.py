@@ -20,7 +20,7 @@ def part_path(path: Path) -> Path:
 
 
 def free_path(path: Path) -> Path:
-    """Return ``path``, with a number behind its stem where a file, or one in the making, has that name."""
+    """Return ``path``, with a number behind its stem if a file, or one in the making, has that name."""
     free, number = path, 1
     while os.path.lexists(free) or os.path.lexists(part_path(free)):
         number += 1
@@ -45,13 +45,13 @@ def check_output(path: Path, *, force: bool = False) -> None:
 
 class PartFile:
     """A file for one writer. What is written waits in memory until ``flush``, which appends it in one step or not
-    at all: after a failure the file ends where it ended before. ``finish`` gives it its name. Where something else has
+    at all: after a failure the file ends where it ended before. ``finish`` gives it its name. If something else has
     the name by then, ``path`` gets a number: nothing is written over that another program wrote.
 
-    Carries over what was not flushed."""
+    State: what was not flushed."""
 
     def __init__(self, path: Path, *, force: bool = False, part: Path | None = None) -> None:
-        """Create the temporary file; ``part`` is its name, where it is not to be the usual one.
+        """Create the temporary file; ``part`` is its name, if it is not to be the usual one.
 
         Raises:
             PathTakenError: ``path``, or a recording of that name that runs or was cut, is there already, and ``force``
@@ -71,7 +71,7 @@ class PartFile:
             self._file = self.part.open("x+b", buffering=0)
         except FileExistsError:
             raise PathTakenError(
-                f"{self.part} is left from a recording that was cut: mend it with 'facewire repair', or use --force"
+                f"{self.part} is left from a recording that was cut: repair it with 'facewire repair', or use --force"
             ) from None
         except OSError as error:
             raise RecordingError(f"cannot write {path}: {reason(error)}") from None
@@ -144,13 +144,13 @@ class PartFile:
         self._file.close()
 
     def discard(self) -> None:
-        """Close and delete the temporary file, but not where it is whole and ``finish`` could not name it."""
+        """Close and delete the temporary file, but not if it is whole and ``finish`` could not name it."""
         self._file.close()
         if not self._nameless:
             self.part.unlink(missing_ok=True)
 
     def _take_name(self) -> bool:
-        """Name the file; False where it was deleted since the last flush: the next one writes it anew."""
+        """Name the file; False if it was deleted since the last flush: the next one writes it anew."""
         if not self._force and os.path.lexists(self.path):
             self.path = free_path(self.path)
         if self._deleted():  # what has the temporary name now may be another's
@@ -167,7 +167,7 @@ class PartFile:
         return os.name != "nt" and os.fstat(self._file.fileno()).st_nlink == 0
 
     def _restore_if_deleted(self) -> None:
-        """Write the take anew where somebody deleted it or its folder: its bytes live on while it is open (POSIX).
+        """Write the take anew if somebody deleted it or its folder: its bytes live on while it is open (POSIX).
 
         Where another recording has the name now, this one goes beside it.
         """
@@ -193,7 +193,7 @@ class PartFile:
     def _advice(self) -> str:
         if self._size == 0:
             return f"nothing was saved in {self.path}"
-        return f"the take up to here is in {self.part}: mend it with 'facewire repair'"
+        return f"the take up to here is in {self.part}: repair it with 'facewire repair'"
 
 
 def write_all(file: RawIOBase, data: bytes | bytearray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -27,6 +27,7 @@ from facewire.bridge.recording.partfile import reason
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.streams import Stream, extra_streams
 
 FOREVER_NS = 2**63 - 1
 
@@ -61,6 +62,8 @@ class Session:
         if METADATA_NAME not in records:
             raise SessionError("this MCAP file is no Facewire session")
         self.metadata = SessionMetadata.from_record(read_metadata(self._file, records[METADATA_NAME]).metadata)
+        self.extra = extra_streams(self.metadata.hello)
+        """The further streams that its frames may carry: those that its hello tells of, and those registered here."""
         self.end: dict[str, str] = {}
         """What the recorder noted at the end, such as frames that it had to drop."""
         if END_NAME in records:
@@ -126,7 +129,7 @@ class Session:
             SessionError: a chunk or a frame is damaged.
         """
         for stored in self.messages(FRAME_TOPIC, start_ns, end_ns):
-            yield stored.log_ns, read_frame(stored.data)
+            yield stored.log_ns, read_frame(stored.data, self.extra)
 
     def audio_blocks(self, start_ns: int = 0, end_ns: int = FOREVER_NS) -> Iterator[AudioBlock]:
         """Yield the runs of samples that begin in the range, likewise.
@@ -182,7 +185,7 @@ def counted(items: Iterable[Item], total: int, progress: Progress | None) -> Ite
 
 
 def open_session(path: Path) -> Session:
-    """Return the session in ``path``; say how to mend one that was cut.
+    """Return the session in ``path``; say how to repair one that was cut.
 
     Raises:
         SessionError: it cannot be used.
@@ -190,11 +193,13 @@ def open_session(path: Path) -> Session:
     try:
         return Session(path)
     except CutSessionError:
-        raise CutSessionError(f"{path}: this session was cut before its end; mend it: facewire repair {path}") from None
+        raise CutSessionError(
+            f"{path}: this session was cut before its end; repair it: facewire repair {path}"
+        ) from None
 
 
-def read_frame(data: bytes) -> FaceFrame:
-    """Return the frame in a stored message.
+def read_frame(data: bytes, extra: Mapping[str, Stream] | None = None) -> FaceFrame:
+    """Return the frame in a stored message, with the further streams that may be in it (``decode_frame``).
 
     Raises:
         SessionError: it is none.
@@ -203,6 +208,6 @@ def read_frame(data: bytes) -> FaceFrame:
         message = decode_message(data)
         if message["type"] != "frame":
             raise WireError(f"a {message['type']} message among the frames")
-        return decode_frame(message)
+        return decode_frame(message, extra)
     except WireError as error:
         raise SessionError(f"the session holds a frame that cannot be read ({error}): the file is damaged") from None

@@ -81,7 +81,7 @@ def repair(source: Path, output: Path, *, force: bool = False, progress: Progres
 
 
 class _Salvage:
-    """Walks the records of a file from its beginning, and goes on at the next chunk where they make no sense."""
+    """Walks the records of a file from its beginning, and goes on at the next chunk if they make no sense."""
 
     def __init__(self, file: BinaryIO, report: RepairReport, progress: Progress | None) -> None:
         self._file = file
@@ -115,7 +115,7 @@ class _Salvage:
         self._report.lost_bytes = self._size - self._end
 
     def topic(self, stored: Stored) -> str | None:
-        """Return what a message is: by its channel or, where the chunk that names that is damaged, by what it says."""
+        """Return what a message is: by its channel or, if the chunk that names that is damaged, by what it says."""
         if stored.channel_id not in self._topics:
             with contextlib.suppress(WireError):
                 self._topics[stored.channel_id] = decode_message(stored.data)["type"]
@@ -172,7 +172,7 @@ class _Salvage:
 
 
 def _write(salvage: _Salvage, output: Path, report: RepairReport, force: bool) -> None:
-    # Not the usual temporary name: that may be the very file that is mended.
+    # Not the usual temporary name: that may be the very file that is repaired.
     part = output.with_name(f".{output.name}.mending")
     writer = SessionWriter(output, replace(salvage.metadata, origin="repair"), force=force, part=part)
     try:
@@ -207,7 +207,7 @@ def is_whole(path: Path, progress: Progress | None = None) -> bool:
     """Say whether every frame and every block of sound of a session can be read.
 
     Raises:
-        SessionError: the file is not there, or of a newer format, which a repair would not mend.
+        SessionError: the file is not there, or of a newer format, for which a repair would not help.
     """
     if not path.is_file():
         raise SessionError(f"{path} is not there: check the name")

@@ -16,7 +16,7 @@ Int16Array = npt.NDArray[np.int16]
 LEAD_NS = 1_000_000_000
 """Blocks that begin this long before a part may still reach into it; ours are much shorter."""
 MAX_DRIFT_S = 0.04
-"""A sound card's clock is not the session's: where a block is this far from its time it is put there. Less would cut
+"""A sound card's clock is not the session's: if a block is this far from its time it is put there. Less would cut
 at the jitter of capture times, and more can be seen (ITU-R BT.1359: sound that is 45 ms early)."""
 
 
@@ -25,7 +25,7 @@ class SoundStream:
 
     A block whose ``first_sample`` goes on from the one before follows it without a seam, for capture times jitter and
     sound must not; after a gap, where another part begins, and where it has drifted, a block goes where its time says.
-    What is missing is silence. Carries over the block in progress and where the next is expected.
+    What is missing is silence. State: the block in progress and where the next is expected.
     """
 
     def __init__(self, session: Session, start_ns: int, end_ns: int) -> None:
@@ -88,7 +88,7 @@ def sample_count(audio: AudioFormat, start_ns: int, end_ns: int) -> int:
 
 
 def load_sound(session: Session, start_ns: int, end_ns: int) -> tuple[AudioFormat, Int16Array] | None:
-    """Return the samples from ``start_ns`` to ``end_ns``, shape [samples, channels]; None where there is no audio.
+    """Return the samples from ``start_ns`` to ``end_ns``, shape [samples, channels]; None if there is no audio.
 
     Raises:
         SessionError: the file is damaged.

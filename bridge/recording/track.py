@@ -11,8 +11,18 @@ from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.reader import FOREVER_NS, PROGRESS_EVERY, Progress, Session
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.wire.frame import SOURCES, FlameParameters
+from facewire.bridge.wire.streams import Stream
 
 Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraTrack:
+    """One of the further streams over all frames."""
+
+    stream: Stream
+    values: Float32Array
+    """Shape [n, *shape]."""
 
 
 @dataclass(slots=True)
@@ -34,7 +44,9 @@ class Track:
     gaze: Float32Array
     """Shape [n, 4]: radians."""
     flame: list[FlameParameters] | None = None
-    """One per frame, where every frame has them and their lengths are the same."""
+    """One per frame, if every frame has them and their lengths are the same."""
+    extra: tuple[ExtraTrack, ...] = ()
+    """The further streams that every frame has, in the same shape."""
 
     def __len__(self) -> int:
         return len(self.log_ns)
@@ -46,13 +58,13 @@ class Track:
 
     @property
     def rate(self) -> float:
-        """Frames a second as most frames follow each other (median); 0 where there are fewer than two."""
+        """Frames a second as most frames follow each other (median); 0 if there are fewer than two."""
         gaps_ns = np.diff(self.log_ns)
         return float(1e9 / max(np.median(gaps_ns), 1)) if len(gaps_ns) else 0.0
 
     @property
     def dropped(self) -> int:
-        """Frames that are missing by their ``seq``; where it goes back, another part begins."""
+        """Frames that are missing by their ``seq``; if it goes back, another part begins."""
         steps = np.diff(self.seq)
         return int(np.sum(steps[steps > 1] - 1))
 
@@ -69,6 +81,7 @@ def load_track(
     rows: list[tuple[int, int, int, int, float]] = []
     shapes, head, gaze = bytearray(), bytearray(), bytearray()
     flame: list[FlameParameters] = []
+    extra: dict[str, list[Float32Array]] = {}
     for log_ns, frame in session.frames(start_ns, end_ns):
         if progress is not None and len(rows) % PROGRESS_EVERY == 0:
             progress(len(rows), session.frame_count)
@@ -79,6 +92,8 @@ def load_track(
         gaze += frame.gaze.tobytes()
         if frame.flame is not None:
             flame.append(frame.flame)
+        for name, values in (frame.extra or {}).items():
+            extra.setdefault(name, []).append(values)
     if not rows:
         raise SessionError(f"{session.path}: there are no frames in that part of the session")
     log_places, seq, latencies, sources, confidence = zip(*rows, strict=True)
@@ -92,18 +107,24 @@ def load_track(
         head=np.frombuffer(head, np.float32).reshape(len(rows), -1),
         gaze=np.frombuffer(gaze, np.float32).reshape(len(rows), -1),
         flame=_whole(flame, len(rows)),
+        extra=tuple(
+            ExtraTrack(session.extra[name], np.stack(values))
+            for name, values in extra.items()
+            if len(values) == len(rows) and len({one.shape for one in values}) == 1
+        ),
     )
     return track if np.all(np.diff(track.log_ns) >= 0) else _in_order(track)
 
 
 def _whole(flame: list[FlameParameters], count: int) -> list[FlameParameters] | None:
-    """FLAME parameters where every frame has them in the same length."""
+    """Return FLAME parameters if every frame has them in the same length."""
     return flame if len(flame) == count and len({len(one.expression) for one in flame}) == 1 else None
 
 
 def _in_order(track: Track) -> Track:
-    """The same frames by their places, for files of writers that do not keep the order."""
+    """Return the same frames by their places, for files of writers that do not keep the order."""
     order = np.argsort(track.log_ns, kind="stable")
     flame = None if track.flame is None else [track.flame[index] for index in order]
-    arrays = {field.name: getattr(track, field.name)[order] for field in fields(track) if field.name != "flame"}
-    return Track(**arrays, flame=flame)
+    extra = tuple(ExtraTrack(one.stream, one.values[order]) for one in track.extra)
+    arrays = {one.name: getattr(track, one.name)[order] for one in fields(track) if one.name not in ("flame", "extra")}
+    return Track(**arrays, flame=flame, extra=extra)

@@ -41,7 +41,7 @@ class SessionWriter:
         force: bool = False,
         part: Path | None = None,
     ) -> None:
-        """Create the file under its temporary name, which is ``part`` where that is given.
+        """Create the file under its temporary name, which is ``part`` if that is given.
 
         Raises:
             SessionError: there is such a file already.
@@ -61,7 +61,7 @@ class SessionWriter:
             self._channels[AUDIO_TOPIC] = self._audio_channel(audio)
 
     def register_audio(self, audio: AudioFormat) -> None:
-        """Decide the session's audio format, where it is not decided yet."""
+        """Decide the session's audio format, if it is not decided yet."""
         if self.audio is None:
             self.audio = audio
             self._channels[AUDIO_TOPIC] = self._audio_channel(audio)

@@ -85,7 +85,7 @@ class AccessPolicy:
 
 
 def host_name(host: str) -> str | None:
-    """Return the lower-case name in ``name[:port]`` without brackets, or None where it is malformed."""
+    """Return the lower-case name in ``name[:port]`` without brackets, or None if it is malformed."""
     parts = urlsplit_or_none(f"//{host}")
     if parts is None or not parts.hostname or "@" in host or "/" in host or parts.query or parts.fragment:
         return None
@@ -115,7 +115,7 @@ def is_address(name: str) -> bool:
 
 
 def urlsplit_or_none(url: str) -> SplitResult | None:
-    """Return the parts of ``url``, or None where it or its port is malformed."""
+    """Return the parts of ``url``, or None if it or its port is malformed."""
     try:
         parts = urlsplit(url)
         _ = parts.port

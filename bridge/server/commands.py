@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from facewire.bridge.server.oncelog import OnceLog
+from facewire.bridge.server.server_protocol import Command
 from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.wire.codec import Message
-from facewire.bridge.wire.messages import Command, result_message
+from facewire.bridge.wire.messages import result_message
 
 CommandHandler: TypeAlias = Callable[[Mapping[str, Any]], "Mapping[str, Any] | None"]
 """Takes a command's args and returns the result's value, if there is one. It runs off the event loop, one command at a
@@ -34,7 +35,7 @@ class CommandRunner:
         self._waiting = 0
 
     async def run(self, command: Command) -> Message:
-        """Run one command and return its result message. Raises nothing."""
+        """Run one command and return its result message. It raises nothing."""
         handler = self._handlers.get(command.name)
         if handler is None:
             return self._refuse(command, "unknown", f"unknown command {command.name!r}")
@@ -72,7 +73,7 @@ async def call_in_thread(function: Callable[[], T]) -> T:
         if done.cancelled():
             return
         if error is None:
-            done.set_result(value)  # type: ignore[arg-type]  # None only where T allows it or there is an error
+            done.set_result(value)  # type: ignore[arg-type]  # None only if T allows it or there is an error
         else:
             done.set_exception(error)
 

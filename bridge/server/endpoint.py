@@ -21,21 +21,12 @@ from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.hub import FanoutCounts, Hub, Subscriber
 from facewire.bridge.server.oncelog import OnceLog
 from facewire.bridge.server.pages import HEADERS, Page, load_pages
+from facewire.bridge.server.server_protocol import MAX_CLIENT_MESSAGE_BYTES, Action, Close, Command, Reply, Subscribe
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.bridge.wire.messages import (
-    LIVE_PATH,
-    MAX_CLIENT_MESSAGE_BYTES,
-    SUBPROTOCOL,
-    Action,
-    Close,
-    Command,
-    Greeting,
-    Reply,
-    Subscribe,
-    version,
-)
+from facewire.bridge.wire.messages import LIVE_PATH, SUBPROTOCOL, Greeting, version
 
 STATUS_INTERVAL_S = 1.0
 CLOSE_TIMEOUT_S = 0.5
@@ -50,7 +41,7 @@ logger = logging.getLogger("facewire.bridge")
 class Services:
     """What the runtime gives the server to answer with."""
 
-    clock_ns: Callable[[], int]
+    clock: Clock
     """The session's monotonic clock."""
     greeting: Greeting = field(default_factory=Greeting)
     commands: Mapping[str, CommandHandler] = field(default_factory=dict)
@@ -101,7 +92,7 @@ class Endpoint:
             backlog=1024,
             logger=library_log,
         )
-        self._spawn(self._report_status())
+        self._spawn(self._send_status())
         self._spawn(self._drop_stalled())
         address = self._server.sockets[0].getsockname()
         return str(address[0]), int(address[1])
@@ -109,7 +100,7 @@ class Endpoint:
     def send_frame(self, frame: FaceFrame) -> None:
         """Fan one frame out; one that cannot be encoded is logged once and counted."""
         try:
-            self.hub.send_frame(frame, self.services.clock_ns())
+            self.hub.send_frame(frame, self.services.clock())
         except WireError as error:
             self._log.warning("frame", f"a frame was not sent: {error}")
 
@@ -172,10 +163,10 @@ class Endpoint:
         assert isinstance(connection, Subscriber)
         commands: set[asyncio.Task[None]] = set()
         try:
-            await self._send(connection, self.services.greeting.message(self.services.clock_ns()))
+            await self._send(connection, self.services.greeting.message(self.services.clock()))
             self.hub.put(connection, connection.logic.subscription)
             async for data in connection:
-                for action in connection.logic.receive(data, self.services.clock_ns()):
+                for action in connection.logic.receive(data, self.services.clock()):
                     await self._do(connection, action, commands)
         except ConnectionClosed:
             pass
@@ -207,7 +198,7 @@ class Endpoint:
     async def _send(self, connection: Subscriber, message: Message) -> None:
         await connection.send(self.hub.payload(message, connection.logic.subscription.format))
 
-    async def _report_status(self) -> None:
+    async def _send_status(self) -> None:
         while True:
             await asyncio.sleep(STATUS_INTERVAL_S)
             try:
@@ -219,11 +210,11 @@ class Endpoint:
                 self._log.warning("status", f"no status was sent: {error!r}")
 
     async def _drop_stalled(self) -> None:
-        loop = asyncio.get_running_loop()
+        stall_ns = self._config.stall_timeout_s * NS_PER_S
         while True:
             await asyncio.sleep(min(1.0, self._config.stall_timeout_s / 4))
             for connection in list(self.hub.open):
-                if connection.stalled_for_s(loop.time()) >= self._config.stall_timeout_s:
+                if connection.stalled_for_ns(self.services.clock()) >= stall_ns:
                     self.hub.counts.stalled += 1
                     seconds = f"{self._config.stall_timeout_s:g} s"
                     self._log.warning("stalled", f"dropped a subscriber that has not read for {seconds}")

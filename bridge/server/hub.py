@@ -1,4 +1,4 @@
-"""Fan-out: one frame to every subscriber, the newest where one is slow.
+"""Fan-out: one frame to every subscriber, the newest if one is slow.
 
 A server's websocket frames are not masked (RFC 6455, 5.1), so their bytes are the same for all who want the same
 streams in the same format: they are built once and written straight to each transport that has drained. A subscriber
@@ -17,10 +17,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from facewire.bridge.server.server_protocol import ServerProtocol, Subscription
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Encoder, Format, Message
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.bridge.wire.messages import ServerProtocol, Subscription
 from facewire.bridge.wire.pacing import SourceInterval, Thinner
 
 UNSENT_BYTES = 8 * 1024
@@ -56,11 +56,11 @@ class Subscriber(ServerConnection):
         self.logic = ServerProtocol()
         self.thinner: Thinner | None = None
         self.pending: dict[str, bytes] = {}
-        self.stalled_since_s: float | None = None
+        self.stalled_since_ns: int | None = None
         self.stalled_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
-        """Set up the socket, or hang up where the server has far too many open already."""
+        """Set up the socket, or hang up if the server has far too many open already."""
         super().connection_made(transport)
         limit_unsent(transport.get_extra_info("socket"))
         if not self.hub.admit(self):
@@ -85,21 +85,20 @@ class Subscriber(ServerConnection):
         return True
 
     def resume_writing(self) -> None:
-        """The transport has drained: send what waited, oldest kind first, as far as it goes."""
+        """Send what waited now that the transport has drained, oldest kind first, as far as it goes."""
         super().resume_writing()
         while self.pending and not self.paused and self.protocol.state is State.OPEN:
             kind = next(iter(self.pending))
             self.counts.sent += kind == "frame"
             self.transport.write(self.pending.pop(kind))
 
-    def stalled_for_s(self, now_s: float) -> float:
-        """Return how long the transport has taken nothing of what waits for it, in seconds. Call it about once a
-        second."""
+    def stalled_for_ns(self, now_ns: int) -> int:
+        """Return how long the transport has taken nothing of what waits for it. Call it about once a second."""
         waiting = self.transport.get_write_buffer_size()
-        if not self.paused or self.stalled_since_s is None or waiting != self.stalled_bytes:
-            self.stalled_since_s = now_s if self.paused else None
+        if not self.paused or self.stalled_since_ns is None or waiting != self.stalled_bytes:
+            self.stalled_since_ns = now_ns if self.paused else None
             self.stalled_bytes = waiting
-        return 0.0 if self.stalled_since_s is None else now_s - self.stalled_since_s
+        return 0 if self.stalled_since_ns is None else now_ns - self.stalled_since_ns
 
 
 class Hub:

@@ -8,7 +8,7 @@ import ipaddress
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from facewire.bridge.server.access import AccessPolicy, is_loopback, is_wildcard
 from facewire.bridge.server.commands import CommandHandler
@@ -16,6 +16,7 @@ from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.endpoint import Endpoint, Services, StatusCall
 from facewire.bridge.server.hub import FanoutCounts
 from facewire.bridge.server.pages import Page
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import FacewireError, ServeError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
@@ -36,7 +37,7 @@ class LiveServer:
         self,
         config: ServerConfig | None = None,
         *,
-        clock_ns: Callable[[], int],
+        clock_ns: Clock,
         greeting: Greeting | None = None,
         commands: Mapping[str, CommandHandler] | None = None,
         status: StatusCall = dict,
@@ -54,7 +55,7 @@ class LiveServer:
         """
         self.config = config or ServerConfig()
         self.token = self.config.token
-        """What clients must show, made here where it is needed and none was given; None where nothing is asked."""
+        """What clients must show, made here if it is needed and none was given; None if nothing is asked."""
         if self.token is None and not is_loopback(self.config.host):
             self.token = secrets.token_urlsafe(24)
         self._services = Services(clock_ns, greeting or Greeting(), dict(commands or {}), status, dict(pages or {}))
@@ -69,7 +70,7 @@ class LiveServer:
         self._stopping: asyncio.Event | None = None
         self._stop_timeout_s = 0.0
         self.address: tuple[str, int] = (self.config.host, self.config.port)
-        """Address and port that it listens on; the real port after ``start`` where 0 was asked for."""
+        """Address and port that it listens on; the real port after ``start`` if 0 was asked for."""
 
     def start(self) -> None:
         """Listen, and return when clients can connect.
@@ -98,10 +99,11 @@ class LiveServer:
         """Publish a frame once the one before it is on its way, from the only thread that publishes: none is overtaken.
 
         For replays, whose frames can wait a moment. After ``timeout_s`` it hands over the newest as ``publish`` does;
-        so it does at once where the server does not run.
+        so it does at once if the server does not run.
         """
-        give_up_s = time.monotonic() + timeout_s
-        while self._slot is not None and self._thread.is_alive() and time.monotonic() < give_up_s:
+        clock = self._services.clock
+        give_up_ns = clock() + round(timeout_s * NS_PER_S)
+        while self._slot is not None and self._thread.is_alive() and clock() < give_up_ns:
             time.sleep(TURN_S)
         self.publish(frame)
 
@@ -145,7 +147,7 @@ class LiveServer:
 
     @property
     def url(self) -> str:
-        """Address of the websocket as a client on this machine would use it, with the token where there is one."""
+        """Address of the websocket as a client on this machine would use it, with the token if there is one."""
         return self._url("wss" if self.config.certificate else "ws", "/v1/live")
 
     @property

@@ -12,4 +12,4 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 """Of either kind, for kernels that take both."""
 Image: TypeAlias = npt.NDArray[np.uint8]
-"""[height, width, 3]; BGR, as OpenCV has it, where nothing else is said."""
+"""[height, width, 3]; BGR, as OpenCV has it, if nothing else is said."""

@@ -9,9 +9,9 @@ class FacewireError(Exception):
     """Base of all errors that a user may see, of models, bridge and runtime alike."""
 
     exit_code: ClassVar[int] = 1
-    """The command line's exit status after it: 1 where something could not be done, 2 where it was asked wrongly."""
+    """The command line's exit status after it: 1 where something could not be done, 2 if it was asked wrongly."""
     code: ClassVar[str | None] = None
-    """A word for programs that have to tell it from others, where there are any; it goes into a command's result."""
+    """A word for programs that have to tell it from others, if there are any; it goes into a command's result."""
 
 
 class WireError(FacewireError):

@@ -14,32 +14,21 @@ from typing import Any, Literal, TypeAlias, cast
 import msgpack
 import numpy as np
 
-from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.shared.face import Sources
-from facewire.bridge.wire.frame import LANDMARK_COUNT, SOURCES, FaceFrame, FlameParameters
+from facewire.bridge.wire.frame import SOURCES, FaceFrame, FlameParameters
+from facewire.bridge.wire.streams import MAX_ANY_LENGTH, STREAMS, Shape, Stream, default_streams, extra_streams
 
 Format: TypeAlias = Literal["msgpack", "json"]
 Message: TypeAlias = dict[str, Any]
 
 FORMATS: tuple[Format, ...] = ("msgpack", "json")
-STREAMS: tuple[str, ...] = ("blendshapes", "head", "gaze", "landmarks", "flame", "raw", "preview")
-DEFAULT_STREAMS: tuple[str, ...] = ("blendshapes", "head", "gaze")
 
 MAX_INTEGER = 2**63 - 1
-MAX_EXPRESSION = 400
 JSON_DECIMALS = 6
 
 _LITTLE_FLOAT32 = np.dtype("<f4")
-_SHAPES: dict[str, tuple[int, ...]] = {
-    "blendshapes": (len(BLENDSHAPES),),
-    "head": (7,),
-    "gaze": (4,),
-    "landmarks": (LANDMARK_COUNT, 3),
-    "raw": (len(BLENDSHAPES),),
-}
-_FLAME_SHAPES: dict[str, tuple[int, ...]] = {"expression": (-1,), "jaw": (3,), "neck": (3,), "eyes": (6,)}
 
 
 class Encoder:
@@ -49,12 +38,14 @@ class Encoder:
         self._frame_packer = msgpack.Packer(use_single_float=True)
         self._packer = msgpack.Packer()
 
-    def frame(self, frame: FaceFrame, streams: Collection[str] = DEFAULT_STREAMS, form: Format = "msgpack") -> bytes:
-        """Return the message of ``frame`` with ``streams``; a stream that the frame does not carry is left out.
+    def frame(self, frame: FaceFrame, streams: Collection[str] | None = None, form: Format = "msgpack") -> bytes:
+        """Return the message of ``frame`` with ``streams``, by default those that a subscriber gets who asks for none;
+        a stream that the frame does not carry is left out.
 
         Raises:
             WireError: an array has another shape than ``FaceFrame`` says or holds a number that is not finite.
         """
+        streams = default_streams() if streams is None else streams
         pack = _to_bin if form == "msgpack" else _to_list
         message: Message = {
             "type": "frame",
@@ -67,13 +58,13 @@ class Encoder:
         for name in ("video_ns", "audio_ns"):
             if (time_ns := getattr(frame, name)) is not None:
                 message[name] = time_ns
-        for name, shape in _SHAPES.items():
-            if name in streams and (array := getattr(frame, name)) is not None:
-                message[name] = pack(name, array, shape)
-        if "flame" in streams and frame.flame is not None:
-            message["flame"] = {
-                name: pack(name, getattr(frame.flame, name), shape) for name, shape in _FLAME_SHAPES.items()
-            }
+        for name, stream in STREAMS.items():
+            if name not in streams or (value := stream.of(frame)) is None:
+                continue
+            if stream.shape is not None:
+                message[name] = pack(name, value, stream.shape)
+            else:
+                message[name] = {part: pack(part, getattr(value, part), shape) for part, shape in stream.parts.items()}
         if form == "json":
             message["confidence"] = round(message["confidence"], JSON_DECIMALS)
             return _to_json(message)
@@ -111,11 +102,14 @@ def decode_message(data: bytes | str) -> Message:
     return message
 
 
-def decode_frame(message: Mapping[str, Any]) -> FaceFrame:
+def decode_frame(message: Mapping[str, Any], extra: Mapping[str, Stream] | None = None) -> FaceFrame:
     """Return the frame in a decoded ``frame`` message; streams that were not subscribed come back as rest (zeros,
     identity).
 
     The arrays are read-only views of the message's own bytes.
+
+    Args:
+        extra: the further streams that may be in it (``streams.extra_streams``); by default those registered.
 
     Raises:
         WireError: a key is missing, or has another type, length or range than ``docs/wire.md`` says.
@@ -123,21 +117,24 @@ def decode_frame(message: Mapping[str, Any]) -> FaceFrame:
     sources = message.get("sources")
     if sources not in SOURCES:
         raise WireError(f"frame: sources must be one of {', '.join(SOURCES)}")
-    flame = message.get("flame")
+    own: dict[str, Any] = {
+        name: _stream_in(message, stream) for name, stream in STREAMS.items() if stream.place == "frame"
+    }
+    further = {
+        name: array
+        for name, stream in (extra_streams() if extra is None else extra).items()
+        if (array := _stream_in(message, stream)) is not None
+    }
     return FaceFrame(
         seq=integer(message, "seq"),
         capture_ns=integer(message, "capture_ns"),
         publish_ns=integer(message, "publish_ns"),
         sources=cast(Sources, sources),
         confidence=_unit("confidence", message.get("confidence")),
-        blendshapes=_array_or(message, "blendshapes", _NEUTRAL),
-        head=_array_or(message, "head", _UPRIGHT),
-        gaze=_array_or(message, "gaze", _AHEAD),
-        landmarks=None if message.get("landmarks") is None else from_wire(message, "landmarks", _SHAPES["landmarks"]),
-        flame=None if flame is None else _decode_flame(flame),
-        raw=None if message.get("raw") is None else from_wire(message, "raw", _SHAPES["raw"]),
         video_ns=None if message.get("video_ns") is None else integer(message, "video_ns"),
         audio_ns=None if message.get("audio_ns") is None else integer(message, "audio_ns"),
+        extra=further or None,
+        **own,
     )
 
 
@@ -153,15 +150,15 @@ def integer(message: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def from_wire(message: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> Float32Array:
-    """Return ``message[key]`` as float32 of ``shape`` (one -1 = any length up to 400).
+def from_wire(message: Mapping[str, Any], key: str, shape: Shape) -> Float32Array:
+    """Return ``message[key]`` as float32 of ``shape``; (-1,) is any length up to 400.
 
     Raises:
         WireError: wrong type or length, or a number that is not finite.
     """
     value = message.get(key)
     count = math.prod(shape)
-    if isinstance(value, bytes) and len(value) % 4 == 0 and len(value) <= 4 * max(count, MAX_EXPRESSION):
+    if isinstance(value, bytes) and len(value) % 4 == 0 and len(value) <= 4 * max(count, MAX_ANY_LENGTH):
         array = np.frombuffer(value, _LITTLE_FLOAT32)
     elif isinstance(value, list) and all(type(number) in (int, float) for number in value):
         array = np.array(value, _LITTLE_FLOAT32)
@@ -174,25 +171,16 @@ def from_wire(message: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> F
     return cast(Float32Array, array.reshape(shape).astype(np.float32, copy=False))
 
 
-def _constant(*values: float) -> Float32Array:
-    array = np.array(values, np.float32)
-    array.flags.writeable = False
-    return array
-
-
-_NEUTRAL = _constant(*[0.0] * len(BLENDSHAPES))
-_UPRIGHT = _constant(0, 0, 0, 1, 0, 0, 0)
-_AHEAD = _constant(0, 0, 0, 0)
-
-
-def _array_or(message: Mapping[str, Any], key: str, default: Float32Array) -> Float32Array:
-    return default if message.get(key) is None else from_wire(message, key, _SHAPES[key])
-
-
-def _decode_flame(flame: object) -> FlameParameters:
-    if not isinstance(flame, dict):
-        raise WireError("frame: flame must be a map")
-    return FlameParameters(**{name: from_wire(flame, name, shape) for name, shape in _FLAME_SHAPES.items()})
+def _stream_in(message: Mapping[str, Any], stream: Stream) -> Any:
+    """Return what a message has of a stream: its array, its map of arrays, or the rest."""
+    value = message.get(stream.name)
+    if value is None:
+        return stream.rest
+    if stream.shape is not None:
+        return from_wire(message, stream.name, stream.shape)
+    if not isinstance(value, dict):
+        raise WireError(f"frame: {stream.name} must be a map")
+    return FlameParameters(**{part: from_wire(value, part, shape) for part, shape in stream.parts.items()})
 
 
 def _unit(name: str, value: object) -> float:
@@ -201,19 +189,19 @@ def _unit(name: str, value: object) -> float:
     return float(value)
 
 
-def _checked(name: str, array: Float32Array, shape: tuple[int, ...]) -> Float32Array:
-    if array.shape != shape and (shape != (-1,) or array.ndim != 1 or array.size > MAX_EXPRESSION):
+def _checked(name: str, array: Float32Array, shape: Shape) -> Float32Array:
+    if array.shape != shape and (shape != (-1,) or array.ndim != 1 or array.size > MAX_ANY_LENGTH):
         raise WireError(f"frame: {name} has shape {list(array.shape)}, not {list(shape)}")
     if not np.isfinite(array).all():
         raise WireError(f"frame: {name} holds a number that is not finite")
     return array
 
 
-def _to_bin(name: str, array: Float32Array, shape: tuple[int, ...]) -> bytes:
+def _to_bin(name: str, array: Float32Array, shape: Shape) -> bytes:
     return _checked(name, array, shape).astype(_LITTLE_FLOAT32, copy=False).tobytes()
 
 
-def _to_list(name: str, array: Float32Array, shape: tuple[int, ...]) -> list[float]:
+def _to_list(name: str, array: Float32Array, shape: Shape) -> list[float]:
     # A float32 of the usual range (up to 16) needs no more than these decimals; its full repr would double the message.
     return [round(value, JSON_DECIMALS) for value in _checked(name, array, shape).ravel().tolist()]
 

@@ -6,6 +6,7 @@ CSV columns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -45,7 +46,7 @@ class FaceFrame:
     sources: Sources
     """Which inputs drive it; ``held`` means that input was lost and the face is held or easing to rest."""
     confidence: float
-    """0..1, of the tracked face, or of speech where only the microphone drives it."""
+    """0..1, of the tracked face, or of speech if only the microphone drives it."""
     blendshapes: Float32Array
     """Shape [52], 0..1, in the order of ``BLENDSHAPES``."""
     head: Float32Array
@@ -60,6 +61,8 @@ class FaceFrame:
     raw: Float32Array | None = None
     """Shape [52], 0..1: the camera's shapes as they were tracked, before calibration, fusion and filters."""
     video_ns: int | None = None
-    """Session clock when the picture behind the frame was captured; None where no camera drives it."""
+    """Session clock when the picture behind the frame was captured; None if no camera drives it."""
     audio_ns: int | None = None
-    """Session clock when the newest sound behind the frame was captured; None where no microphone drives it."""
+    """Session clock when the newest sound behind the frame was captured; None if no microphone drives it."""
+    extra: Mapping[str, Float32Array] | None = None
+    """Further streams by name, as ``wire.streams`` registers them; None if there is none."""

@@ -1,6 +1,6 @@
-"""The server's side of one connection as pure logic: messages in, actions out; no socket, no clock, no thread.
+"""What both ends of a connection, and files, say in the same words: versions and paths, hello, result and error.
 
-``docs/wire.md`` is normative; its section numbers are cited where a branch rests on one.
+``docs/wire.md`` is normative; its section numbers are cited where a line rests on one.
 """
 
 from __future__ import annotations
@@ -9,69 +9,15 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, TypeAlias
+from typing import Any
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
-from facewire.bridge.shared.errors import WireError
-from facewire.bridge.wire.codec import DEFAULT_STREAMS, FORMATS, STREAMS, Format, Message, decode_message, integer
-from facewire.bridge.wire.pacing import MessageBudget
+from facewire.bridge.wire.codec import Message
+from facewire.bridge.wire.streams import extra_streams, offered_streams
 
 PROTOCOL_VERSION = 1
 SUBPROTOCOL = "facewire.v1"
 LIVE_PATH = "/v1/live"
-
-MAX_CLIENT_MESSAGE_BYTES = 64 * 1024
-MAX_NAME_CHARACTERS = 64
-CLIENT_MESSAGES_PER_S = 200.0
-CLIENT_MESSAGE_BURST = 400
-
-CLOSE_GOING_AWAY = 1001
-CLOSE_MALFORMED = 1007
-CLOSE_POLICY = 1008
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What a connection wants to get."""
-
-    streams: frozenset[str] = frozenset(DEFAULT_STREAMS)
-    format: Format = "msgpack"
-    max_rate: float | None = None
-    """Frames a second at most; None for every frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Send this message to the client, in its format."""
-
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe:
-    """The client's subscription has changed to this."""
-
-    subscription: Subscription
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """Run this command and answer with ``result(id, ...)``."""
-
-    id: int | str
-    name: str
-    args: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the connection with this websocket code."""
-
-    code: int
-    reason: str
-
-
-Action: TypeAlias = Reply | Subscribe | Command | Close
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +28,14 @@ class Greeting:
     """UUID of the session; clients tell a restart by it."""
     rate: float = 0.0
     """Frames a second that the source is expected to give; 0 when it is not known."""
-    streams: tuple[str, ...] = DEFAULT_STREAMS
+    streams: tuple[str, ...] = field(default_factory=offered_streams)
     """Streams that this server can give."""
     flame: Mapping[str, Any] | None = None
-    """Which FLAME the stream of that name is in; None where there is none."""
+    """Which FLAME the stream of that name is in; None if there is none."""
 
     def message(self, clock_ns: int) -> Message:
         """Return the hello message (wire.md, 3.1) at the session clock's ``clock_ns``."""
+        extra = {name: stream.announcement() for name, stream in extra_streams().items() if name in self.streams}
         return {
             "type": "hello",
             "protocol": PROTOCOL_VERSION,
@@ -99,77 +46,8 @@ class Greeting:
             "clock_ns": clock_ns,
             "rate": float(self.rate),
             **({} if self.flame is None else {"flame": dict(self.flame)}),
+            **({"extra": extra} if extra else {}),
         }
-
-
-class ServerProtocol:
-    """One client's state: what it subscribed to and how many messages it may still send. Feed it messages, do what it
-    returns."""
-
-    def __init__(self) -> None:
-        self.subscription = Subscription()
-        self._budget = MessageBudget(CLIENT_MESSAGES_PER_S, CLIENT_MESSAGE_BURST)
-
-    def receive(self, data: bytes | str, now_ns: int) -> list[Action]:
-        """Return what to do about one whole websocket message that came at the session clock's ``now_ns``. Raises
-        nothing."""
-        if not self._budget.spend(now_ns):
-            return _fatal("too_fast", f"more than {CLIENT_MESSAGES_PER_S:.0f} messages a second", CLOSE_POLICY)
-        try:
-            message = decode_message(data)
-        except WireError as error:
-            return _fatal("malformed", str(error), CLOSE_MALFORMED)
-        try:
-            return self._dispatch(message, now_ns)
-        except WireError as error:
-            return [Reply(error_message("bad_message", str(error)))]
-
-    def _dispatch(self, message: Message, now_ns: int) -> list[Action]:
-        kind = message["type"]
-        if kind == "ping":
-            return [Reply({"type": "pong", "client_ns": integer(message, "client_ns"), "server_ns": now_ns})]
-        if kind == "subscribe":
-            self.subscription = parse_subscribe(message)
-            return [Subscribe(self.subscription)]
-        if kind == "command":
-            return [parse_command(message)]
-        return [Reply(error_message("unknown_type", f"unknown message type {kind[:MAX_NAME_CHARACTERS]!r}"))]
-
-
-def parse_subscribe(message: Mapping[str, Any]) -> Subscription:
-    """Return the subscription in a subscribe message; unknown streams are skipped (wire.md, 3.2).
-
-    Raises:
-        WireError: a key has the wrong type or range.
-    """
-    streams = message.get("streams", list(DEFAULT_STREAMS))
-    if not isinstance(streams, list) or not all(isinstance(name, str) for name in streams):
-        raise WireError("subscribe: streams must be a list of names")
-    form = message.get("format", "msgpack")
-    if form not in FORMATS:
-        raise WireError(f"subscribe: format must be one of {', '.join(FORMATS)}")
-    max_rate = message.get("max_rate")
-    if max_rate is not None and (type(max_rate) not in (int, float) or not 0.1 <= max_rate <= 1000):
-        raise WireError("subscribe: max_rate must be a number of 0.1 to 1000 frames a second")
-    return Subscription(frozenset(streams) & frozenset(STREAMS), form, max_rate)
-
-
-def parse_command(message: Mapping[str, Any]) -> Command:
-    """Return the command in a command message (wire.md, 3.6).
-
-    Raises:
-        WireError: a key is missing or has the wrong type or length.
-    """
-    identity, name, args = message.get("id"), message.get("name"), message.get("args", {})
-    if type(identity) is int:
-        integer(message, "id")
-    elif not isinstance(identity, str) or len(identity) > MAX_NAME_CHARACTERS:
-        raise WireError(f"command: id must be an integer or a text of at most {MAX_NAME_CHARACTERS} characters")
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:
-        raise WireError(f"command: name must be a text of 1 to {MAX_NAME_CHARACTERS} characters")
-    if not isinstance(args, dict):
-        raise WireError("command: args must be a map")
-    return Command(identity, name, args)
 
 
 def error_message(code: str, message: str) -> Message:
@@ -201,7 +79,3 @@ def version() -> str:
         return metadata.version("facewire")
     except metadata.PackageNotFoundError:  # Run from a source tree that was never installed.
         return "0"
-
-
-def _fatal(code: str, message: str, close_code: int) -> list[Action]:
-    return [Reply(error_message(code, message)), Close(close_code, message[:120])]

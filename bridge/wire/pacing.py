@@ -13,7 +13,7 @@ from facewire.bridge.shared.clock import NS_PER_S
 
 @dataclass(slots=True)
 class SourceInterval:
-    """The spacing of the frames that are published, smoothed over about eight of them. Carries over the last time."""
+    """The spacing of the frames that are published, smoothed over about eight of them. State: the last time."""
 
     interval_ns: float = 0.0
     _last_ns: int | None = None
@@ -32,7 +32,7 @@ class Thinner:
     Due times lie on a grid, not at a distance from the last frame: 60 frames a second thinned to 40 give two of every
     three, and a frame that comes a little before its due time (by less than half the source's spacing) counts as on
     time. So jitter of the source never turns into a missing frame, and the mean rate still never exceeds ``max_rate``.
-    Carries over the next due time; adds no delay.
+    State: the next due time; adds no delay.
     """
 
     def __init__(self, max_rate: float) -> None:
@@ -40,7 +40,7 @@ class Thinner:
         self._due_ns: float | None = None
 
     def take(self, now_ns: int, source_interval_ns: float) -> bool:
-        """Say whether the frame at ``now_ns`` goes out, where the source spaces its frames by
+        """Say whether the frame at ``now_ns`` goes out, if the source spaces its frames by
         ``source_interval_ns``."""
         if self._due_ns is None or abs(now_ns - self._due_ns) > 2 * self._step_ns + source_interval_ns:
             self._due_ns = float(now_ns)  # The first frame, a pause, or a clock that was set: a new grid, and no burst.
@@ -97,7 +97,7 @@ class MessageBudget:
 
 class ClockEstimate:
     """How far the server's clock is ahead of the client's, from pings (Cristian's algorithm): the sample with the least
-    round trip of the last eight wins, because its two ways are the most alike. Carries over those eight samples."""
+    round trip of the last eight wins, because its two ways are the most alike. State: those eight samples."""
 
     def __init__(self) -> None:
         self.offset_ns = 0

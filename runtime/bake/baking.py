@@ -24,9 +24,9 @@ from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import Greeting
+from facewire.bridge.wire.streams import recorded_streams
 from facewire.runtime.bake.speak_bake import watched_frames
 from facewire.runtime.sound.media_sound import read_sound
-from facewire.runtime.takes.recorder import STREAMS
 
 if TYPE_CHECKING:
     from facewire.runtime.capture.video.file import FileSource
@@ -129,7 +129,7 @@ def _write_session(footage: Footage, output: Path, *, force: bool, progress: Cal
             while sound is not None and block is not None and block.log_ns <= frame.publish_ns:
                 writer.add_audio(block, sound[0])
                 block = next(blocks, None)
-            writer.add_frame(encoder.frame(frame, STREAMS), frame.seq, frame.publish_ns)
+            writer.add_frame(encoder.frame(frame, recorded_streams()), frame.seq, frame.publish_ns)
             progress(result.frames)
         writer.finish(None if flame is None else {"flame": json.dumps(flame.person())})
     except BaseException:

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from facewire.runtime.session.options import LiveOptions
     from facewire.runtime.settings.settings import Settings
 
-PANEL_STREAMS = ("blendshapes", "head", "gaze", "landmarks", "raw", "preview")
-"""Streams that a run with a panel gives."""
-
 
 def first_settings(options: LiveOptions) -> Settings:
     """Return what the panel shows at the start."""

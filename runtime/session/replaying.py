@@ -13,9 +13,9 @@ from facewire.bridge.recording.reader import Session, open_session
 from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.clock import NS_PER_S
-from facewire.bridge.wire.codec import DEFAULT_STREAMS
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import Greeting
+from facewire.bridge.wire.streams import carried_streams
 from facewire.runtime.panel.outputs import OutputSwitches
 from facewire.runtime.session.broadcast import Broadcast
 from facewire.runtime.session.heads import recorded_head
@@ -126,7 +126,6 @@ class ReplaySession:
 def _greeting(session: Session, start_ns: int) -> Greeting:
     """Return what hello says of a take: its rate, and FLAME if its frames have any."""
     first = next(session.frames(start_ns))[1]
-    streams = (*DEFAULT_STREAMS, "flame") if first.flame is not None else DEFAULT_STREAMS
     announced = session.metadata.hello.get("flame")
     flame = announced if first.flame is not None and isinstance(announced, dict) else None
-    return Greeting(rate=float(session.metadata.hello.get("rate") or 0.0), streams=streams, flame=flame)
+    return Greeting(rate=float(session.metadata.hello.get("rate") or 0.0), streams=carried_streams(first), flame=flame)

@@ -11,6 +11,7 @@ from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.messages import Greeting
+from facewire.bridge.wire.streams import offered_streams
 from facewire.runtime.capture.remote.choose_phone import check_no_circle
 from facewire.runtime.capture.video.source import Source
 from facewire.runtime.face.calibrate import Calibrator
@@ -27,7 +28,7 @@ from facewire.runtime.session.inputs import gives_pictures, make_source, open_in
 from facewire.runtime.session.listener import Listener
 from facewire.runtime.session.networks import make_flame, make_pipeline, tracker_factory
 from facewire.runtime.session.options import ServeOptions
-from facewire.runtime.session.panel_services import PANEL_STREAMS, address, cameras, first_settings, microphones
+from facewire.runtime.session.panel_services import address, cameras, first_settings, microphones
 from facewire.runtime.speech.thread import Speak, merged
 from facewire.runtime.takes.manager import Takes, finish, recorded_profile
 from facewire.runtime.takes.outlet import Outlet
@@ -64,7 +65,7 @@ class ServeSession:
         self.source, self.sound = open_inputs(live.inputs, notify)
         check_no_circle(self.source, options.outputs)
         rate = self.source.rate if self.source is not None else live.inputs.rate
-        self.greeting = greet(Greeting(rate=rate, streams=PANEL_STREAMS), self.flame)
+        self.greeting = greet(Greeting(rate=rate, streams=offered_streams("panel")), self.flame)
         self.live = Live(self.source, self.frames.publish, notify=notify)
         self.takes = self._make_takes()
         self.listener = Listener(live, self.sound, self.live.publish_speech, self.takes.offer_audio, notify)

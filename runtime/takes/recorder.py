@@ -16,13 +16,12 @@ from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import FacewireError, WireError
 from facewire.bridge.shared.worker import Worker
-from facewire.bridge.wire.codec import DEFAULT_STREAMS, Encoder
+from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.streams import recorded_streams
 
 logger = logging.getLogger("facewire.runtime")
 
-STREAMS = (*DEFAULT_STREAMS, "flame")
-"""What a session keeps of a frame; landmarks would make it fifteen times as large."""
 MAX_WAITING = 6000
 """Frames, and sound blocks, that may wait while the disk stalls: a minute of either and 10 MB at the most.
 Drop policy: one more of its kind is refused and counted; what waits is written: a stall costs one gap, not the take."""
@@ -88,7 +87,7 @@ class Recorder(Worker):
         self.counts = RecordingCounts()
         self.error: FacewireError | None = None
         self._writer = SessionWriter(path, metadata, force=force)
-        self._encoder = Encoder()
+        self._encoder, self._streams = Encoder(), recorded_streams()
         self._status, self._profile, self._flame, self._notify = status, profile, flame, notify
         self._frames: deque[FaceFrame] = deque()
         self._audio: deque[tuple[AudioBlock, AudioFormat]] = deque()
@@ -175,7 +174,7 @@ class Recorder(Worker):
         while self._frames:
             frame = self._frames.popleft()
             try:
-                data = self._encoder.frame(frame, STREAMS)
+                data = self._encoder.frame(frame, self._streams)
             except WireError:
                 self.counts.bad_frames += 1
                 continue

@@ -15,8 +15,9 @@ import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.bridge.wire.codec import STREAMS, Encoder, Format
+from facewire.bridge.wire.codec import Encoder, Format
 from facewire.bridge.wire.frame import LANDMARK_COUNT, FaceFrame, FlameParameters
+from facewire.bridge.wire.streams import STREAMS
 
 FOLDER = Path(__file__).parent
 SESSION = "6f1d5b1e-7a52-4c4e-9f0a-2d8c1b3a4e5f"

@@ -35,8 +35,11 @@ class AvatarError(FacewireError):
 
 
 def from_file(content: bytes) -> tuple[str, Parameters]:
-    """Returns the avatar's id and those of its parameters that take input, from ``{avatarId}.json``. Raises
-    AvatarError."""
+    """Return the avatar's id and those of its parameters that take input, from ``{avatarId}.json``.
+
+    Raises:
+        AvatarError: it is no such file.
+    """
     data = _read(content)
     parameters: Parameters = {}
     entries = data.get("parameters")
@@ -51,8 +54,11 @@ def from_file(content: bytes) -> tuple[str, Parameters]:
 
 
 def from_tree(content: bytes) -> tuple[str | None, Parameters]:
-    """Returns the avatar's id, if it is told, and the parameters from the answer to ``GET /avatar``. Raises
-    AvatarError, also while the avatar is loading and has none yet."""
+    """Return the avatar's id, if it is told, and the parameters from the answer to ``GET /avatar``.
+
+    Raises:
+        AvatarError: it is no such answer, or the avatar is loading and has no parameters yet.
+    """
     parameters: Parameters = {}
     identity = None
     for node in _leaves(_read(content), 0):
@@ -68,7 +74,7 @@ def from_tree(content: bytes) -> tuple[str | None, Parameters]:
 
 
 def find_file(identity: str, folders: list[Path]) -> Path | None:
-    """Returns the avatar's file in VRChat's OSC folders (``{user}/Avatars/{avatarId}.json``), if there is one."""
+    """Return the avatar's file in VRChat's OSC folders (``{user}/Avatars/{avatarId}.json``), if there is one."""
     if AVATAR_ID.fullmatch(identity) is None:
         return None
     for folder in folders:
@@ -78,7 +84,7 @@ def find_file(identity: str, folders: list[Path]) -> Path | None:
 
 
 def osc_folders(home: Path) -> list[Path]:
-    """Returns where VRChat keeps those files: on Windows, and on Linux in Proton's."""
+    """Return where VRChat keeps those files: on Windows, and on Linux in Proton's."""
     low = Path("AppData", "LocalLow", "VRChat", "VRChat", "OSC")
     if sys.platform == "win32":
         return [home / low]

@@ -7,7 +7,6 @@ import contextlib
 import random
 import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,14 +14,15 @@ from facewire.bridge.formats.osc import OscError, decode
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.vrchat import avatar, oscquery
 from facewire.bridge.outputs.vrchat.avatar import AvatarError
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.wire.pacing import Backoff, MessageBudget
 
 CHANGE = "/avatar/change"
 POLL_S = 0.2
 MOST_RETRY_S = 10.0
-LOADING_S = 10.0
+LOADING_NS = 10 * NS_PER_S
 """How long VRChat's tree may still be the avatar's before."""
-LOOK_AGAIN_S = 30.0
+LOOK_AGAIN_NS = 30 * NS_PER_S
 """VRChat tells of a new avatar; this is for the message that was lost."""
 MAX_DATAGRAMS_A_SECOND = 200
 """That we look at; the system drops what does not fit its buffer meanwhile."""
@@ -35,25 +35,35 @@ class Listener:
     """
 
     def __init__(
-        self, port: int, folders: list[Path], report: Callable[[str], None], interfaces: list[str] | None = None
+        self,
+        port: int,
+        folders: list[Path],
+        notify: Callable[[str], None],
+        clock: Clock,
+        interfaces: list[str] | None = None,
     ) -> None:
         """``port`` 0 is any; ``folders`` are VRChat's; ``interfaces`` are for mDNS, None for all."""
         self.parameters: avatar.Parameters | None = None
         self.news = 0
         self.advert: oscquery.Advert | None = None
-        """Whether OSCQuery tells of us; None where it does not."""
-        self._port, self._folders, self._report, self._interfaces = port, folders, report, interfaces
+        """Whether OSCQuery tells of us; None if it does not."""
+        self._port, self._folders, self._interfaces = port, folders, interfaces
+        self._notify, self._clock = notify, clock
         self._socket: socket.socket | None = None
         self._service: tuple[str, int] | None = None
         self._identity: str | None = None
-        self._changed_s = -LOADING_S
-        self._ask_s: float | None = None
+        self._changed_ns = -LOADING_NS
+        self._ask_ns: int | None = None
         self._retries = Backoff(random.random, most_s=MOST_RETRY_S)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="facewire-vrchat", daemon=True)
 
     def open(self) -> None:
-        """Listens on loopback. Raises OutputError where the port is taken."""
+        """Listen on loopback.
+
+        Raises:
+            OutputError: the port is taken.
+        """
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind(("127.0.0.1", self._port))
@@ -73,7 +83,7 @@ class Listener:
         return self._port
 
     def close(self) -> None:
-        """Has the thread end, which says good-bye and closes the socket; waits for nothing. Safe to call twice, and
+        """Have the thread end, which says good-bye and closes the socket; wait for nothing. Safe to call twice, and
         before ``open``."""
         self._stop.set()
         if self._socket is None:
@@ -84,9 +94,9 @@ class Listener:
             self._socket.sendto(b"", ("127.0.0.1", self._port))  # wakes the thread
 
     def found(self, host: str, port: int) -> None:
-        """Takes note of VRChat's OSCQuery service."""
+        """Note VRChat's OSCQuery service."""
         self._retries.reset()
-        self._service, self._ask_s = (host, port), 0.0
+        self._service, self._ask_ns = (host, port), 0
 
     def _leave(self) -> None:
         """At the program's end: the good-bye must be out before threads are cut off."""
@@ -105,9 +115,9 @@ class Listener:
             budget = MessageBudget(MAX_DATAGRAMS_A_SECOND, MAX_DATAGRAMS_A_SECOND)
             while not self._stop.is_set():
                 self._receive()
-                if not budget.spend(time.monotonic_ns()):
+                if not budget.spend(self._clock()):
                     self._stop.wait(POLL_S)
-                if self._ask_s is not None and time.monotonic() >= self._ask_s:
+                if self._ask_ns is not None and self._clock() >= self._ask_ns:
                     self._ask()
         finally:
             if self.advert is not None:
@@ -122,7 +132,7 @@ class Listener:
             why = str(error) or type(error).__name__
         else:
             return
-        self._report(f"OSCQuery is not advertised ({why}); every parameter is sent as a float")
+        self._notify(f"OSCQuery is not advertised ({why}); every parameter is sent as a float")
 
     def _receive(self) -> None:
         assert self._socket is not None
@@ -139,8 +149,8 @@ class Listener:
                 self._change(arguments[0])
 
     def _change(self, identity: str) -> None:
-        """A new avatar: its list from the file at once, and from VRChat as soon as it has one."""
-        self._identity, self._changed_s = identity, time.monotonic()
+        """Take a new avatar: its list from the file at once, and from VRChat as soon as it has one."""
+        self._identity, self._changed_ns = identity, self._clock()
         file = avatar.find_file(identity, self._folders)
         parameters = None
         if file is not None:
@@ -152,19 +162,19 @@ class Listener:
         self._publish(parameters)
         if self._service is not None:
             self._retries.reset()
-            self._ask_s = 0.0
+            self._ask_ns = 0
 
     def _ask(self) -> None:
         assert self._service is not None
         try:
-            identity, parameters = oscquery.fetch_avatar(*self._service)
-            if identity != self._identity and time.monotonic() < self._changed_s + LOADING_S:
+            identity, parameters = oscquery.fetch_avatar(*self._service, self._clock)
+            if identity != self._identity and self._clock() < self._changed_ns + LOADING_NS:
                 raise AvatarError("it still tells of the avatar before")
         except (OSError, AvatarError):
-            self._ask_s = time.monotonic() + self._retries.next_s()
+            self._ask_ns = self._clock() + round(self._retries.next_s() * NS_PER_S)
             return
         self._retries.reset()
-        self._ask_s = time.monotonic() + LOOK_AGAIN_S
+        self._ask_ns = self._clock() + LOOK_AGAIN_NS
         if parameters != self.parameters:
             self._publish(parameters)
 

@@ -14,7 +14,6 @@ import json
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
@@ -22,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from facewire.bridge.outputs.vrchat import avatar
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 
 HTTP_TYPE = "_oscjson._tcp.local."
 OSC_TYPE = "_osc._udp.local."
@@ -32,7 +32,7 @@ MAX_CONNECTIONS = 8
 MAX_PATH_LENGTH = 1024
 REQUEST_TIMEOUT_S = 2.0
 FETCH_TIMEOUT_S = 1.0
-FETCH_TOTAL_S = 3.0
+FETCH_TOTAL_NS = 3 * NS_PER_S
 _LOOPBACK = "127.0.0.1"
 _ATTRIBUTES = {"DESCRIPTION", "FULL_PATH", "ACCESS", "CONTENTS", "TYPE", "VALUE"}
 
@@ -59,7 +59,7 @@ TREE: dict[str, Any] = {
 
 
 def answer(target: str, name: str, osc_port: int) -> tuple[int, dict[str, Any] | None]:
-    """Returns status and JSON for a request's target, such as ``/avatar?ACCESS``: 404 where there is no such node, 400
+    """Return status and JSON for a request's target, such as ``/avatar?ACCESS``: 404 if there is no such node, 400
     for an attribute that OSCQuery does not have, 204 for one that this node does not have."""
     path, _, query = target.partition("?")
     if query == "HOST_INFO":
@@ -77,7 +77,7 @@ def answer(target: str, name: str, osc_port: int) -> tuple[int, dict[str, Any] |
 
 
 def host_info(name: str, osc_port: int) -> dict[str, Any]:
-    """Who we are, and where our OSC goes."""
+    """Return who we are, and where our OSC goes."""
     return {
         "NAME": name,
         "OSC_IP": _LOOPBACK,
@@ -95,7 +95,11 @@ class QueryServer(ThreadingTCPServer):
     request_queue_size = MAX_CONNECTIONS
 
     def __init__(self, name: str, osc_port: int) -> None:
-        """Listens. Raises OSError."""
+        """Listen.
+
+        Raises:
+            OSError: no port is free.
+        """
         super().__init__((_LOOPBACK, 0), _Handler)
         self.name, self.osc_port = name, osc_port
         self.port: int = self.server_address[1]
@@ -104,24 +108,24 @@ class QueryServer(ThreadingTCPServer):
         self._thread.start()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Starts a thread for a connection, or closes it where there are too many."""
+        """Start a thread for a connection, or close it if there are too many."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answers one connection."""
+        """Answer one connection."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that breaks off is no news."""
+        """Say nothing: a client that breaks off is no news."""
 
     def close(self) -> None:
-        """Stops listening and ends the thread."""
+        """Stop listening and end the thread."""
         self.shutdown()
         self.server_close()
         self._thread.join(1.0)
@@ -142,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, content = answer(self.path, server.name, server.osc_port)
         body = b"" if content is None else json.dumps(content).encode()
         self.send_response(status)
-        if status != 204:  # RFC 9110, 8.6: no length where there can be no content
+        if status != 204:  # RFC 9110, 8.6: no length if there can be no content
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-cache")
@@ -150,11 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: whoever asks is not the user's concern."""
+        """Say nothing: whoever asks is not the user's concern."""
 
 
 class Advert:
-    """mDNS: tells of us, and finds VRChat. Raises ImportError where zeroconf is not installed."""
+    """mDNS: tells of us, and finds VRChat."""
 
     def __init__(
         self,
@@ -202,7 +206,7 @@ class Advert:
             self._found(own[0], info.port)
 
     def close(self) -> None:
-        """Says good-bye to whoever listens."""
+        """Say good-bye to whoever listens."""
         with contextlib.suppress(OSError, RuntimeError):
             self._zeroconf.close()
         with contextlib.suppress(RuntimeError):  # older ones say so of the loop that has ended
@@ -210,7 +214,7 @@ class Advert:
 
 
 def is_own(address: str) -> bool:
-    """Says whether ``address`` is one of this machine's: mDNS answers come from anybody in the network."""
+    """Say whether ``address`` is one of this machine's: mDNS answers come from anybody in the network."""
     if address.startswith("127."):
         return True
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -219,8 +223,8 @@ def is_own(address: str) -> bool:
     return False
 
 
-def fetch_avatar(host: str, port: int) -> tuple[str | None, avatar.Parameters]:
-    """Asks VRChat's OSCQuery server for the avatar. Takes a second or two at most.
+def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar.Parameters]:
+    """Ask VRChat's OSCQuery server for the avatar. Takes a second or two at most.
 
     Raises:
         AvatarError: it has none, or its answer is no such thing.
@@ -232,18 +236,22 @@ def fetch_avatar(host: str, port: int) -> tuple[str | None, avatar.Parameters]:
         response = connection.getresponse()
         if response.status != 200:
             raise avatar.AvatarError(f"VRChat's OSCQuery answers {response.status}")
-        return avatar.from_tree(_read(response))
+        return avatar.from_tree(_read(response, clock))
     except http.client.HTTPException as error:
         raise avatar.AvatarError(f"VRChat's OSCQuery speaks no HTTP: {type(error).__name__}") from None
     finally:
         connection.close()
 
 
-def _read(response: http.client.HTTPResponse) -> bytes:
-    """The whole answer, if it is of a sane length and does not trickle."""
-    content, end_s = bytearray(), time.monotonic() + FETCH_TOTAL_S
+def _read(response: http.client.HTTPResponse, clock: Clock) -> bytes:
+    """Return the whole answer, if it is of a usual length and does not come in drops.
+
+    Raises:
+        AvatarError: it is not.
+    """
+    content, end_ns = bytearray(), clock() + FETCH_TOTAL_NS
     while part := response.read1(1 << 16):
         content += part
-        if len(content) > avatar.MAX_BYTES or time.monotonic() > end_s:
+        if len(content) > avatar.MAX_BYTES or clock() > end_ns:
             raise avatar.AvatarError("VRChat's OSCQuery answers with more than there can be")
     return bytes(content)

@@ -15,10 +15,10 @@ from operator import sub
 from pathlib import Path
 
 from facewire.bridge import mapping
-from facewire.bridge.formats.osc import encode_message
+from facewire.bridge.formats.osc import MAX_DATAGRAM_BYTES, encode_message
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
-from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES, UdpSender
+from facewire.bridge.outputs.udp import UdpSender
 from facewire.bridge.outputs.vrchat import avatar, oscquery
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.unified import RESOLUTION, Feed, bundles, element
@@ -41,16 +41,20 @@ _LEFT_BLINK, _RIGHT_BLINK = BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["
 
 
 class VrchatOutput(Output):
-    """Carries over what VRChat was told, the newest frame, and when everything was told."""
+    """Sends what has moved. State: what VRChat was told, the newest frame, and when everything was told."""
 
     name = "vrchat"
 
     def __init__(self, target: Target) -> None:
-        """``listen`` in the options: a port for VRChat's messages where nobody can tell it ours (9001 is its default).
-        Raises OutputError."""
+        """Make the output. ``listen`` in the options is a port for VRChat's messages if nobody can tell it ours
+        (9001 is its default).
+
+        Raises:
+            OutputError: ``listen`` is no port.
+        """
         self._udp = UdpSender(target.host, target.port)
         listen = _port(target.options.get("listen", ""))
-        self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.report(line))
+        self._listener = Listener(listen, avatar.osc_folders(Path.home()), lambda line: self.notify(line), target.clock)
         self._datagram_bytes = MAX_DATAGRAM_BYTES
         self._table = mapping.load("unified")
         self._feed = Feed(self._table, None)
@@ -63,31 +67,44 @@ class VrchatOutput(Output):
         self._lids_told: float | None = None
 
     def open(self) -> None:
-        """Raises OutputError."""
+        """Look the host up, and listen to VRChat if it is on this machine.
+
+        Raises:
+            OutputError: that is not possible.
+        """
         self._udp.open()
         if oscquery.is_own(self._udp.host):  # what a VRChat here has on says nothing of one elsewhere
             self._datagram_bytes = MAX_LOCAL_BYTES
             self._listener.open()
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
-        """Raises OutputError where VRChat is not there, OSError where nothing can be sent."""
+        """Send what has moved, at most ``MAX_RATE`` times a second.
+
+        Raises:
+            OutputError: VRChat is not there.
+            OSError: nothing can be sent.
+        """
         self.overtaken += self._late
         self._newest, self._late = frame, True
         if self._thinner.take(now_ns, self._interval.update(now_ns)):
             self._tell(frame, now_ns)
 
     def idle(self, now_ns: int) -> None:
-        """Tells the last frame to the end, and again when it is time. Raises what ``send`` does."""
+        """Tell the last frame to the end, and again when it is time.
+
+        Raises:
+            Exception: what ``send`` raises.
+        """
         if self._newest is not None and (self._late or self._is_due(now_ns) or self._known != self._listener.news):
             self._tell(self._newest, now_ns)
 
     def close(self) -> None:
-        """Ends the listener and closes the sockets."""
+        """End the listener and close the sockets."""
         self._listener.close()
         self._udp.close()
 
     def describe(self) -> str:
-        """Where it sends, and what is known of the avatar."""
+        """Return where it sends, and what is known of the avatar."""
         known = self._listener.parameters is not None and self._known > 0
         return f"{self._udp}, {len(self._feed)} parameters of the avatar" if known else str(self._udp)
 

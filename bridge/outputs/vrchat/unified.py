@@ -14,8 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from facewire.bridge import mapping
-from facewire.bridge.formats.osc import BUNDLE, IMMEDIATELY, encode_message
-from facewire.bridge.outputs.udp import MAX_DATAGRAM_BYTES
+from facewire.bridge.formats.osc import BUNDLE, IMMEDIATELY, MAX_DATAGRAM_BYTES, encode_message
 from facewire.bridge.outputs.vrchat.avatar import PREFIX, Kind
 
 RESOLUTION = 1 / 256
@@ -35,7 +34,7 @@ _BITS = re.compile(r"(.+?)(Negative|[1-9][0-9]{0,2})")
 
 
 class Feed:
-    """What one avatar is told. Carries over what each parameter was told last.
+    """What one avatar is told. State: what each parameter was told last.
 
     ``changes`` returns bundle elements (size and message) for what moved since; after ``forget`` for everything.
     """
@@ -63,14 +62,14 @@ class Feed:
         return len(self._rows) + sum(len(number) for number in self._numbers) + len(self._flags)
 
     def forget(self) -> None:
-        """Makes the next ``changes`` tell everything."""
+        """Make the next ``changes`` tell everything."""
         self._told = [math.nan] * len(self._rows)
         self._flags_told = [None] * len(self._flags)
         for number in self._numbers:
             number.forget()
 
     def changes(self, values: Sequence[float], flags: tuple[bool, ...]) -> list[bytes]:
-        """Returns what is new: ``values`` are the table's targets, ``flags`` in the order of ``FLAGS``."""
+        """Return what is new: ``values`` are the table's targets, ``flags`` in the order of ``FLAGS``."""
         told, elements = self._told, []
         for index, row in enumerate(self._rows):
             value, before = values[row], told[index]
@@ -167,12 +166,12 @@ def _everything(driven: Iterable[str]) -> dict[str, Kind]:
 
 
 def element(message: bytes) -> bytes:
-    """Returns ``message`` as a part of a bundle."""
+    """Return ``message`` as a part of a bundle."""
     return struct.pack(">i", len(message)) + message
 
 
 def bundles(elements: list[bytes], max_bytes: int = MAX_DATAGRAM_BYTES) -> list[bytes]:
-    """Returns datagrams with all of ``elements`` in order."""
+    """Return datagrams with all of ``elements`` in order."""
     datagrams: list[bytes] = []
     start, size = 0, len(_START)
     for index, length in enumerate(map(len, elements)):
@@ -186,10 +185,10 @@ def bundles(elements: list[bytes], max_bytes: int = MAX_DATAGRAM_BYTES) -> list[
 
 
 def _head(address: str) -> bytes:
-    """An element with one float but for the float."""
+    """Return an element with one float without the float."""
     return element(encode_message(address, 0.0))[:-4]
 
 
 def _boolean(address: str) -> tuple[bytes, bytes]:
-    """The elements for false and for true."""
+    """Return the elements for false and for true."""
     return element(encode_message(address, False)), element(encode_message(address, True))

@@ -40,13 +40,13 @@ class VtsDeniedError(VtsError):
 
 
 def request(kind: str, data: Mapping[str, Any] | None = None, request_id: str = "facewire") -> str:
-    """Returns one request as JSON."""
+    """Return one request as JSON."""
     message = {"apiName": API_NAME, "apiVersion": API_VERSION, "requestID": request_id, "messageType": kind}
     return json.dumps(message if data is None else {**message, "data": dict(data)})
 
 
 class VtsSession:
-    """One conversation. Carries over its stage, the token, which parameters may be sent, and what is not answered.
+    """One conversation. State: its stage, the token, which parameters may be sent, and what is not answered.
 
     ``start`` and ``receive`` return messages to send.
     """
@@ -76,12 +76,16 @@ class VtsSession:
         return [request("APIStateRequest")]
 
     def check(self, now_ns: int) -> None:
-        """Raises VtsError where an answer is owed for too long; a person may take as long as they want."""
+        """Check that VTube Studio answers; a person may take as long as they want.
+
+        Raises:
+            VtsError: an answer is owed for too long.
+        """
         if (self.in_flight or self.stage not in ("allow", "ready")) and now_ns - self._heard_ns > ANSWER_NS:
             raise VtsError("VTube Studio does not answer")
 
     def receive(self, text: str | bytes, now_ns: int) -> list[str]:
-        """Takes a message.
+        """Take a message.
 
         Raises:
             VtsDeniedError: the person does not want us.
@@ -112,7 +116,7 @@ class VtsSession:
         return self.stage == "ready" and self.in_flight < MAX_IN_FLIGHT
 
     def inject(self, values: Sequence[float], face_found: bool, now_ns: int) -> str:
-        """Returns the message with ``values``, one for each name; only while there is room."""
+        """Return the message with ``values``, one for each name; only while there is room."""
         self._release(now_ns)
         if not self.in_flight:
             self._heard_ns = now_ns  # from now on an answer is owed
@@ -206,7 +210,11 @@ class _Template:
 
 
 def check_token(token: Any) -> str:
-    """Returns ``token``. Raises VtsError where it is none."""
+    """Return ``token``.
+
+    Raises:
+        VtsError: it is none.
+    """
     if isinstance(token, str) and token.isascii() and token.isprintable() and 0 < len(token) <= MAX_TOKEN_LENGTH:
         return token
     raise VtsError("VTube Studio gave a token that is none")
@@ -218,7 +226,11 @@ def _custom(name: str, lowest: float, highest: float, default: float) -> dict[st
 
 
 def _parse(text: str | bytes) -> tuple[str, str, dict[str, Any]]:
-    """Kind, request and data of a message. Raises VtsError."""
+    """Return kind, request and data of a message.
+
+    Raises:
+        VtsError: it is none.
+    """
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from typing import TypeAlias
 
 from facewire.bridge.outputs.base import Output
@@ -12,6 +11,7 @@ from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.vts.api import VtsDeniedError, VtsError, VtsSession
 from facewire.bridge.outputs.vts.socket import TextSocket
 from facewire.bridge.outputs.vts.tokens import Tokens
+from facewire.bridge.shared.clock import NS_PER_S
 from facewire.bridge.wire.pacing import Backoff
 
 Parameters: TypeAlias = tuple[list[str], dict[str, tuple[float, float, float]]]
@@ -21,7 +21,7 @@ KEEP_NS = 400_000_000
 """Values go out again after so long without a frame: VTube Studio takes its parameters back after a second."""
 WAIT_S = 0.05
 MOST_RETRY_S = 5.0
-REPORT_S = 60.0
+REPORT_NS = 60 * NS_PER_S
 ALLOW = "waiting for a click on Allow in VTube Studio's window"
 
 
@@ -36,6 +36,7 @@ class Link:
         self.problem: str | None = None
         """Why nothing arrives, or None."""
         self._output, self._target, self._parameters = output, target, parameters
+        self._clock = target.clock
         self._tokens = Tokens(target.folder, output.describe())
         self._newest: tuple[list[float], bool] | None = None
         self._fresh = False
@@ -47,15 +48,15 @@ class Link:
         self._opened: tuple[TextSocket, VtsSession] | None = None
         self._denied = False
         self._stopping = threading.Event()
-        self._reported_s: dict[str, float] = {}
+        self._reported_ns: dict[str, int] = {}
 
     def offer(self, values: list[float], face_found: bool) -> None:
-        """Replaces what is to be sent."""
+        """Replace what is to be sent."""
         self._output.overtaken += self._fresh and self._live is not None
         self._newest, self._fresh = (values, face_found), True
 
     def step(self, now_ns: int) -> None:
-        """Takes what has come and sends what is new, or opens the connection. Raises nothing, waits for nothing."""
+        """Take what has come and send what is new, or open the connection. It raises nothing and waits for nothing."""
         if self._live is None and not self._stopping.is_set():
             self._reopen(now_ns)
         if self._live is None:
@@ -69,7 +70,7 @@ class Link:
             self._fail(error)
 
     def stop(self) -> None:
-        """Closes the connection, and has the thread end; waits for nothing. Safe to call twice."""
+        """Close the connection, and have the thread end; wait for nothing. Safe to call twice."""
         self._stopping.set()
         for opened in (self._live, self._opened):
             if opened is not None:
@@ -88,17 +89,17 @@ class Link:
         return due and session.has_room and connection.is_clear
 
     def _listen(self, connection: TextSocket, session: VtsSession, now_ns: int) -> None:
-        """Takes what VTube Studio has said, and answers."""
+        """Take what VTube Studio has said, and answers."""
         for text in connection.receive():
             for reply in session.receive(text, now_ns):
                 connection.send(reply)
         session.check(now_ns)
         if session.problem is not None:
-            self._say("problem", session.problem)
+            self._notify_rarely("problem", session.problem)
             session.problem = None
 
     def _reopen(self, now_ns: int) -> None:
-        """Takes over what the thread has opened, or starts one when it is time."""
+        """Take over what the thread has opened, or start one when it is time."""
         if self._opener is not None and self._opener.is_alive():
             return
         if self._opened is not None:
@@ -116,18 +117,18 @@ class Link:
             self._opener.start()
 
     def _open(self) -> None:
-        """The thread: connects, and talks until values may be sent."""
+        """Connect, and talk until values may be sent: what the thread does."""
         session = VtsSession(*self._parameters, self._tokens.load())
         connection: TextSocket | None = None
         try:
-            connection = TextSocket(self._target.host, self._target.port)
+            connection = TextSocket(self._target.host, self._target.port, self._clock)
             connection.set_timeout(WAIT_S)
             self._talk(connection, session)
             connection.set_timeout(0.0)
             self._opened = None if self._stopping.is_set() else (connection, session)
         except VtsDeniedError as error:
             self._denied, self.problem, self._output.waiting = True, None, str(error)
-            self._say("denied", str(error))
+            self._notify_rarely("denied", str(error))
         except (VtsError, OSError) as error:
             self._fail(error)
         finally:
@@ -136,18 +137,18 @@ class Link:
                 connection.close()
 
     def _talk(self, connection: TextSocket, session: VtsSession) -> None:
-        for message in session.start(time.monotonic_ns()):
+        for message in session.start(self._clock()):
             connection.send(message)
         while session.stage != "ready":
             if self._stopping.is_set():
                 raise VtsError("it was switched off")
             for text in connection.receive():
-                for reply in session.receive(text, time.monotonic_ns()):
+                for reply in session.receive(text, self._clock()):
                     connection.send(reply)
-            session.check(time.monotonic_ns())
+            session.check(self._clock())
             if session.stage == "allow":
                 self.problem, self._output.waiting = None, ALLOW
-                self._say("allow", ALLOW)
+                self._notify_rarely("allow", ALLOW)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, VtsError):
@@ -164,11 +165,13 @@ class Link:
         try:
             self._tokens.save(token)
         except OSError as error:
-            self._say("token", f"cannot keep VTube Studio's leave, it will ask again: {error.strerror or error}")
+            self._notify_rarely(
+                "token", f"cannot keep VTube Studio's leave, it will ask again: {error.strerror or error}"
+            )
 
-    def _say(self, kind: str, line: str) -> None:
-        """A line of each kind a minute at most."""
-        now_s = time.monotonic()
-        if now_s - self._reported_s.get(kind, -REPORT_S) >= REPORT_S:
-            self._reported_s[kind] = now_s
-            self._output.report(line)
+    def _notify_rarely(self, kind: str, line: str) -> None:
+        """Tell the user a line, of each kind one a minute at most."""
+        now, last_ns = self._clock(), self._reported_ns.get(kind)
+        if last_ns is None or now - last_ns >= REPORT_NS:
+            self._reported_ns[kind] = now
+            self._output.notify(line)

@@ -18,12 +18,12 @@ HOME_S = 30.0
 
 
 class VtsOutput(Output):
-    """Carries over the newest values, and where the head was on average."""
+    """Gives VTube Studio values for its parameters. State: the newest values, and where the head was on average."""
 
     name = "vts"
 
     def __init__(self, target: Target) -> None:
-        """The token is kept in the target's folder, if there is one."""
+        """Make the output; the token is kept in the target's folder, if there is one."""
         host = f"[{target.host}]" if ":" in target.host else target.host
         self._where = f"{host}:{target.port}"
         self._table = mapping.load("vts")
@@ -38,11 +38,15 @@ class VtsOutput(Output):
         self._link = Link(self, target, (names, custom))
 
     def open(self) -> None:
-        """Begins to connect; whether VTube Studio is there does not matter yet."""
+        """Begin to connect; whether VTube Studio is there does not matter yet."""
         self._link.step(0)
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
-        """Hands the frame's values on. Raises OutputError while VTube Studio is not there or says no."""
+        """Pass the frame's values to the connection.
+
+        Raises:
+            OutputError: VTube Studio is not there or says no.
+        """
         targets = self._table.apply_frame(frame)
         values = [targets[index] for index in self._driven]
         home = self._move_home([values[place] for place in self._places], now_ns)
@@ -52,21 +56,25 @@ class VtsOutput(Output):
         self.idle(now_ns)
 
     def idle(self, now_ns: int) -> None:
-        """Keeps the conversation up. Raises OutputError."""
+        """Keep the conversation up.
+
+        Raises:
+            OutputError: VTube Studio is not there or says no.
+        """
         self._link.step(now_ns)
         if self._link.problem is not None:
             raise OutputError(self._link.problem)
 
     def close(self) -> None:
-        """Ends the connection and the thread."""
+        """End the connection and the thread."""
         self._link.stop()
 
     def describe(self) -> str:
-        """Where VTube Studio is."""
+        """Return where VTube Studio is."""
         return self._where
 
     def _move_home(self, place: list[float], now_ns: int) -> list[float]:
-        """The mean place of the head in cm: a person does not sit in the middle of the picture."""
+        """Return the mean place of the head in cm: a person does not sit in the middle of the picture."""
         if not self._home:
             self._home, self._home_ns = place, now_ns
         passed_s = min(max((now_ns - self._home_ns) * 1e-9, 0.0), 1.0)

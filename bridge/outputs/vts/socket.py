@@ -6,7 +6,6 @@ Source: RFC 6455; websockets' documentation, "Integrate the Sans-I/O layer".
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import suppress
 
 from websockets.client import ClientProtocol
@@ -17,6 +16,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from facewire.bridge.outputs.vts.api import MAX_REPLY_BYTES, VtsError
+from facewire.bridge.shared.clock import NS_PER_S, Clock
 
 OPEN_TIMEOUT_S = 2.0
 MAX_TEXTS = 200
@@ -25,10 +25,10 @@ _AT_ONCE = 1 << 16
 
 
 class TextSocket:
-    """Sends and receives texts. Carries over what the system has not taken yet, and the parts of a text."""
+    """Sends and receives texts. State: what the system has not taken yet, and the parts of a text."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Connects, and shakes hands; takes ``OPEN_TIMEOUT_S`` at most for each.
+    def __init__(self, host: str, port: int, clock: Clock) -> None:
+        """Connect, and shake hands, which takes ``OPEN_TIMEOUT_S`` at most for each.
 
         Raises:
             OSError: nobody is there, or nobody answers.
@@ -41,16 +41,16 @@ class TextSocket:
         self._socket = socket.create_connection((host, port), timeout=OPEN_TIMEOUT_S)
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._shake_hands()
+            self._shake_hands(clock)
         except BaseException:
             self._socket.close()
             raise
 
-    def _shake_hands(self) -> None:
+    def _shake_hands(self, clock: Clock) -> None:
         self._protocol.send_request(self._protocol.connect())
         self._socket.sendall(b"".join(self._protocol.data_to_send()))
-        end_s = time.monotonic() + OPEN_TIMEOUT_S
-        while self._protocol.state is State.CONNECTING and time.monotonic() < end_s:
+        end_ns = clock() + round(OPEN_TIMEOUT_S * NS_PER_S)
+        while self._protocol.state is State.CONNECTING and clock() < end_ns:
             self._feed(self._socket.recv(_AT_ONCE))
             if self._protocol.handshake_exc is not None:
                 break
@@ -63,11 +63,11 @@ class TextSocket:
             )
 
     def set_timeout(self, timeout_s: float) -> None:
-        """How long ``receive`` waits; 0 for not at all."""
+        """Set how long ``receive`` waits; 0 is not at all."""
         self._socket.settimeout(timeout_s)
 
     def receive(self) -> list[str]:
-        """Returns the texts that have come.
+        """Return the texts that have come.
 
         Raises:
             OSError: the connection is lost, or was closed.
@@ -87,7 +87,11 @@ class TextSocket:
         return texts
 
     def send(self, text: str) -> None:
-        """Sends ``text``, or what of it the system takes now. Raises OSError."""
+        """Send ``text``, or what of it the system takes now.
+
+        Raises:
+            OSError: the connection is lost.
+        """
         self._protocol.send_text(text.encode())
         self._flush()
 
@@ -97,7 +101,7 @@ class TextSocket:
         return not self._unsent
 
     def close(self) -> None:
-        """Closes the socket; safe to call twice, and from any thread."""
+        """Close the socket; safe to call twice, and from any thread."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

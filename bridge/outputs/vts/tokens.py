@@ -22,13 +22,17 @@ class Tokens:
         self._known: str | None = None
 
     def load(self) -> str | None:
-        """Returns the token for this address, if one is kept."""
+        """Return the token for this address, if one is kept."""
         with suppress(OSError, VtsError):
             self._known = check_token(self._read().get(self._where))
         return self._known
 
     def save(self, token: str | None) -> None:
-        """Keeps ``token``, or forgets the one that counts no longer. Raises OSError."""
+        """Keep ``token``, or forget the one that counts no longer.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         if token == self._known:
             return
         self._known = token

@@ -141,8 +141,8 @@ def _facts(client: BlockingClient, screen: Screen) -> list[str]:
 
 def plain_line(frame: FaceFrame, latency_ms: float | None) -> str:
     """One frame in one line, for pipes: key=value, then the strongest shapes."""
-    from facewire.bridge.formats.livelink_csv import head_angles
     from facewire.bridge.shared.arkit import BLENDSHAPES
+    from facewire.bridge.wire.angles import head_angles
 
     yaw, pitch, roll = (math.degrees(angle) for angle in head_angles(frame.head))
     strongest = sorted(range(len(BLENDSHAPES)), key=lambda i: -frame.blendshapes[i])[:STRONGEST]
@@ -203,7 +203,7 @@ def _flow(parts: list[str], width: int) -> list[str]:
 
 
 def _pose(frame: FaceFrame) -> list[str]:
-    from facewire.bridge.formats.livelink_csv import head_angles
+    from facewire.bridge.wire.angles import head_angles
 
     yaw, pitch, roll = (math.degrees(angle) for angle in head_angles(frame.head))
     x, y, z = (100 * float(v) for v in frame.head[4:])

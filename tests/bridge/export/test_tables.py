@@ -21,7 +21,6 @@ from facewire.bridge.export.formats import FORMATS, ExportOptions, export, forma
 from facewire.bridge.export.livelink_import import import_take
 from facewire.bridge.export.resample import resample, resample_rotations, uniform_times
 from facewire.bridge.export.wav import read_wav
-from facewire.bridge.formats.livelink_csv import head_angles, head_rotation
 from facewire.bridge.recording.cut import TimeRange
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioFormat, SessionMetadata
@@ -29,6 +28,7 @@ from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.sound import load_sound
 from facewire.bridge.recording.track import load_track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
+from facewire.bridge.wire.angles import head_angles, head_rotation
 from facewire.bridge.wire.sides import other_side
 
 
@@ -141,8 +141,9 @@ def test_flame_is_exported_where_there_is_some(tmp_path: Path, frames: Callable)
     from dataclasses import replace
 
     from facewire.bridge.recording.writer import SessionWriter
-    from facewire.bridge.wire.codec import STREAMS, Encoder
+    from facewire.bridge.wire.codec import Encoder
     from facewire.bridge.wire.frame import FlameParameters
+    from facewire.bridge.wire.streams import STREAMS
 
     writer = SessionWriter(tmp_path / "a.mcap", SessionMetadata(0, 0))
     for frame in frames(60):

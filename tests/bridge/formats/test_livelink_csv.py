@@ -9,8 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter, eye_angles, head_angles, timecode
+from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter, timecode
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
+from facewire.bridge.wire.angles import eye_angles, head_angles
 from facewire.bridge.wire.frame import FaceFrame
 
 # As the app writes it.

@@ -31,6 +31,7 @@ from facewire.bridge.outputs.vrchat import oscquery
 from facewire.bridge.outputs.vrchat.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.output import GAZE, LIDS, MAX_RATE, REFRESH_NS, VrchatOutput
+from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.wire.frame import FaceFrame
 
 HERE = Path(__file__).parent / "vrchat"
@@ -84,9 +85,9 @@ def make(vrchat: Vrchat, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     monkeypatch.setitem(sys.modules, "zeroconf", None)
     with contextlib.ExitStack() as stack:
 
-        def open_output(options: str = "", report: Callable[[str], None] = lambda _: None) -> VrchatOutput:
-            output = make_output(f"vrchat:127.0.0.1:{vrchat.port}{options}")
-            output.report = report
+        def open_output(options: str = "", notify: Callable[[str], None] = lambda _: None) -> VrchatOutput:
+            output = make_output(f"vrchat:127.0.0.1:{vrchat.port}{options}", clock=now_ns)
+            output.notify = notify
             assert isinstance(output, VrchatOutput)
             stack.callback(output.close)
             output.open()
@@ -204,7 +205,7 @@ def test_nobody_there_and_then_somebody(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "zeroconf", None)
     absent = Vrchat()
     absent.socket.close()
-    output = make_output(f"vrchat:{absent.port}")
+    output = make_output(f"vrchat:{absent.port}", clock=now_ns)
     output.open()
 
     said: set[str] = set()
@@ -272,7 +273,7 @@ def test_hostile_datagrams_change_nothing(make: Callable[..., VrchatOutput], vrc
 
 def test_without_zeroconf_one_line_says_so(make: Callable[..., VrchatOutput], vrchat: Vrchat) -> None:
     lines: list[str] = []
-    output = make(report=lines.append)
+    output = make(notify=lines.append)
     wait_until(lambda: lines)
     assert lines == [
         "OSCQuery is not advertised (zeroconf is missing: pip install 'facewire[vrchat]'); every parameter is sent "
@@ -403,13 +404,13 @@ def test_answers_that_are_none_raise_in_words(
 ) -> None:
     for status, body in ((404, b""), (200, b"<html>"), (200, b"[" * 5_000_000)):
         with pytest.raises(AvatarError):
-            oscquery.fetch_avatar("127.0.0.1", serve_tree(lambda status=status, body=body: (status, body)))
+            oscquery.fetch_avatar("127.0.0.1", serve_tree(lambda status=status, body=body: (status, body)), now_ns)
     with pytest.raises(OSError, match="refused"):
-        oscquery.fetch_avatar("127.0.0.1", vrchat.port)
+        oscquery.fetch_avatar("127.0.0.1", vrchat.port, now_ns)
     monkeypatch.setattr(oscquery, "FETCH_TIMEOUT_S", 0.2)
     deaf = socket.create_server(("127.0.0.1", 0))
     with deaf, pytest.raises(TimeoutError):
-        oscquery.fetch_avatar("127.0.0.1", deaf.getsockname()[1])
+        oscquery.fetch_avatar("127.0.0.1", deaf.getsockname()[1], now_ns)
 
 
 def test_only_this_machines_vrchat_counts() -> None:
@@ -421,7 +422,7 @@ def test_only_this_machines_vrchat_counts() -> None:
 def test_mdns_tells_of_us_and_finds_vrchat(serve_tree: Callable[..., int]) -> None:
     """Both ways through zeroconf on the loopback interface."""
     port = serve_tree(lambda: (200, TREE))
-    listener = Listener(0, [], lambda _: None, ["127.0.0.1"])
+    listener = Listener(0, [], lambda _: None, now_ns, ["127.0.0.1"])
     network = zeroconf.Zeroconf(interfaces=["127.0.0.1"], ip_version=zeroconf.IPVersion.V4Only)
     try:
         listener.open()

@@ -25,6 +25,7 @@ from support.faces import head_of, shapes_of
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
+from facewire import bridge
 from facewire.bridge import mapping
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import Target
@@ -40,10 +41,12 @@ from facewire.bridge.outputs.vts.api import (
 from facewire.bridge.outputs.vts.link import KEEP_NS
 from facewire.bridge.outputs.vts.output import VtsOutput
 from facewire.bridge.outputs.vts.tokens import Tokens
+from facewire.bridge.shared import clock
 from facewire.bridge.wire.frame import FaceFrame
 
 DEFAULTS = {row.target for row in mapping.section("vts").rows if not row.target.startswith("Facewire")}
 S = 1_000_000_000
+BRIDGE = str(Path(bridge.__file__).with_name("*"))
 
 
 def face(sources: Any = "video", place: Any = (0, 0, -0.5), **shapes: float) -> FaceFrame:
@@ -56,7 +59,7 @@ RUNNING: list[VtsOutput] = []
 
 def problem_of(output: VtsOutput) -> str | None:
     try:
-        output.idle(time.monotonic_ns())
+        output.idle(clock.now_ns())
     except OutputError as error:
         return str(error)
     return None
@@ -72,7 +75,7 @@ wait_until = functools.partial(waiting.wait_until, every_s=0.01, meanwhile=call_
 
 
 def send(output: VtsOutput, frame: FaceFrame) -> None:
-    output.send(frame, time.monotonic_ns())
+    output.send(frame, clock.now_ns())
 
 
 class Studio:
@@ -204,8 +207,8 @@ def make(tmp_path: Path) -> Iterator[Callable[..., tuple[VtsOutput, list[str]]]]
     with contextlib.ExitStack() as stack:
 
         def open_output(port: int) -> tuple[VtsOutput, list[str]]:
-            output, lines = VtsOutput(Target("127.0.0.1", port, folder=tmp_path)), []  # type: VtsOutput, list[str]
-            output.report = lines.append
+            output, lines = VtsOutput(Target("127.0.0.1", port, folder=tmp_path, clock=clock.now_ns)), []  # type: VtsOutput, list[str]
+            output.notify = lines.append
             stack.callback(output.close)
             RUNNING.append(output)
             output.open()
@@ -248,7 +251,7 @@ def test_it_says_itself_again_before_vts_takes_control_back(
     RUNNING.clear()  # from here on it is called at these times alone
     assert KEEP_NS + IDLE_S * S < S, "VTube Studio waits for a second"
     assert output._link._live is not None
-    session, now_ns = output._link._live[1], time.monotonic_ns()
+    session, now_ns = output._link._live[1], clock.now_ns()
     output.send(face("held"), now_ns)
     for told in range(1, 4):
         assert session.in_flight == 1
@@ -268,7 +271,7 @@ def test_a_slow_vts_gets_fewer_and_newer_frames(
     monkeypatch.setattr(studio, "_inject", lambda data: (drawn.wait(60), inject(data))[1])
     output, _ = make(studio.port)
     wait_until(lambda: output.waiting is None)
-    now_ns = time.monotonic_ns()
+    now_ns = clock.now_ns()
     for i in range(101):
         output.send(face(jawOpen=i / 100), now_ns)
     assert studio.injected == [], "sending never waits"
@@ -442,7 +445,7 @@ def test_a_frame_that_is_no_face_sends_no_nonsense(
 
 
 def test_positions_count_from_where_the_person_sits() -> None:
-    output = VtsOutput(Target("127.0.0.1", 1))
+    output = VtsOutput(Target("127.0.0.1", 1, clock=clock.now_ns))
     output._link.step = lambda _: None  # type: ignore[method-assign]
     offered: list[Any] = []
     output._link.offer = lambda values, _: offered.append(values)  # type: ignore[method-assign]

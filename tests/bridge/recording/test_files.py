@@ -105,7 +105,7 @@ def test_every_cut_of_a_file_is_told_from_a_whole_one(make_take: Callable[..., P
     data, path = make_take(seconds=0.5).read_bytes(), make_take("cut.mcap", seconds=0.1)
     for length in [*range(8, 400), *range(400, len(data), 37), len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(CutSessionError, match=f"mend it: facewire repair {path}"):
+        with pytest.raises(CutSessionError, match=f"repair it: facewire repair {path}"):
             open_session(path)
 
 
@@ -192,7 +192,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_appears(
     other = SessionWriter(tmp_path / "b.mcap", METADATA)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("b")] == ["b.mcap.part"]
     other.close()
-    with pytest.raises(SessionError, match=r"b\.mcap\.part is left from a recording that was cut: mend it"):
+    with pytest.raises(SessionError, match=r"b\.mcap\.part is left from a recording that was cut: repair it"):
         SessionWriter(tmp_path / "b.mcap", METADATA)
     with pytest.raises(SessionError, match=r"the folder .* is not there"):
         SessionWriter(tmp_path / "no" / "c.mcap", METADATA)
@@ -236,7 +236,7 @@ def test_a_full_disk_keeps_what_was_committed(tmp_path: Path, frames: Callable) 
                 writer.commit()
                 committed = frame.seq + 1
 
-    with pytest.raises(RecordingError, match=r"No space left on device; the take up to here is in .*\.part: mend it"):
+    with pytest.raises(RecordingError, match=r"No space left on device; the take up to here is in .*\.part: repair it"):
         record()
     writer.close()
     assert committed >= 60

@@ -6,19 +6,11 @@ import pytest
 from support.paths import GOLDEN
 
 from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
+from facewire.bridge.server.server_protocol import Close, Command, Reply, ServerProtocol, Subscribe, Subscription
 from facewire.bridge.shared.errors import ConnectError, WireError
 from facewire.bridge.wire.codec import decode_message
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.bridge.wire.messages import (
-    Close,
-    Command,
-    Greeting,
-    Reply,
-    ServerProtocol,
-    Subscribe,
-    Subscription,
-    result_message,
-)
+from facewire.bridge.wire.messages import Greeting, result_message
 
 
 def golden(name: str) -> bytes:

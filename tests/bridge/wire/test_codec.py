@@ -16,8 +16,9 @@ from hypothesis.extra import numpy as arrays
 from support.paths import GOLDEN
 
 from facewire.bridge.shared.errors import WireError
-from facewire.bridge.wire.codec import STREAMS, Encoder, decode_frame, decode_message
+from facewire.bridge.wire.codec import Encoder, decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame, FlameParameters
+from facewire.bridge.wire.streams import STREAMS
 
 MAKE = runpy.run_path(str(GOLDEN / "make.py"))
 VECTORS: dict[str, bytes] = MAKE["vectors"]()

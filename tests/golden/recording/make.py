@@ -20,8 +20,9 @@ from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMet
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.repair import repair
 from facewire.bridge.recording.writer import SessionWriter
-from facewire.bridge.wire.codec import STREAMS, Encoder
+from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame, FlameParameters
+from facewire.bridge.wire.streams import STREAMS
 
 HERE = Path(__file__).parent
 START_NS = 12_000_000_000

@@ -329,7 +329,7 @@ def test_an_empty_session_is_described_and_else_refused(
 
 BAD_INPUTS = {
     "no session": (b"hello", "not an MCAP file"),
-    "cut": (None, "mend it: facewire repair"),
+    "cut": (None, "repair it: facewire repair"),
     "newer": ("newer", "update it"),
 }
 
