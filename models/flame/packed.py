@@ -86,7 +86,7 @@ def split(model: FlameModel) -> tuple[Array, dict[str, tuple[int, int]]]:
 
 
 def _rounded(product_m: Array) -> Array:
-    """A product's metres in whole steps: its last bits differ between processors, the file must not.
+    """Return a product's metres in whole steps: its last bits differ between processors, the file must not.
 
     What should be zero is 0.0, never -0.0.
     """

@@ -90,7 +90,11 @@ class FilterConfig:
 
     @classmethod
     def preset(cls, level: Smoothing) -> FilterConfig:
-        """The settings behind a ``--smoothing`` level. Raises ValueError for an unknown one."""
+        """Return the settings behind a ``--smoothing`` level.
+
+        Raises:
+            ValueError: there is no such level.
+        """
         if level not in SMOOTHING_LEVELS:
             raise ValueError(f"unknown smoothing {level!r}: use one of {', '.join(SMOOTHING_LEVELS)}")
         scale = SMOOTHING_LEVELS[level].cutoff_scale

@@ -62,7 +62,7 @@ def _colours(share: npt.NDArray[np.floating]) -> Image:
 
 
 def _draw(model: FlameModel, correspondence: Correspondence, yaw_rad: float, colours: Image) -> Image:
-    """The template turned about y, HEIGHT pixels high, with the landmarks that are seen."""
+    """Return the template turned about y, HEIGHT pixels high, with the landmarks that are seen."""
     cos, sin = math.cos(yaw_rad), math.sin(yaw_rad)
     turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
     vertices = model.template.astype(np.float64) @ turn.T

@@ -63,11 +63,15 @@ class Source(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Gets ready to read; may be called again after ``close``. Raises CaptureError."""
+        """Get ready to read; may be called again after ``close``.
+
+        Raises:
+            CaptureError: there is no such input, or it is in use.
+        """
 
     @abstractmethod
     def read(self, spare: Image | None = None) -> Captured | None:
-        """Waits for the next picture or face; None at the end. ``spare`` is a picture that may be written over.
+        """Wait for the next picture or face; return None at the end. ``spare`` is a picture that may be written over.
 
         Raises:
             SourceSilent: nothing has come for some time; read on.
@@ -88,6 +92,6 @@ class Source(ABC):
         self._interrupted.set()
 
     def _sleep_until(self, due_ns: int, clock: Clock) -> bool:
-        """Waits until ``due_ns``; False when interrupted."""
+        """Wait until ``due_ns``; return False when interrupted."""
         wait_s = (due_ns - clock()) * 1e-9
         return not (self._interrupted.wait(wait_s) if wait_s > 0 else self._interrupted.is_set())
