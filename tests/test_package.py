@@ -11,8 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.import_graph import PACKAGES, Graph, circles, read_graph, rooms
 from support.paths import ROOT
+from support.source import PACKAGES, Graph, circles, read_graph, rooms
 
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 MOST_MODULES, MOST_LINES = 14, 40

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.noise import noisy_record
+from support.flame.noise import noisy_record
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.models.flame import FlameModel, open_flame, open_flame_arkit

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.noise import noisy, noisy_record
+from support.flame.noise import noisy, noisy_record
 from support.paths import GOLDEN, load_module
 
 from facewire.models.errors import ModelError
