@@ -10,7 +10,7 @@ import numpy.typing as npt
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.reader import FOREVER_NS, PROGRESS_EVERY, Progress, Session
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.bridge.wire.frame import SOURCES, FlameParameters
+from facewire.bridge.wire.frame import SOURCES, FaceFrame, FlameParameters
 from facewire.bridge.wire.streams import Stream
 
 Int64Array = npt.NDArray[np.int64]
@@ -85,8 +85,7 @@ def load_track(
     for log_ns, frame in session.frames(start_ns, end_ns):
         if progress is not None and len(rows) % PROGRESS_EVERY == 0:
             progress(len(rows), session.frame_count)
-        latency_ns = frame.publish_ns - frame.capture_ns
-        rows.append((log_ns, frame.seq, latency_ns, SOURCES.index(frame.sources), frame.confidence))
+        rows.append(_row(log_ns, frame))
         shapes += frame.blendshapes.tobytes()
         head += frame.head.tobytes()
         gaze += frame.gaze.tobytes()
@@ -110,6 +109,10 @@ def load_track(
         extra=_stacked(session, extra, len(rows)),
     )
     return track if np.all(np.diff(track.log_ns) >= 0) else _in_order(track)
+
+
+def _row(log_ns: int, frame: FaceFrame) -> tuple[int, int, int, int, float]:
+    return log_ns, frame.seq, frame.publish_ns - frame.capture_ns, SOURCES.index(frame.sources), frame.confidence
 
 
 def _stacked(session: Session, extra: dict[str, list[Float32Array]], count: int) -> tuple[ExtraTrack, ...]:
