@@ -69,5 +69,5 @@ def speech_options(args: argparse.Namespace) -> SpeechOptions:
         raise UsageError(f"--speech: {error}") from None
     if args.speech_encoder is not None and not DRIVERS[name].takes_encoder:
         takers = " or ".join(usage for name, kind in DRIVERS.items() if kind.takes_encoder for usage in usages(name))
-        raise UsageError(f"--speech-encoder goes with --speech {takers}: {name} needs none")
+        raise UsageError(f"--speech-encoder goes with --speech {takers}: {DRIVERS[name].about} needs none")
     return SpeechOptions(args.speech, args.speech_encoder, args.speech_style, args.look_ahead, args.expressiveness)

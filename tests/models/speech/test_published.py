@@ -208,7 +208,7 @@ def test_an_exported_encoder_runs_without_torch_from_the_command_line(files, tmp
         (["--speech", "faceformer:{}/bare.pth", "--speech-encoder", "{}/nowhere"], 1, "there is no folder"),
         (["--speech", "faceformer:{}/whole.pth", "--speech-style", "7"], 1, "there is no style 7"),
         (["--speech", "faceformer:{}/whole.pth", "--look-ahead", "-5"], 1, "0 to 2000 ms for FaceFormer, not -5"),
-        (["--speech", "whisper"], 2, "--speech is causal or faceformer:FILE.pth"),
+        (["--speech", "whisper"], 2, "choose one of causal, FILE.npz, faceformer:FILE.pth"),
         (["--speech-encoder", "x"], 2, "our own network needs none"),
     ],
 )
