@@ -124,7 +124,7 @@ def test_nothing_to_repair_is_said(tmp_path: Path) -> None:
 RECORD_UNTIL_KILLED = """
 import os, sys, time
 from pathlib import Path
-from facewire.bridge.wire.frame import BLENDSHAPES, FaceFrame
+from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.recording.layout import SessionMetadata
 from facewire.runtime.takes.recorder import Recorder
 import numpy as np
@@ -156,7 +156,8 @@ def lost_by_kill_9(folder: Path, seconds: float) -> int:
         assert child.stdout is not None
         told = child.stdout.read(5)
         while told[-5:-4] != b"c":
-            told += child.stdout.read(5)
+            told += (more := child.stdout.read(5))
+            assert more, "the recorder ended by itself"
         time.sleep(seconds)
         child.send_signal(signal.SIGKILL)
         told += child.stdout.read()
