@@ -89,7 +89,7 @@ class Motions:
         self.people.append((person, np.array([Pose.of(points, self.face).into(points) for points in landmarks])))
 
     def draw(self) -> tuple[Points, set[str]]:
-        """Draw a displacement [478, 3], and whose: both halves of two people's, at times one side of a third's."""
+        """Draw a displacement [478, 3], and whose: upper and lower face of two people, at times a third's side."""
         random, lower = self.random, self._lower
         (above, one), (below, two) = self._difference(), self._difference()
         moved = above * (1 - lower) * random.uniform(0.5, 1.3) + below * lower * random.uniform(0.5, 1.3)

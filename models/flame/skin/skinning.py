@@ -44,6 +44,7 @@ class Skinner:
         self._posed = make_posed(len(model.template))
         self._skin = resolved(skin_frame, self._head, self._person, self._work, self._posed)
         self._shape = np.full(self.shapes, np.nan, np.float32)
+        self._identify = resolved(identify, self._shape, self._template, self._person)
         self.shaped = self._template.shaped
         """[v, 3], metres: the template with this identity, T̄ + B_S(β)."""
         self.joints, self.transforms, self.vertices = self._posed
@@ -61,7 +62,7 @@ class Skinner:
         if same(shape, self._shape):
             return
         self._shape[:] = shape
-        identify(self._shape, self._template, self._person)
+        self._identify(self._shape, self._template, self._person)
 
     def skin(
         self, shape: Float32Array, expression: Float32Array, pose: Float32Array, translation: Float32Array
