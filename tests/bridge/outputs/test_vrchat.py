@@ -54,7 +54,7 @@ class Vrchat:
         self.datagrams = 0
 
     def read(self) -> dict[str, Any]:
-        """What has come by now: each address with its newest values."""
+        """Return what has come by now: each address with its newest values."""
         told: dict[str, Any] = {}
         self.socket.settimeout(0.05)
         with contextlib.suppress(TimeoutError):

@@ -31,7 +31,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 @pytest.fixture
 def onlooker(serve: Serve, raw: Any) -> Iterator[tuple[LiveServer, Any]]:
-    """A server and a well-behaved subscriber, whose stream must not have suffered in the end."""
+    """Start a server and a well-behaved subscriber, whose stream must not have suffered in the end."""
     server = serve(handshake_timeout_s=3.0)
     client = raw(server)
     seqs(client, 1)

@@ -39,7 +39,7 @@ def old_norm_names(state):
 
 
 def checkpoint(d=64, outputs=30, subjects=8, period=30, audio=768, encoder=None, seed=0):
-    """A state dict with the names and shapes of the published ones, written down here apart from the network."""
+    """Make a state dict with the published names and shapes, written down here apart from the network."""
     torch.manual_seed(seed)
 
     def normal(*shape):

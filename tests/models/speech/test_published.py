@@ -51,7 +51,7 @@ def network(outputs=FLAME_OUTPUTS, per_frame=1, period=30):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A checkpoint without its encoder, one with it, and the encoder's folder."""
+    """Write a checkpoint without its encoder, one with it, and the encoder's folder."""
     folder = tmp_path_factory.mktemp("published")
     model = network()
     torch.save(model.state_dict(), folder / "bare.pth")

@@ -109,7 +109,7 @@ def test_what_is_exported_speaks_as_what_was_trained(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """An exported network whose parts all matter, with the closing on top."""
+    """Export a network whose parts all matter, with the closing on top."""
     torch.manual_seed(3)
     network = SpeechNetwork(SMALL)
     with torch.no_grad():

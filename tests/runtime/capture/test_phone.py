@@ -67,7 +67,7 @@ def a_frame(seq=0, jaw=0.9):
 
 @pytest.fixture
 def use():
-    """Opens sources and outputs, and closes them after the test."""
+    """Open sources and outputs, and close them after the test."""
     with contextlib.ExitStack() as stack:
 
         def opened(one):
@@ -86,7 +86,7 @@ def sender():
 
 
 def phone(what, **options):
-    """The source that a user writes as ``what``, on a free port."""
+    """Open the source that a user writes as ``what``, on a free port."""
     reports = []
     source = phone_source(f"{what}:0", reports.append)
     source.reports = reports
@@ -127,7 +127,7 @@ class Run:
         return self.live.status()["devices"]["video"]
 
     def stream(self, output, until, frame=a_frame):
-        """Sends frames at about 200 a second until a condition holds."""
+        """Send frames at about 200 a second until a condition holds."""
         numbers = itertools.count()
 
         def send():
@@ -267,7 +267,7 @@ def read(source):
 
 
 def read_all(source, count):
-    """Reads until ``count`` datagrams have come since it was opened; returns the faces that they were news of."""
+    """Read until ``count`` datagrams have come since the source was opened; return the new faces among them."""
     faces = []
     while len(faces) + sum(source.dropped.values()) < count:
         with contextlib.suppress(SourceSilent):  # what came at last was no news

@@ -44,7 +44,7 @@ def run(*args, timeout_s=250, **options):
 
 
 def said(process):
-    """The lines of an ended process on stderr."""
+    """Return the lines of an ended process on stderr."""
     return without_patience(process.stderr.read()).splitlines()
 
 

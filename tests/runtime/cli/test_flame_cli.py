@@ -21,7 +21,7 @@ pytestmark = pytest.mark.models
 
 
 def write(model: FlameModel, path: Path) -> None:
-    """A file in FLAME's format."""
+    """Write a file in FLAME's format."""
     np.savez(
         path,
         v_template=model.template,

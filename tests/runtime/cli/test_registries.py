@@ -59,7 +59,7 @@ class MyDriver:
 
 @pytest.fixture
 def registered(monkeypatch):
-    """A tracker and a driver of the test's own; the driver needs what is not fetched by default."""
+    """Register a tracker and a driver of the test's own; the driver needs a file that is not fetched by default."""
     monkeypatch.setitem(TRACKERS, "mine", TrackerKind(f"{__name__}:MyTracker", "nobody's face", ("talking_face",)))
     monkeypatch.setitem(DRIVERS, "jaw", DriverKind(f"{__name__}:MyDriver", "a jaw", 12, assets=("demo_speech",)))
 

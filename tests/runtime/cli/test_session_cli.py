@@ -173,7 +173,7 @@ def test_record_of_nothing_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def spoken_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of the demo face with a tone as its sound, as a camera writes it: H.264 or MPEG-4 and AAC in .mov."""
+    """Write a second of the demo face with a tone as its sound, as a camera does: H.264 or MPEG-4 and AAC in .mov."""
     import cv2
 
     from facewire.models.assets.store import asset_path

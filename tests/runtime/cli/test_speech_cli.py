@@ -26,7 +26,7 @@ pytestmark = pytest.mark.models
 
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory):
-    """A sentence by flite with a second of silence before and after."""
+    """Speak a sentence by flite, with a second of silence before and after."""
     if shutil.which("flite") is None:
         pytest.skip("flite is not installed")
     folder = tmp_path_factory.mktemp("speech")

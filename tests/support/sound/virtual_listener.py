@@ -29,12 +29,12 @@ LONGEST_S = 90.0
 
 
 def code_of(places: np.ndarray) -> np.ndarray:
-    """The samples -32768..32767 at places in the stream."""
+    """Return the samples -32768..32767 at places in the stream."""
     return (places * CODE) % PLACES - 32_768
 
 
 def places_of(samples: np.ndarray) -> np.ndarray:
-    """The places 0..65535 of samples -1..1: the inverse of ``code_of``."""
+    """Return the places 0..65535 of samples -1..1: the inverse of ``code_of``."""
     return (np.round(samples * 32_768).astype(np.int64) + 32_768) * pow(CODE, -1, PLACES) % PLACES
 
 
