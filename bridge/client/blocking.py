@@ -73,7 +73,7 @@ class BlockingClient:
         try:
             return self._call(next_frame)
         except asyncio.TimeoutError:  # The built-in one from Python 3.11 on.
-            raise TimeoutError(f"no frame came in {timeout_s:g} s") from None
+            raise TimeoutError(f"no frame arrived in {timeout_s:g} s") from None
 
     def command(self, name: str, args: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0) -> Message:
         """Run a command in the server and return its value.

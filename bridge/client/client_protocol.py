@@ -70,7 +70,7 @@ class ClientProtocol:
         if message.get("protocol") != PROTOCOL_VERSION:
             theirs = message.get("protocol")
             raise ConnectError(
-                f"the server speaks protocol {theirs!r}, this client {PROTOCOL_VERSION}: update the older"
+                f"the server speaks protocol {theirs!r}, this client {PROTOCOL_VERSION}: update the older one"
             )
         if self.hello is not None and message.get("session") != self.hello.get("session"):
             self.clock, self.latency_ns, self._last_seq = ClockEstimate(), None, None  # Begun anew (wire.md, 3.1).

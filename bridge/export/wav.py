@@ -42,14 +42,14 @@ def read_wav(path: Path) -> tuple[AudioFormat, Int16Array]:
     """Return a WAV file's format and samples [n, channels], from 8, 16, 24 or 32-bit PCM or 32 or 64-bit float.
 
     Raises:
-        SessionError: it cannot be opened, or is no WAV file of these kinds.
+        SessionError: it cannot be opened, or is not a WAV file of these kinds.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise SessionError(f"cannot open {path}: {reason(error)}") from None
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise SessionError(f"{path} is no WAV file")
+        raise SessionError(f"{path} is not a WAV file")
     try:
         return _parse(data)
     except (struct.error, ValueError, KeyError):

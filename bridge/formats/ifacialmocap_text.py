@@ -101,7 +101,7 @@ def decode(data: bytes | memoryview) -> ReceivedFace:
     """Return the face in a line, of either version. Names that nobody knows are skipped, missing shapes are at rest.
 
     Raises:
-        DatagramError: it is longer than a line may be, is no such line, or holds what is no number.
+        DatagramError: it is longer than a line may be, is no such line, or has a value that is not a number.
     """
     if len(data) > MAX_BYTES:
         raise DatagramError(f"an iFacialMocap line has at most {MAX_BYTES} bytes")
@@ -116,7 +116,7 @@ def decode(data: bytes | memoryview) -> ReceivedFace:
         _read_part(part.strip(), line)
     head = line.poses.get("head")
     if head is None or line.known == 0:
-        raise DatagramError("this is no iFacialMocap line: it has no head or no shapes")
+        raise DatagramError("this is not an iFacialMocap line: it has no head or no shapes")
     x, y, z = (math.radians(angle) for angle in head[:3])
     left, right = ([math.radians(angle) for angle in line.poses.get(eye, [0.0] * 3)] for eye in ("leftEye", "rightEye"))
     position_m = np.array(head[3:], np.float32) if len(head) == 6 else None
@@ -167,7 +167,7 @@ def _number(text: str, most: float) -> float:
     except ValueError:
         number = math.nan
     if not abs(number) <= most:
-        raise DatagramError("an iFacialMocap line holds what is no number")
+        raise DatagramError("an iFacialMocap line has a value that is not a number")
     return number
 
 

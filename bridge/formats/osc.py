@@ -132,7 +132,7 @@ def _text(text: str) -> bytes:
     """Return an OSC-string: at least one NUL, then as many as make it a multiple of four."""
     data = text.encode()
     if b"\0" in data:
-        raise OscError(f"OSC has no text with a NUL in it: {text[:40]!r}")
+        raise OscError(f"an OSC text cannot have a NUL in it: {text[:40]!r}")
     return data + b"\0" * (4 - len(data) % 4)
 
 
@@ -216,7 +216,7 @@ def _read(tag: str, packet: bytes, at: int) -> tuple[Argument, int]:
     except struct.error:
         raise OscError("an OSC message ends within an argument") from None
     except KeyError:
-        raise OscError(f"an OSC type that nobody knows: {tag!r}") from None
+        raise OscError(f"an unknown OSC type: {tag!r}") from None
     if at + size > len(packet):
         raise OscError("an OSC message ends within an argument")
     return packet[at : at + size], at + size

@@ -72,7 +72,7 @@ OUTPUTS: dict[str, OutputKind] = {
     ),
     "ifacialmocap": OutputKind(
         "facewire.bridge.outputs.ifacialmocap:IFacialMocapOutput",
-        "iFacialMocap: whatever reads the iPhone app",
+        "iFacialMocap: programs that read the iPhone app",
         "address",
         port=49983,
         options={"version": ("v1", "v2"), "phone": ()},
@@ -90,8 +90,8 @@ OUTPUTS: dict[str, OutputKind] = {
         port=9000,
         options={"listen": ()},
     ),
-    "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line a frame", "file"),
-    "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a JSON object a line for each frame", "file"),
+    "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line per frame", "file"),
+    "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a line of JSON per frame", "file"),
 }
 """By name, in the order in which they are shown; the quickest to send first."""
 
@@ -146,7 +146,7 @@ def check_remote(spec: str) -> str:
         raise OutputError(f"{name} writes a file: start it from the command line, with --output")
     if target.host != "localhost" and not is_near(target.host):
         raise OutputError(
-            f"{target.host[:80]!r} is no address of this machine or its own network: use --output to send there"
+            f"{target.host[:80]!r} is not an address of this machine or its own network: use --output to send there"
         )
     if not _is_loopback(target.options.get("phone", "127.0.0.1")):
         raise OutputError(f"{name} would listen to the network: start it from the command line, with --output")
@@ -181,9 +181,9 @@ def _address(name: str, where: str, kind: OutputKind) -> tuple[str, int]:
     elif ":" in host:
         raise OutputError(f"{name}: write an IPv6 address in brackets, such as {name}:[::1]:{kind.port}")
     if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
-        raise OutputError(f"{name}: {port[:20]!r} is no port of 1 to 65535")
+        raise OutputError(f"{name}: {port[:20]!r} is not a port from 1 to 65535")
     if any(char.isspace() or char in "/@\0" for char in host):
-        raise OutputError(f"{name}: {host[:40]!r} is no host; write {name}:{kind.host}:{kind.port}")
+        raise OutputError(f"{name}: {host[:40]!r} is not a host; write {name}:{kind.host}:{kind.port}")
     return host or kind.host, int(port) if port else kind.port
 
 

@@ -138,7 +138,7 @@ class PhonePort:
         Raises:
             OSError: one was not sent.
         """
-        assert self._socket is not None, "open comes first"
+        assert self._socket is not None, "call open first"
         self.look()
         lines: dict[int, bytes] = {}
         problem: OSError | None = None
@@ -155,7 +155,7 @@ class PhonePort:
 
     def look(self) -> None:
         """Take the hand-shakes that have come."""
-        assert self._socket is not None, "open comes first"
+        assert self._socket is not None, "call open first"
         for _ in range(MAX_REQUESTS):
             try:
                 data, (host, port) = self._socket.recvfrom(256)

@@ -132,9 +132,9 @@ class Outputs:
                 if parse_spec(lane.key) == parsed:
                     self._forget(lane)
             if len(self._running) >= MAX_OUTPUTS:
-                raise OutputError(f"{MAX_OUTPUTS} outputs run already: stop one first")
+                raise OutputError(f"{MAX_OUTPUTS} outputs are already running: stop one first")
             if any(parse_spec(lane.key) == parsed for lane in self._running):
-                raise OutputError(f"the output {spec[:80]!r} runs already")
+                raise OutputError(f"the output {spec[:80]!r} is already running")
             self._start(self._open(spec))
 
     def remove(self, spec: str) -> None:

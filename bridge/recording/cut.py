@@ -76,7 +76,7 @@ def cut(
         ranges = [part.resolve_ns(session) for session in sessions]
         audio = _common_audio(sessions)
         if any(path.exists() and output.exists() and path.samefile(output) for path in sources):
-            raise SessionError(f"{output} is read and written at once: name another output")
+            raise SessionError(f"{output} would be read and written at the same time: name another output")
         first, (start_ns, _) = sessions[0], ranges[0]
         origin = "cut" if len(sessions) == 1 else "join"
         started_unix_ns = first.metadata.started_unix_ns + start_ns - first.metadata.started_clock_ns

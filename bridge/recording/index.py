@@ -81,7 +81,7 @@ def _read_summary(file: BinaryIO) -> bytes:
     size = file.seek(0, 2)
     file.seek(0)
     if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
-        raise SessionError("this is no session: it is not an MCAP file")
+        raise SessionError("this is not a session: it is not an MCAP file")
     tail = FOOTER_BYTES + len(MCAP0_MAGIC)
     file.seek(max(len(MCAP0_MAGIC), size - tail))
     end = file.read()

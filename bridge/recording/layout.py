@@ -178,5 +178,5 @@ def _json_map(record: Mapping[str, str], key: str) -> dict[str, Any] | None:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise SessionError(f"the session's metadata {key!r} is no JSON map: the file is damaged")
+        raise SessionError(f"the session's metadata {key!r} is not a JSON map: the file is damaged")
     return value

@@ -38,9 +38,9 @@ def check_output(path: Path, *, force: bool = False) -> None:
     if path.is_dir():
         raise SessionError(f"{path} is a folder: name a file")
     if not path.parent.is_dir():
-        raise SessionError(f"the folder {path.parent} is not there: make it, or write elsewhere")
+        raise SessionError(f"the folder {path.parent} does not exist: make it, or write elsewhere")
     if path.exists() and not force:
-        raise PathTakenError(f"{path} is there already: use --force to replace it, or another name")
+        raise PathTakenError(f"{path} already exists: use --force to replace it, or another name")
 
 
 class PartFile:

@@ -60,7 +60,7 @@ class Session:
         self._index = read_index(self._file)
         records = {entry.name: entry for entry in self._index.metadata}
         if METADATA_NAME not in records:
-            raise SessionError("this MCAP file is no Facewire session")
+            raise SessionError("this MCAP file is not a Facewire session")
         self.metadata = SessionMetadata.from_record(read_metadata(self._file, records[METADATA_NAME]).metadata)
         self.extra = extra_streams(self.metadata.hello)
         """The further streams that its frames may carry: those that its hello tells of, and those registered here."""

@@ -137,7 +137,7 @@ def register(stream: Stream) -> None:
         ValueError: its name is taken, or it is no array that ``FaceFrame.extra`` can hold.
     """
     if stream.name in STREAMS or stream.name in _TAKEN or not stream.name.isidentifier():
-        raise ValueError(f"a stream cannot be called {stream.name!r}: the name is taken, or is none")
+        raise ValueError(f"a stream cannot be called {stream.name!r}: the name is taken, or is not a valid one")
     if stream.place != "extra" or stream.parts or not _is_shape(stream.shape):
         raise ValueError(f"the stream {stream.name} must be one array, of a shape such as (26,)")
     STREAMS[stream.name] = stream

@@ -142,7 +142,7 @@ def _copy(reply: _Reply, part: Path, have: int, original: Original, progress: Pr
             if have > original.bytes:
                 raise _SourceError("longer than it should be")
     if have < original.bytes:
-        raise _SourceError(f"the connection ended after {have} of {original.bytes} bytes; run it again to go on")
+        raise _SourceError(f"the connection ended after {have} of {original.bytes} bytes; run it again to continue")
 
 
 def _from_package(source: Source, original: Original, folder: Path, progress: Progress) -> Path:

@@ -49,7 +49,7 @@ def load_flame(path: Path) -> FlameModel:
         raise ModelError(f"{path} cannot be read ({error.strerror}): check the name") from None
     except ModelError as error:
         reason = " ".join(str(error).split())
-        raise ModelError(f"{path} is no FLAME model that can be used: {reason}; {ADVICE}") from None
+        raise ModelError(f"{path} is not a FLAME model that can be used: {reason}; {ADVICE}") from None
 
 
 @cache

@@ -82,6 +82,6 @@ def _landmarks(
     if mediapipe is not None and mediapipe.size != count:
         raise ModelError(f"it has {count} landmarks and {mediapipe.size} numbers for them")
     if mediapipe is not None and mediapipe.dtype.kind not in "iu":
-        raise ModelError(f"the numbers of its landmarks are {mediapipe.dtype}, not whole ones")
+        raise ModelError(f"the numbers of its landmarks are {mediapipe.dtype}, not whole numbers")
     numbers = None if mediapipe is None else mediapipe.ravel().astype(np.int32)
     return Landmarks(model.triangles[which], parts, numbers)

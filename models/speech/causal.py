@@ -175,7 +175,7 @@ def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tu
     except FileNotFoundError as error:
         raise ModelError(f"There is no file {source}: check the name.") from error
     except DAMAGED as error:
-        raise ModelError(f"{source} is no speech model of facewire train speech: {error}.") from error
+        raise ModelError(f"{source} is not a speech model of facewire train speech: {error}.") from error
     return weights, styles
 
 

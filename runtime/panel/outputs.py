@@ -87,7 +87,7 @@ class OutputSwitches:
                     self._check([spec])
                     self._outputs.add(check_remote(spec))
                 except FacewireError as error:
-                    self._notify(f"an output of the profile is not on: {error}")
+                    self._notify(f"an output of the profile was not started: {error}")
 
     def _list(self, _args: dict[str, Any]) -> dict[str, Any]:
         kinds = [

@@ -133,7 +133,9 @@ class ProfileStore:
 
     def _path(self, camera: str, name: str) -> Path:
         if NAME.fullmatch(name) is None:
-            raise ProfileError("a profile's name is letters, digits, spaces, dots, dashes and underscores, 48 at most")
+            raise ProfileError(
+                "a profile's name may have letters, digits, spaces, dots, dashes and underscores, 48 at most"
+            )
         return self.folder / slug(camera) / f"{name}{SUFFIX}"
 
 

@@ -98,9 +98,9 @@ def _read(content: bytes) -> dict[str, Any]:
     try:
         data = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise AvatarError(f"the list of the avatar's parameters is no JSON: {str(error)[:100]}") from None
+        raise AvatarError(f"the list of the avatar's parameters is not JSON: {str(error)[:100]}") from None
     if not isinstance(data, dict):
-        raise AvatarError("the list of the avatar's parameters is no JSON object")
+        raise AvatarError("the list of the avatar's parameters is not a JSON object")
     return cast("dict[str, Any]", data)
 
 

@@ -169,7 +169,7 @@ class Listener:
         try:
             identity, parameters = oscquery.fetch_avatar(*self._service, self._clock)
             if identity != self._identity and self._clock() < self._changed_ns + LOADING_NS:
-                raise AvatarError("it still tells of the avatar before")
+                raise AvatarError("it still describes the previous avatar")
         except (OSError, AvatarError):
             self._ask_ns = self._clock() + round(self._retries.next_s() * NS_PER_S)
             return

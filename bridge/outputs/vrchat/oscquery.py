@@ -238,7 +238,7 @@ def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar
             raise avatar.AvatarError(f"VRChat's OSCQuery answers {response.status}")
         return avatar.from_tree(_read(response, clock))
     except http.client.HTTPException as error:
-        raise avatar.AvatarError(f"VRChat's OSCQuery speaks no HTTP: {type(error).__name__}") from None
+        raise avatar.AvatarError(f"VRChat's OSCQuery does not speak HTTP: {type(error).__name__}") from None
     finally:
         connection.close()
 
@@ -253,5 +253,5 @@ def _read(response: http.client.HTTPResponse, clock: Clock) -> bytes:
     while part := response.read1(1 << 16):
         content += part
         if len(content) > avatar.MAX_BYTES or clock() > end_ns:
-            raise avatar.AvatarError("VRChat's OSCQuery answers with more than there can be")
+            raise avatar.AvatarError("VRChat's OSCQuery sends too long an answer")
     return bytes(content)

@@ -127,7 +127,7 @@ class VrchatOutput(Output):
         try:
             self._udp.settle()
         except (ConnectionRefusedError, ConnectionResetError):  # as Linux and as Windows tell of it
-            raise OutputError("VRChat does not run, or OSC is off in its Action menu") from None
+            raise OutputError("VRChat is not running, or OSC is off in its Action menu") from None
 
     def _is_due(self, now_ns: int) -> bool:
         return self._refreshed_ns is None or abs(now_ns - self._refreshed_ns) >= REFRESH_NS

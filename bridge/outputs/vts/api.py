@@ -160,9 +160,9 @@ class VtsSession:
             )
         if number in (_DENIED, _NEEDS_LEAVE):
             self.token = None
-            raise VtsError("VTube Studio does not let Facewire in any more: click Allow when it asks")
+            raise VtsError("VTube Studio no longer lets Facewire in: click Allow when it asks")
         if number == _ASKING_ALREADY:
-            raise VtsError("VTube Studio is asking already: answer its question about Facewire")
+            raise VtsError("VTube Studio is already asking: answer its question about Facewire")
         if request_id in self._creating:
             self.refused[request_id] = said
             self._made(request_id)
@@ -180,7 +180,7 @@ class VtsSession:
             self._taken |= dict.fromkeys(named, now_ns + TAKEN_NS)
         elif number == _NOT_FOUND and named:
             self.refused |= dict.fromkeys(named, said)
-        self.problem = f"VTube Studio does not take everything: {said or number}"
+        self.problem = f"VTube Studio does not accept everything: {said or number}"
         self._choose()
 
     def _release(self, now_ns: int) -> None:
@@ -217,7 +217,7 @@ def check_token(token: Any) -> str:
     """
     if isinstance(token, str) and token.isascii() and token.isprintable() and 0 < len(token) <= MAX_TOKEN_LENGTH:
         return token
-    raise VtsError("VTube Studio gave a token that is none")
+    raise VtsError("VTube Studio gave a token that is not valid")
 
 
 def _custom(name: str, lowest: float, highest: float, default: float) -> dict[str, Any]:

@@ -154,11 +154,11 @@ class Link:
         if isinstance(error, VtsError):
             self.problem = str(error)
         elif isinstance(error, ConnectionRefusedError):
-            self.problem = 'VTube Studio does not run, or "Start API" is off in its settings'
+            self.problem = 'VTube Studio is not running, or "Start API" is off in its settings'
         elif isinstance(error, ConnectionError):  # found by hearing nothing more or by a broken pipe
             self.problem = "VTube Studio closed the connection"
         else:
-            self.problem = f"no conversation with VTube Studio: {str(error)[:200] or type(error).__name__}"
+            self.problem = f"cannot talk to VTube Studio: {str(error)[:200] or type(error).__name__}"
         self._output.waiting = f"connecting to {self._output.describe()}"
 
     def _keep(self, token: str | None) -> None:
@@ -166,7 +166,7 @@ class Link:
             self._tokens.save(token)
         except OSError as error:
             self._notify_rarely(
-                "token", f"cannot keep VTube Studio's leave, it will ask again: {error.strerror or error}"
+                "token", f"cannot save VTube Studio's permission, so it will ask again: {error.strerror or error}"
             )
 
     def _notify_rarely(self, kind: str, line: str) -> None:

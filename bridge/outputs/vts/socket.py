@@ -57,7 +57,7 @@ class TextSocket:
         if self._protocol.state is not State.OPEN:
             why = self._protocol.handshake_exc
             raise VtsError(
-                "what answers there speaks no websocket: look at the port in VTube Studio's settings"
+                "what answers there does not speak websocket: look at the port in VTube Studio's settings"
                 if why is None or isinstance(why, (InvalidHandshake, EOFError, ValueError))
                 else str(why)
             )
@@ -82,7 +82,7 @@ class TextSocket:
                 if len(data) < _AT_ONCE:
                     break
         if len(texts) > MAX_TEXTS:
-            raise VtsError("what answers there talks without end: it is not VTube Studio")
+            raise VtsError("what answers there sends without end: it is not VTube Studio")
         self._flush()
         return texts
 

@@ -148,7 +148,7 @@ class TrainConfig:
                 raise ModelError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")
             return cls.of(given)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelError(f"{path} is no training configuration: {error}.") from error
+            raise ModelError(f"{path} is not a training configuration: {error}.") from error
 
 
 def _changed(stage: Stage, changes: dict[str, Any]) -> Stage:

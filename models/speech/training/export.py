@@ -128,7 +128,7 @@ def restore(path: Path) -> tuple[SpeechNetwork, dict[str, Any]]:
         arrays["from_phones"] -= _closing(about.get("closing", {}))
         _fill(network, arrays)
     except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError, BadZipFile) as error:
-        raise ModelError(f"{path} is no speech model of facewire train speech: {error}.") from error
+        raise ModelError(f"{path} is not a speech model of facewire train speech: {error}.") from error
     return network, about
 
 

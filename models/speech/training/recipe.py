@@ -89,7 +89,7 @@ def _speech(recipe: Recipe, seed: int, notify: Notify) -> Iterator[Speech]:
 def _texts(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise ModelError(
-            f"{folder} is no folder of texts: install your system's package fortunes, or name one (--texts)."
+            f"{folder} is not a folder of texts: install your system's package fortunes, or name one (--texts)."
         )
     texts = sentences(folder)
     if not texts:

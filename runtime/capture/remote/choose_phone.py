@@ -106,5 +106,5 @@ def _address(name: str, where: str, port: int) -> tuple[str, int]:
     usable = number.isascii() and number.isdigit() and int(number[:6]) < 65536
     if not usable or any(character.isspace() or character in "/@" for character in host):
         example = "ifacialmocap:192.168.1.20" if name == "ifacialmocap" else f"{name}:{port}"
-        raise CaptureError(f"{where[:80]!r} is no address to receive {APPS[name].title} on: write {example}")
+        raise CaptureError(f"{where[:80]!r} is not an address to receive {APPS[name].title} on: write {example}")
     return host, int(number)

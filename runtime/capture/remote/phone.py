@@ -85,7 +85,7 @@ class PhoneSource(Source):
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens, once it is open."""
-        assert self._socket is not None, "open comes first"
+        assert self._socket is not None, "call open first"
         host, port = self._socket.getsockname()[:2]
         return str(host), int(port)
 
@@ -186,7 +186,7 @@ class PhoneSource(Source):
             self._named.add(host)
             heard = self._phone_address or (self._holder or ("another",))[0]
             who, heard = (f"another program on {host}", "the first") if host == heard else (host, heard)
-            self._notify(f"{self.name}: {who} sends too; only {heard} is heard (further ones are counted)")
+            self._notify(f"{self.name}: {who} sends too; only {heard} is used (further ones are counted)")
 
     def _ask(self) -> None:
         """Send the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""
@@ -207,8 +207,8 @@ class PhoneSource(Source):
         self._said_ns = now
         self._check_way()
         if self._holder is None:
-            raise SourceSilent(f"{self.name}: nothing has come yet; let the app send to {self._where()}")
-        raise SourceSilent(f"{self.name}: nothing comes any more from {self._holder[0]}; is the app still open?")
+            raise SourceSilent(f"{self.name}: nothing has arrived yet; make the app send to {self._where()}")
+        raise SourceSilent(f"{self.name}: nothing arrives any more from {self._holder[0]}; is the app still open?")
 
     def _check_way(self) -> None:
         """Check that neither the phone nor this machine has got another address: then nothing comes here any more."""
@@ -242,7 +242,7 @@ def find_way(phone: str) -> tuple[str, str]:
         return way_to(phone)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise CaptureError(f"there is no way to the phone {phone!r} ({why}): check its address and the Wi-Fi") from None
+        raise CaptureError(f"cannot reach the phone {phone!r} ({why}): check its address and the Wi-Fi") from None
 
 
 def describe_opening(address: tuple[str, int], phone: str | None) -> str:
@@ -254,4 +254,4 @@ def describe_opening(address: tuple[str, int], phone: str | None) -> str:
     if phone is not None:
         return f"{where}, to the phone {phone} only"
     machine = own_address() if ipaddress.ip_address(host).is_unspecified else host
-    return f"{where}, to the network: whoever reaches this machine there ({machine}) can move the face"
+    return f"{where}, to the network: anyone who reaches this machine there ({machine}) can move the face"

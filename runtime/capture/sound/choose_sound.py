@@ -36,7 +36,7 @@ def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> S
             return None
         if named and len(path.parts) > 1:
             return _sound_file(path, loop=loop)
-        raise CaptureError(f"{what!r} is no file here, and {error}" if named else str(error)) from None
+        raise CaptureError(f"{what!r} is not a file here, and {error}" if named else str(error)) from None
     return Microphone(what)
 
 

@@ -25,7 +25,7 @@ CHECK_S = 0.1
 MAX_CHANNELS = 8
 LONGEST_DELAY_S = 0.5
 """A driver that claims an older sound than this does not know."""
-NO_PYAUDIO = "the microphone needs PyAudio: pip install 'facewire[mic]' (on Linux, portaudio19-dev or the like first)"
+NO_PYAUDIO = "the microphone needs PyAudio: pip install 'facewire[mic]' (on Linux, first portaudio19-dev or the like)"
 
 
 @dataclass(frozen=True, slots=True)

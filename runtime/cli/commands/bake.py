@@ -61,7 +61,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of them")
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; of several, the folder for them"
+        "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; for several inputs, a folder"
     )
     parser.add_argument(
         "--format",
@@ -145,12 +145,12 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
     if not into_folder or (output.suffix.lower() in SUFFIXES and len(given) == 1 and not given[0].is_dir()):
         check_output(output, force=force)
         if form is not None:
-            raise UsageError(f"{output} says itself what to write: --format is for a folder")
+            raise UsageError(f"{output} already says what to write: --format is for a folder")
         return [Job(videos[0], output)]
     if output.suffix.lower() in SUFFIXES and not output.is_dir():
         raise UsageError(f"several takes do not fit into {output}: name a folder, and what to write with --format")
     if not output.parent.is_dir():
-        raise UsageError(f"the folder {output.parent} is not there: make it first")
+        raise UsageError(f"the folder {output.parent} does not exist: make it first")
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: name a folder for the takes")
     jobs = [Job(video, output / f"{video.stem}.{form or 'mcap'}") for video in videos]
@@ -179,7 +179,7 @@ def check_output(path: Path, *, force: bool) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} would be a {path.suffix or 'file without a suffix'}: name it {' or '.join(SUFFIXES)}")
     if not path.parent.is_dir():
-        raise UsageError(f"the folder {path.parent} is not there: make it first")
+        raise UsageError(f"the folder {path.parent} does not exist: make it first")
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name a file in it")
     if path.exists() and not force:

@@ -32,7 +32,9 @@ def add_parser(commands: Subparsers) -> None:
         "facewire replay take.mcap --loop\nfacewire replay take.mcap --once --wait-subscriber   # in CI",
     )
     parser.add_argument("input", metavar="FILE", type=Path, help="a session")
-    parser.add_argument("--speed", metavar="X", type=float, default=1.0, help="times as fast, 0.05 to 20 (default: 1)")
+    parser.add_argument(
+        "--speed", metavar="X", type=float, default=1.0, help="speed as a factor, 0.05 to 20 (default: 1)"
+    )
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--loop", action="store_true", help="start again at the end")
     ends.add_argument("--once", action="store_true", help="exit at the end instead of waiting there for commands")

@@ -102,7 +102,7 @@ def start_block(session: ServeSession) -> str:
         "stop": "Ctrl-C",
     }
     if server.token:
-        lines["note"] = "whoever has these addresses can watch: share them with care"
+        lines["note"] = "anyone who has these addresses can watch: share them with care"
     return "Facewire is live\n\n" + "\n".join(f"  {key:8}{value}" for key, value in lines.items()) + "\n"
 
 

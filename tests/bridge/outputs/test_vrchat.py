@@ -221,7 +221,7 @@ def test_nobody_there_and_then_somebody(monkeypatch: pytest.MonkeyPatch) -> None
 
     try:
         assert sum(send(i * 20 * MS) for i in range(20)) > 0
-        assert said == {"VRChat does not run, or OSC is off in its Action menu"}
+        assert said == {"VRChat is not running, or OSC is off in its Action menu"}
         absent.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         absent.socket.bind(("127.0.0.1", absent.port))
         send(REFRESH_NS)

@@ -202,12 +202,12 @@ def without(name):
 BAD = {
     "code": (lambda tmp: checkpoint() | {"x": Payload(f"touch {tmp}/ran")}, "more than weights"),
     "whole model": (lambda _: torch.nn.Linear(2, 2), "more than weights"),
-    "a list": (lambda _: [1, 2], "no state dict"),
+    "a list": (lambda _: [1, 2], "is not a state dict"),
     "another network": (lambda _: torch.nn.Linear(2, 2).state_dict(), "it has no"),
     "a part is missing": (lambda _: without("vertice_map.bias"), "it has no vertice_map.bias"),
     "no encoding": (lambda _: without("PPE.pe"), "it has no PPE.pe"),
     "another shape": (lambda _: checkpoint() | {"vertice_map.weight": torch.zeros(64, 31)}, "vertice_map.weight"),
-    "one number": (lambda _: checkpoint() | {"obj_vector.weight": torch.zeros(())}, "no FaceFormer checkpoint"),
+    "one number": (lambda _: checkpoint() | {"obj_vector.weight": torch.zeros(())}, "is not a FaceFormer checkpoint"),
     "odd width": (lambda _: checkpoint(d=66), "does not divide"),
     "another period": (lambda _: checkpoint(period=25), "give the period"),
 }

@@ -138,11 +138,11 @@ def test_a_part_that_does_not_fit_is_one_line():
     weights = network().step_weights()
     with pytest.raises(ModelError, match="there is no style 2"):
         FaceFormerDriver(weights, Loudness(), style=2)
-    with pytest.raises(ModelError, match="50 features a second and the checkpoint wants 30"):
+    with pytest.raises(ModelError, match="50 features a second and the checkpoint needs 30"):
         FaceFormerDriver(weights, Loudness(rate=50))
     wide = Loudness()
     wide.width = 768
-    with pytest.raises(ModelError, match="gives 768 values a feature and the checkpoint wants 64"):
+    with pytest.raises(ModelError, match="gives 768 values a feature and the checkpoint needs 64"):
         FaceFormerDriver(weights, wide)
     with pytest.raises(ModelError, match=r"moves 10 vertices; only FLAME's 5023"):
         FaceFormerDriver(network(outputs=30).step_weights(), Loudness())

@@ -193,7 +193,7 @@ def test_weights_that_are_none_are_one_line(small: Path, tmp_path: Path) -> None
     for content in (b"no", small.read_bytes()[:2000], path.read_bytes()):
         path.write_bytes(content)
         for read in (restore, lambda path: SpeechDriver(weights=path)):
-            with pytest.raises(ModelError, match=r"other\.npz is no speech model"):
+            with pytest.raises(ModelError, match=r"other\.npz is not a speech model"):
                 read(path)
 
 
@@ -209,7 +209,7 @@ def test_weights_whose_parts_do_not_fit_are_one_line(small: Path, tmp_path: Path
         arrays = dict(stored)
     arrays[name] = {"history": np.zeros(1), "slopes": np.ones(3)}.get(name, arrays[name][..., :-1])
     np.savez(tmp_path / "other.npz", **arrays)
-    with pytest.raises(ModelError, match=r"^[^\n]*other\.npz is no speech model[^\n]* does not fit the rest\.$"):
+    with pytest.raises(ModelError, match=r"^[^\n]*other\.npz is not a speech model[^\n]* does not fit the rest\.$"):
         SpeechDriver(weights=tmp_path / "other.npz")
 
 

@@ -283,7 +283,7 @@ def test_a_file_that_fails_ends_the_thread_with_its_error(tmp_path):
     thread.start()
     assert slot.take(60) is None
     assert slot.exhausted
-    assert "is not there" in str(thread.error)
+    assert "does not exist" in str(thread.error)
     assert reports == []
 
 

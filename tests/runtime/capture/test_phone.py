@@ -208,8 +208,8 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
     wait_until(lambda: receiver.live.capture.state == "lost")
     assert len(receiver.frames) == before, "a face that rests sends nothing"
     assert receiver.live.capture.losses == losses + 1
-    assert "nothing comes any more from 127.0.0.1" in receiver.reports[-1]
-    assert "nothing comes any more" in find_problems(receiver.live.status())[0]
+    assert "nothing arrives any more from 127.0.0.1" in receiver.reports[-1]
+    assert "nothing arrives any more" in find_problems(receiver.live.status())[0]
     receiver.stream(sender, lambda: receiver.last.sources == "video" and receiver.jaw > 0.2)
     assert receiver.reports[-1].endswith("is back")
 
@@ -254,7 +254,7 @@ def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender
     assert receiver.device["dropped"]["foreign"] >= enough
     assert receiver.live.status()["drops"]["bad_frames"] == 0
     said = [line.partition(": ")[2] for line in receiver.reports + source.reports if "sends too" in line]
-    assert said == ["another program on 127.0.0.1 sends too; only the first is heard (further ones are counted)"]
+    assert said == ["another program on 127.0.0.1 sends too; only the first is used (further ones are counted)"]
 
 
 # The source by itself
@@ -315,7 +315,7 @@ def test_a_named_phone_is_the_only_one_that_is_heard(use, sender, monkeypatch):
     source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="my-phone"))
     sender.sendto(encode(a_frame()), source.address)
     source._said_ns = source._heard_ns = now_ns() - 3 * S
-    with pytest.raises(SourceSilent, match="nothing has come yet"):
+    with pytest.raises(SourceSilent, match="nothing has arrived yet"):
         source.read()
     assert source.dropped["foreign"] == 1
 
@@ -443,7 +443,7 @@ def test_an_output_to_this_machine_s_own_address_in_the_network_would_feed_an_op
 
 
 def test_a_phone_that_no_way_leads_to_is_one_line(use):
-    with pytest.raises(CaptureError, match="no way to the phone"):
+    with pytest.raises(CaptureError, match="cannot reach the phone"):
         use(phone_source("ifacialmocap:no.such.phone.invalid", print))
 
 
@@ -473,7 +473,7 @@ def test_a_phone_s_address_is_asked_and_listened_to_alone():
 
 @pytest.mark.parametrize("what", ["livelink:99999", "vmc:a b", "livelink:host:port", "vmc:1/2", "ifacialmocap:a:b:c"])
 def test_what_is_no_address_is_one_line(what):
-    with pytest.raises(CaptureError, match="is no address"):
+    with pytest.raises(CaptureError, match="is not an address"):
         phone_source(what, print)
 
 
@@ -484,7 +484,7 @@ def test_what_is_no_phone_is_left_to_others():
 def test_what_is_opened_is_said():
     assert describe_opening(("127.0.0.1", 11111), None) == "UDP 127.0.0.1:11111, to this machine only"
     assert describe_opening(("192.168.1.5", 49983), "192.168.1.20").endswith("to the phone 192.168.1.20 only")
-    assert "whoever reaches this machine" in describe_opening(("0.0.0.0", 11111), None)
+    assert "anyone who reaches this machine" in describe_opening(("0.0.0.0", 11111), None)
     assert describe_opening(("::1", 11111), None) == "UDP [::1]:11111, to this machine only"
 
 

@@ -264,7 +264,7 @@ def test_serve_of_what_is_no_video_is_one_line(tmp_path):
     path.write_text("la " * 1000)
     result = run("serve", "--video", path, "--listen", ":0")
     assert result.returncode == 1
-    assert result.stderr == f"facewire: error: {path} is no video that can be read\n"
+    assert result.stderr == f"facewire: error: {path} is not a video that can be read\n"
 
 
 @pytest.mark.models

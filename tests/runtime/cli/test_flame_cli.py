@@ -107,8 +107,8 @@ def test_landmarks_are_drawn_where_they_lie_in_the_colour_of_their_residual() ->
     ("arguments", "status", "says"),
     [
         (["register", "{}/no.pkl"], 2, "no.pkl is not there"),
-        (["register", "{}/text.npz"], 1, "is no FLAME model that can be used"),
-        (["maps", "{}/text.npz"], 1, "is no FLAME model that can be used"),
+        (["register", "{}/text.npz"], 1, "is not a FLAME model that can be used"),
+        (["maps", "{}/text.npz"], 1, "is not a FLAME model that can be used"),
         (["register", "-o", "{}/a.jpg"], 2, "name the output *.png"),
         (["register", "-o", "{}/nowhere/a.png"], 2, "is not there"),
         (["register", "--force"], 2, "name it with -o"),

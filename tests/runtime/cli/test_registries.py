@@ -202,5 +202,5 @@ def test_weights_of_train_are_weights_for_serve(tmp_path):
 def test_a_file_that_is_no_speech_model_is_said_so(tmp_path):
     path = tmp_path / "causal.npz"
     path.write_bytes(b"la la la")
-    with pytest.raises(ModelError, match="is no speech model"):
+    with pytest.raises(ModelError, match="is not a speech model"):
         speech_driver(parsed(str(path)), device="cpu")

@@ -212,7 +212,7 @@ def test_bake_a_batch_into_sessions(spoken_video: Path, tmp_path: Path) -> None:
     lines = [line for line in result.stderr.splitlines() if "getting ready" not in line]  # said on a slow machine
     assert len(lines) == 3, lines
     assert "a.mcap: 30 frames, 1.0 s, with its sound, a face in 100 %" in lines[0]
-    assert "broken.mp4 is no video" in lines[1]
+    assert "broken.mp4 is not a video" in lines[1]
     assert lines[2].endswith(f"1 of 2 takes are in {tmp_path}/takes")
     assert [one.name for one in (tmp_path / "takes").iterdir()] == ["a.mcap"]
     with open_session(tmp_path / "takes" / "a.mcap") as session:
@@ -272,9 +272,9 @@ def test_sound_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from facewire.bridge.recording.errors import SessionError
 
     (tmp_path / "a.mov").write_bytes(b"nonsense" * 100)
-    with pytest.raises(SessionError, match="no sound or video that can be read"):
+    with pytest.raises(SessionError, match="not a sound or video file that can be read"):
         read_sound(tmp_path / "a.mov")
-    with pytest.raises(SessionError, match="is not there"):
+    with pytest.raises(SessionError, match="does not exist"):
         read_sound(tmp_path / "b.wav")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(SessionError, match=r"needs PyAV: pip install 'facewire\[media\]', or give a \.wav"):
@@ -358,7 +358,7 @@ def test_bad_files_are_one_line_and_status_2(
     ("args", "says"),
     [
         (("export", "@", "-o", "o.fbx"), "cannot export to .fbx"),
-        (("export", "@", "-o", "old.csv"), "is there already: use --force"),
+        (("export", "@", "-o", "old.csv"), "already exists: use --force"),
         (("export", "@", "-o", "o.csv", "--start", "9"), "outside the session"),
         (("export", "@", "-o", "o.csv", "--rate", "0.1"), "frames a second"),
         (("export", "@", "-o", "o.csv", "--shapes", "nose"), "no shape is called 'nose'"),
@@ -370,17 +370,17 @@ def test_bad_files_are_one_line_and_status_2(
         (("cut", "@", "-o", "o.csv"), "*.mcap"),
         (("cut", "@", "-o", "old.mcap"), "use --force"),
         (("cut", "@", "--start", "0.8", "--end", "0.2", "-o", "o.mcap"), "before the start"),
-        (("cut", "@", "--start", "soon", "-o", "o.mcap"), "is no time such as"),
+        (("cut", "@", "--start", "soon", "-o", "o.mcap"), "is not a time, such as"),
         (("replay", "@", "--speed", "100"), "--speed 100 is not"),
         (("replay", "@", "--start", "7"), "outside the session"),
         (("replay", "@", "--once", "--loop"), "not allowed with"),
         (("repair", "nothing.mcap"), "is not there"),
         (("record", "o.csv"), "*.mcap"),
         (("record", "old.mcap"), "use --force"),
-        (("import", "old.csv", "-o", "o.mcap"), "is no Live Link Face take"),
+        (("import", "old.csv", "-o", "o.mcap"), "is not a Live Link Face take"),
         (("import", "nothing.csv", "-o", "o.mcap"), "cannot read"),
-        (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "nan"), "is no number of seconds"),
-        (("import", "old.csv", "-o", "o.mcap", "--timecode-rate", "0"), "is no whole number of frames"),
+        (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "nan"), "is not a number of seconds"),
+        (("import", "old.csv", "-o", "o.mcap", "--timecode-rate", "0"), "is not a whole number of frames"),
         (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "1"), "--sound FILE"),
         (("export", "@", "-o", "o.wav", "--mirror"), "leave --rate, --mirror"),
         (("export", "@", "-o", "o.csv", "--head-path", "Head"), "are for .anim"),

@@ -95,7 +95,10 @@ def test_bake_takes_any_rate_and_layout(speech, tmp_path, rate, channels):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"la la la" * 100, "no sound or video that can be read"), (b"", "no sound or video that can be read")],
+    [
+        (b"la la la" * 100, "not a sound or video file that can be read"),
+        (b"", "not a sound or video file that can be read"),
+    ],
 )
 def test_bake_of_what_is_no_sound_is_one_line(tmp_path, capsys, content, says):
     (tmp_path / "song.wav").write_bytes(content)

@@ -347,8 +347,8 @@ def test_bake_writes_the_names_that_flame_tools_use(tmp_path: Path, capsys: pyte
     np.savez(tmp_path / "smpl.npz", v_template=np.zeros((6890, 3)))
     for output, name, says in (
         ("b.csv", "open", "has no place for it"),
-        ("b.npz", "missing.pkl", "missing.pkl is not there: check the name"),
-        ("b.npz", "smpl.npz", "is no FLAME model that can be used"),
+        ("b.npz", "missing.pkl", "missing.pkl does not exist: check the name"),
+        ("b.npz", "smpl.npz", "is not a FLAME model that can be used"),
     ):
         named = name if name == "open" else str(tmp_path / name)
         assert main(["bake", str(clip), "-o", str(tmp_path / output), "--flame", named]) != 0
