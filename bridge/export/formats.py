@@ -100,7 +100,7 @@ def export(
     """Write ``session`` to ``output``, whole or not at all.
 
     Raises:
-        SessionError: the format is not known, ``output`` is there already, the session is empty or damaged, or what
+        SessionError: the format is not known, ``output`` already exists, the session is empty or damaged, or what
             was asked for is not in it.
         RecordingError: ``output`` cannot be written.
     """

@@ -189,7 +189,7 @@ def _renamed(kind: str, target: str, names: dict[str, str], base: Section) -> Ro
     for row in base.rows:
         if row.target == names[target]:
             return replace(row, target=target, combines=tuple(own[name] for name in row.combines))
-    raise MappingError(f"{kind}: {target} is another name for {names[target]!r}, which is not there")
+    raise MappingError(f"{kind}: {target} is another name for {names[target]!r}, which does not exist")
 
 
 def _row(kind: str, target: str, data: dict[str, Any]) -> Row:

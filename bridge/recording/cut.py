@@ -67,7 +67,7 @@ def cut(
     Frames keep their bytes; the time line goes on from one source to the next by one frame's time.
 
     Raises:
-        SessionError: a source cannot be used, the part is outside it, ``output`` is there already or is a source, or
+        SessionError: a source cannot be used, the part is outside it, ``output`` already exists or is a source, or
             the audio formats of the sources differ.
         RecordingError: ``output`` cannot be written.
     """

@@ -33,7 +33,7 @@ def check_output(path: Path, *, force: bool = False) -> None:
 
     Raises:
         PathTakenError: it is there already and ``force`` is not given.
-        SessionError: it is a folder, or its folder is not there.
+        SessionError: it is a folder, or its folder does not exist.
     """
     if path.is_dir():
         raise SessionError(f"{path} is a folder: name a file")
@@ -56,7 +56,7 @@ class PartFile:
         Raises:
             PathTakenError: ``path``, or a recording of that name that runs or was cut, is there already, and ``force``
                 is not given.
-            SessionError: its folder is not there.
+            SessionError: its folder does not exist.
             RecordingError: the file cannot be made.
         """
         check_output(path, force=force)

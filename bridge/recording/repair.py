@@ -63,7 +63,7 @@ def repair(source: Path, output: Path, *, force: bool = False, progress: Progres
     """Write a whole session ``output`` with all that can be read in ``source``, which stays as it is.
 
     Raises:
-        SessionError: ``source`` is no session, or no frame and no sound in it can be read; ``output`` is there already.
+        SessionError: ``source`` is no session, or no frame and no sound in it can be read; ``output`` already exists.
         RecordingError: ``output`` cannot be written.
     """
     report = RepairReport()
@@ -207,7 +207,7 @@ def is_whole(path: Path, progress: Progress | None = None) -> bool:
     """Say whether every frame and every block of sound of a session can be read.
 
     Raises:
-        SessionError: the file is not there, or of a newer format, for which a repair would not help.
+        SessionError: the file does not exist, or has a newer format, for which a repair would not help.
     """
     if not path.is_file():
         raise SessionError(f"{path} does not exist: check the name")

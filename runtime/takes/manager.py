@@ -54,7 +54,7 @@ class Takes:
         clock: Clock = now_ns,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Make ``folder`` if it is not there; None refuses every take.
+        """Make ``folder`` if it does not exist; None refuses every take.
 
         Raises:
             RecordingError: it cannot be made.

@@ -81,7 +81,7 @@ class VrchatOutput(Output):
         """Send what has moved, at most ``MAX_RATE`` times a second.
 
         Raises:
-            OutputError: VRChat is not there.
+            OutputError: VRChat does not answer.
             OSError: nothing can be sent.
         """
         self.overtaken += self._late

@@ -82,5 +82,5 @@ class StepDecoder:
 
 
 def missing_style(style: object, count: int) -> str:
-    """Return what to say of a style that is not there."""
+    """Return the message about a style that does not exist."""
     return f"there is no style {style}: this checkpoint has {count}, 0 to {count - 1}"

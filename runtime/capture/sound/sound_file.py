@@ -106,7 +106,7 @@ class SoundFile(PacedSound):
         self._reader: SoundReader | None = None
 
     def open(self, ring: SoundRing) -> None:
-        """Raise CaptureError if the file is not there or is no sound."""
+        """Raise CaptureError if the file does not exist or is not a sound file."""
         self._reader = SoundReader(self._path)
         self.rate = self._reader.rate
         self._begin(ring)

@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     """Bake each input; a take is written whole or not at all.
 
     Raises:
-        UsageError: what was asked for is not there or does not go together.
+        UsageError: what was asked for does not exist or does not go together.
         FacewireError: it cannot be done; the message says why.
         ModelError: a network or its file cannot be used.
     """
@@ -109,7 +109,7 @@ def bake_options(args: argparse.Namespace) -> BakeOptions:
     """Return what the command line asks for.
 
     Raises:
-        UsageError: its options do not go together, or name a file that is not there.
+        UsageError: its options do not go together, or name a file that does not exist.
     """
     return BakeOptions(
         tracking=tracking_options(args),
@@ -135,7 +135,7 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
     """Return what to bake to where.
 
     Raises:
-        UsageError: an input is not there or a take cannot be written, before any work is done.
+        UsageError: an input does not exist or a take cannot be written, before any work is done.
     """
     given = list(inputs)
     for path in given:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         ModelError: a network or its file cannot be used.
-        UsageError: what was asked for is not there or does not go together.
+        UsageError: what was asked for does not exist or does not go together.
         FacewireError: it cannot be done; the message says why.
     """
     from facewire.bridge.export.output import replacing

@@ -54,7 +54,7 @@ def serve_options(args: argparse.Namespace) -> ServeOptions:
     """Return what the command line asks for.
 
     Raises:
-        UsageError: its options do not go together, or name a file that is not there.
+        UsageError: its options do not go together, or name a file that does not exist.
     """
     return ServeOptions(live_options(args), server_config(args), args.record, tuple(args.output))
 

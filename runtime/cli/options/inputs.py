@@ -35,7 +35,7 @@ def live_options(args: argparse.Namespace) -> LiveOptions:
     """Return what ``add_live_options``'s options ask for.
 
     Raises:
-        UsageError: they do not go together, or name a file that is not there.
+        UsageError: they do not go together, or name a file that does not exist.
     """
     return LiveOptions(
         inputs=InputOptions(args.video, args.audio, args.mouth, args.mode, args.rate, args.loop),

@@ -19,7 +19,7 @@ else:
 
 
 class UsageError(FacewireError):
-    """The command was asked for something that it does not do, or of a file that is not there."""
+    """The command was asked for something that it does not do, or of a file that does not exist."""
 
     exit_code = 2
 
@@ -92,7 +92,7 @@ def flame_option(args: argparse.Namespace) -> str | None:
     """Return what ``add_flame_option``'s option asks for.
 
     Raises:
-        UsageError: it names a file that is not there.
+        UsageError: it names a file that does not exist.
     """
     name: str | None = args.flame
     if name not in (None, OPEN_FLAME) and not Path(str(name)).exists():

@@ -182,5 +182,5 @@ def test_a_command_opens_no_network():
     for spec in ("ifacialmocap:?phone=0.0.0.0", "ifacialmocap:?phone=192.168.1.5", "ifacialmocap:?phone=somewhere"):
         with pytest.raises(OutputError, match="command line"):
             check_remote(spec)
-    with pytest.raises(OutputError, match="no address"):
+    with pytest.raises(OutputError, match="is not an address"):
         check_remote("livelink:8.8.8.8")

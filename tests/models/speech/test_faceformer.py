@@ -226,7 +226,7 @@ def test_a_bad_checkpoint_is_one_line_and_runs_nothing(save, tmp_path, case):
 @pytest.mark.parametrize("content", [b"", b"\0" * 1000, b"PK\x03\x04" + b"x" * 500, b"\x80\x04\x95 nothing", b"la la"])
 def test_a_file_that_is_no_checkpoint_is_one_line(tmp_path, content):
     (tmp_path / "x.pth").write_bytes(content)
-    with pytest.raises(ModelError, match=r"no checkpoint that torch can read|more than weights") as caught:
+    with pytest.raises(ModelError, match=r"is not a checkpoint that torch can read|more than weights") as caught:
         faceformer.load(tmp_path / "x.pth")
     assert "\n" not in str(caught.value)
 

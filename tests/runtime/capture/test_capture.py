@@ -250,11 +250,11 @@ def test_a_paced_file_that_waits_can_be_interrupted(clip):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda _: None, "is not there"),
+        (lambda _: None, "does not exist"),
         (lambda p: p.mkdir(), "is a folder"),
-        (lambda p: p.write_text("hello " * 1000), "is no video"),
-        (lambda p: p.write_bytes(b""), "is no video"),
-        (lambda p: p.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 500), "is no video"),
+        (lambda p: p.write_text("hello " * 1000), "is not a video"),
+        (lambda p: p.write_bytes(b""), "is not a video"),
+        (lambda p: p.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 500), "is not a video"),
     ],
     ids=["missing", "folder", "text", "empty", "header only"],
 )

@@ -296,7 +296,7 @@ def test_the_start_names_only_what_is_done(source, lines):
     ("args", "says"),
     [
         (["--video", "elgato"], "no camera or file is called 'elgato'"),
-        (["--video", "no/such.mp4"], "is not there"),
+        (["--video", "no/such.mp4"], "does not exist"),
         (["--video", "none", "--tls-cert", "no.pem"], "TLS needs both"),
         (["--video", "none", "--listen", "192.0.2.1:0"], "192.0.2.1"),
     ],
@@ -367,9 +367,9 @@ def test_bake_without_a_face_writes_nothing(faceless_clip, tmp_path):
         ("take.xyz", 2, "name it .csv"),
         ("take", 2, "name it .csv"),
         ("old.csv", 2, "--force"),
-        ("no/folder/take.csv", 2, "is not there"),
+        ("no/folder/take.csv", 2, "does not exist"),
         ("folder.csv", 2, "is a folder"),
-        ("take.csv", 2, "is no video"),
+        ("take.csv", 2, "is not a video"),
     ],
 )
 def test_bake_says_in_one_line_why_it_cannot(tmp_path, capsys, output, status, says):

@@ -34,10 +34,10 @@ def test_an_identity_of_a_take_is_folded_in(tmp_path, per_frame):
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["{}/no.pkl", "-o", "{}/a.bytes"], 2, "no.pkl is not there"),
+        (["{}/no.pkl", "-o", "{}/a.bytes"], 2, "no.pkl does not exist"),
         (["{}/text.npz", "-o", "{}/a.bytes"], 1, "is not a FLAME model that can be used"),
         (["-o", "{}/a.obj"], 2, "name the output *.bytes"),
-        (["-o", "{}/none/a.bytes"], 2, "is not there"),
+        (["-o", "{}/none/a.bytes"], 2, "does not exist"),
         (["-o", "{}/a.bytes", "--expressions", "-1"], 2, "or 0 for all"),
         (["-o", "{}/a.bytes", "--identity", "{}/text.npz"], 1, "has no `shape`"),
         (["-o", "{}/a.bytes", "--identity", "{}/empty.npz"], 1, "has no `shape`"),

@@ -250,7 +250,7 @@ def test_bake_plans_before_it_works(tmp_path: Path) -> None:
         ([tmp_path / "none"], out, "there is no video and no recording in"),
         ([tmp_path, tmp_path / "sub"], out, "two inputs are called a"),
         ([tmp_path], tmp_path / "x.csv", "several takes do not fit into"),
-        ([tmp_path], tmp_path / "far" / "out", "is not there"),
+        ([tmp_path], tmp_path / "far" / "out", "does not exist"),
     ):
         with pytest.raises(UsageError, match=message):
             plan(inputs, output, None, force=False)
@@ -362,7 +362,7 @@ def test_bad_files_are_one_line_and_status_2(
         (("export", "@", "-o", "o.csv", "--start", "9"), "outside the session"),
         (("export", "@", "-o", "o.csv", "--rate", "0.1"), "frames a second"),
         (("export", "@", "-o", "o.csv", "--shapes", "nose"), "no shape is called 'nose'"),
-        (("export", "@", "-o", "no/o.csv"), "is not there"),
+        (("export", "@", "-o", "no/o.csv"), "does not exist"),
         (("export", "@", "-o", "o.wav"), "no sound"),
         (("export", "@", "-o", "o.anim", "--face-path", "a'b"), "Unity's paths"),
         (("plot", "@", "-o", "o.svg"), "*.png, *.html"),
@@ -374,7 +374,7 @@ def test_bad_files_are_one_line_and_status_2(
         (("replay", "@", "--speed", "100"), "--speed 100 is not"),
         (("replay", "@", "--start", "7"), "outside the session"),
         (("replay", "@", "--once", "--loop"), "not allowed with"),
-        (("repair", "nothing.mcap"), "is not there"),
+        (("repair", "nothing.mcap"), "does not exist"),
         (("record", "o.csv"), "*.mcap"),
         (("record", "old.mcap"), "use --force"),
         (("import", "old.csv", "-o", "o.mcap"), "is not a Live Link Face take"),
@@ -386,15 +386,15 @@ def test_bad_files_are_one_line_and_status_2(
         (("export", "@", "-o", "o.csv", "--head-path", "Head"), "are for .anim"),
         (("export", "@", "-o", "o.json", "--names", "vrm"), "leave --names out"),
         (("export", "@", "-o", "o.json", "--rate", "29.97"), "whole rates only"),
-        (("bake", "nothing.mp4", "-o", "o.mcap"), "nothing.mp4 is not there"),
-        (("bake", "old.csv", "nothing.wav", "-o", "takes"), "nothing.wav is not there"),
+        (("bake", "nothing.mp4", "-o", "o.mcap"), "nothing.mp4 does not exist"),
+        (("bake", "old.csv", "nothing.wav", "-o", "takes"), "nothing.wav does not exist"),
         (("bake", "old.csv", "-o", "old.mcap"), "--force"),
         (("bake", "old.csv", "old.mcap", "-o", "old.txt"), "is a file: name a folder"),
         (("bake", "old.csv", "-o", "o.mcap", "--format", "npz"), "--format is for a folder"),
-        (("bake", "old.csv", "-o", "o.npz", "--flame", "no.pkl"), "no.pkl is not there"),
-        (("flame", "maps", "no.pkl"), "no.pkl is not there"),
-        (("flame", "register", "no.pkl"), "no.pkl is not there"),
-        (("flame", "unity", "no.pkl", "-o", "o.bytes"), "no.pkl is not there"),
+        (("bake", "old.csv", "-o", "o.npz", "--flame", "no.pkl"), "no.pkl does not exist"),
+        (("flame", "maps", "no.pkl"), "no.pkl does not exist"),
+        (("flame", "register", "no.pkl"), "no.pkl does not exist"),
+        (("flame", "unity", "no.pkl", "-o", "o.bytes"), "no.pkl does not exist"),
         (("models", "pull", "nothing"), "no model named 'nothing'"),
     ],
     ids=str,
@@ -431,7 +431,7 @@ def test_repair_tells_what_it_saved(make_take: MakeTake, tmp_path: Path, capsys:
     assert "is whole: there is nothing to repair" in capsys.readouterr().err
     status, text = errors_of("repair", part, capsys=capsys)
     assert status == 2
-    assert "is there already" in text
+    assert "already exists" in text
 
 
 def test_repair_of_nothing_saved_leaves_nothing(

@@ -160,7 +160,7 @@ def test_serve_without_torch(speech):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--audio", "no/such.wav"], "is not there"),
+        (["--audio", "no/such.wav"], "does not exist"),
         (["--audio", "elgato wave"], "microphone"),
         (["--look-ahead", "33", "--audio", "{}"], "look-ahead must be one of"),
         (["--speech-style", "99", "--audio", "{}"], "style must be"),
