@@ -84,7 +84,7 @@ def observe(images: Iterable[Array], rate: float, *, smoothing: bool) -> list[An
 
 
 def filtered(faces: Sequence[Any], calibrator: Calibrator | None = None) -> Array:
-    """Shapes [n, 52] after our filters, and after calibration where there is one."""
+    """Shapes [n, 52] after our filters, and after calibration if there is one."""
     filters, out = FaceFilter(), []
     for face in faces:
         seen = face if calibrator is None else calibrator.step(face, face.video_ns)
@@ -280,7 +280,7 @@ def nods(faces: Sequence[Any]) -> dict[str, float]:
 
 
 def correlation(a: Array, b: Array) -> float:
-    """Correlation of two signals; 0 where one does not move."""
+    """Correlation of two signals; 0 if one does not move."""
     return float(np.corrcoef(a, b)[0, 1]) if min(a.std(), b.std()) > 1e-6 else 0.0
 
 

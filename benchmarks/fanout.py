@@ -3,7 +3,7 @@
     python benchmarks/fanout.py                      # 500 subscribers at 60 frames a second, 20 s each
     python benchmarks/fanout.py --seconds 600        # ten minutes, to see that memory stays flat
 
-Server and subscribers are separate processes, each with a core of its own where there are two. The subscribers are raw
+Server and subscribers are separate processes, each with a core of its own if there are two. The subscribers are raw
 sockets in one epoll loop, so that they cost little and the server is what is measured. Both servers send the same bytes
 at the same pace to the same subscribers. Latency is from publish to the end of the subscriber's `recv`. Prints a table
 and one JSON line. Linux only (epoll, /proc).

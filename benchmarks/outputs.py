@@ -4,7 +4,7 @@
 
 Every output sends to a process of its own on loopback; what arrives is stamped by the kernel, so the delay is from the
 call that publishes a frame to the system's taking the frame's first datagram (for VTube Studio, a websocket, until its
-server's thread has the bytes). Frames are a face that talks, filtered as live ones are, made beforehand. The processor
+server's thread has the bytes). Frames are a face that talks, filtered as live ones are, made in advance. The processor
 time is this process's, less that of the same loop without outputs. Then the same with nobody there, and with an output
 that hangs; the delay in a live run that tracks the demo face and has a subscriber; and what the threads of all outputs
 take of the processor in a live run that tracks 60 pictures a second, by their own clocks.

@@ -29,7 +29,7 @@ PING_INTERVAL_S = 2.0
 FIRST_PINGS = 4
 FIRST_PING_INTERVAL_S = 0.1
 SILENCE_TIMEOUT_S = 5.0
-"""A server that says nothing for so long is taken for dead: it owes a status every second."""
+"""A server that says nothing for this long counts as dead: it owes a status every second."""
 REFUSED = (400, 401, 403, 404)
 
 State: TypeAlias = Literal["idle", "connecting", "open", "waiting", "closed"]

@@ -62,7 +62,7 @@ def import_take(
         timecode_rate: frames a second that the timecode counts; None finds out from the largest one.
 
     Raises:
-        SessionError: the file is no take, or ``output`` already exists.
+        SessionError: the file is not a take, or ``output`` already exists.
         RecordingError: ``output`` cannot be written.
     """
     report = ImportReport()

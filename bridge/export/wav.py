@@ -90,5 +90,5 @@ def _to_int16(content: bytes, kind: int, bits: int) -> Int16Array:
 
 
 def float_to_int16(samples: npt.NDArray[np.float64]) -> Int16Array:
-    """Return samples of -1..1 as 16-bit ones; what is louder is clipped, what is no number is silence."""
+    """Return samples of -1..1 as 16-bit ones; what is louder is clipped, what is not a number is silence."""
     return np.asarray(np.clip(np.round(np.nan_to_num(samples) * 32767), -32768, 32767), np.int16)

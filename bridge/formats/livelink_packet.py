@@ -30,7 +30,7 @@ DAY_FRAMES = 24 * 3600 * RATE
 MAX_NAME_BYTES = 256
 """Of a device id or subject name; the engine takes no longer one."""
 MOST_LATE_S = 2.0
-"""A frame time that is farther behind the newest one than this is no late datagram's."""
+"""A frame time that is farther behind the newest one than this is not a late datagram's."""
 MAX_ANGLE_RAD = 6.3
 """An angle beyond a whole turn was sent by something else."""
 
@@ -101,7 +101,7 @@ def decode(data: bytes | memoryview) -> LiveLinkPacket:
     """Return what a datagram says; it never reads beyond it.
 
     Raises:
-        DatagramError: it is no Live Link Face datagram of version 6, is cut, or has a value that is not a number.
+        DatagramError: it is not a Live Link Face datagram of version 6, is cut, or has a value that is not a number.
     """
     if len(data) < 1 or data[0] != VERSION:
         version = data[0] if len(data) else "none"
@@ -141,7 +141,7 @@ def _read_text(data: bytes | memoryview, at: int) -> tuple[str, int]:
     """Return a text that has its length before it, and where it ends.
 
     Raises:
-        DatagramError: it is none.
+        DatagramError: it is not one.
     """
     if len(data) < at + _LENGTH.size:
         raise DatagramError("a Live Link Face datagram is cut short")
@@ -159,7 +159,7 @@ class LiveLinkReader:
     """A sender's faces in order. State: the newest datagram and its frame time; delay: none.
 
     A datagram whose frame time is older than the newest one's is refused, but for one that is far behind: then the
-    sender began anew, or its time of day went round.
+    sender began again, or its time of day went round.
     """
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class LiveLinkReader:
         """Take a datagram; see ``FaceReader``.
 
         Raises:
-            DatagramError: it is none of this format.
+            DatagramError: it is not one of this format.
             OlderDatagramError: a newer one has come before it.
         """
         del now_ns

@@ -1,7 +1,7 @@
 """Open Sound Control 1.0: messages and bundles to bytes and back, without any input or output.
 
 Source: Matthew Wright, "The Open Sound Control 1.0 Specification", 2002. Everything in OSC is big-endian and padded to
-four bytes, so a packet whose layout stays the same is built once and only its numbers are written anew
+four bytes, so a packet whose layout stays the same is built once and only its numbers are written again
 (``OscTemplate``).
 """
 
@@ -63,7 +63,7 @@ def decode(packet: bytes | memoryview) -> list[Message]:
     reads beyond ``packet``, and takes time in proportion to its length.
 
     Raises:
-        OscError: it is no OSC packet, or beyond ``MAX_MESSAGES``, ``MAX_ARGUMENTS`` in one message, or
+        OscError: it is not an OSC packet, or beyond ``MAX_MESSAGES``, ``MAX_ARGUMENTS`` in one message, or
             ``MAX_DEPTH`` bundles within each other.
     """
     messages: list[Message] = []

@@ -52,7 +52,7 @@ class VmcReader:
         """Take a message or a bundle, all of it or nothing; see ``FaceReader``.
 
         Raises:
-            DatagramError: it is none.
+            DatagramError: it is not one.
         """
         del now_ns
         try:

@@ -45,7 +45,7 @@ class Target:
     """Of a file; ``-`` is standard output."""
     options: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
-    """Where it may keep what it must remember, such as another program's leave; None keeps nothing."""
+    """Where it may keep what it must remember, such as another program's permission; None keeps nothing."""
     clock: Clock = field(default=_no_clock, compare=False)
     """For what an output does on a thread of its own; ``send`` and ``idle`` get the time as an argument."""
 
@@ -139,7 +139,7 @@ def check_remote(spec: str) -> str:
     name no files, and send only to this machine or to its own network.
 
     Raises:
-        OutputError: it is no such output.
+        OutputError: it is not such an output.
     """
     name, target = parse_spec(spec)
     if OUTPUTS[name].to == "file":

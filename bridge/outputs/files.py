@@ -26,7 +26,7 @@ DECIMALS = 6
 """Of times; digits of values."""
 STDOUT = "-"
 BATCH_S = 0.25
-"""Lines to a file go out together four times a second. Whoever reads a pipe wants each at once."""
+"""Lines to a file go out together four times a second. The reader of a pipe wants each at once."""
 
 
 class _FileOutput(Output):

@@ -1,4 +1,4 @@
-"""iFacialMocap: the phone app's lines, to a program on this machine, or to whoever asks for them as one asks a phone.
+"""iFacialMocap: the phone app's lines, to a program on this machine, or to those that ask for them as one asks a phone.
 
 Programs that read the app bind its port, 49983, themselves; so on one machine nobody can ask, and lines are simply
 sent there. With ``phone=ADDRESS`` Facewire takes the phone's place in the network: it waits on that port for the
@@ -167,7 +167,7 @@ class PhonePort:
             if version is None or not is_near(host):
                 self.refused += 1
                 continue
-            # On this machine the app's port is ours: whoever asks from here gets the answer where it asked.
+            # On this machine the app's port is ours: a program that asks from here gets the answer where it asked.
             address = (host, port if _is_here(host) else self._port)
             self.askers.pop(address, None)
             self.askers[address] = version

@@ -56,7 +56,7 @@ def read_index(file: BinaryIO) -> SessionIndex:
     """Return the index of an MCAP file.
 
     Raises:
-        SessionError: it is no MCAP file, or its index makes no sense.
+        SessionError: it is not an MCAP file, or its index makes no sense.
         CutSessionError: it begins as one and was not finished.
     """
     summary = _read_summary(file)

@@ -50,7 +50,7 @@ class AudioFormat:
         """Return what a channel's metadata says.
 
         Raises:
-            SessionError: it is no s16le audio of a usable rate.
+            SessionError: it is not s16le audio of a usable rate.
         """
         rate, channels = _integer(metadata, "rate"), _integer(metadata, "channels")
         if (
@@ -151,7 +151,7 @@ class AudioBlock:
         """Return the block in an audio message.
 
         Raises:
-            SessionError: it is none.
+            SessionError: it is not one.
         """
         try:
             message = msgpack.unpackb(data)

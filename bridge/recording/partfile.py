@@ -66,7 +66,7 @@ class PartFile:
         self._size = 0
         self._nameless = False
         try:
-            if force or part is not None:  # Not written over: whoever still writes it notices, and keeps what it has.
+            if force or part is not None:  # Not overwritten: a process that still writes it notices, and keeps its own.
                 self.part.unlink(missing_ok=True)
             self._file = self.part.open("x+b", buffering=0)
         except FileExistsError:
@@ -103,7 +103,7 @@ class PartFile:
         self._pending.clear()
 
     def sync(self) -> None:
-        """Have the system put what was flushed on the disk, where it survives a power cut. May take long.
+        """Make the system put what was flushed on the disk, where it survives a power cut. May take long.
 
         Raises:
             RecordingError: the disk does not take it.
@@ -150,7 +150,7 @@ class PartFile:
             self.part.unlink(missing_ok=True)
 
     def _take_name(self) -> bool:
-        """Name the file; False if it was deleted since the last flush: the next one writes it anew."""
+        """Name the file; False if it was deleted since the last flush: the next one writes it again."""
         if not self._force and os.path.lexists(self.path):
             self.path = free_path(self.path)
         if self._deleted():  # what has the temporary name now may be another's
@@ -167,9 +167,9 @@ class PartFile:
         return os.name != "nt" and os.fstat(self._file.fileno()).st_nlink == 0
 
     def _restore_if_deleted(self) -> None:
-        """Write the take anew if somebody deleted it or its folder: its bytes live on while it is open (POSIX).
+        """Write the take again if somebody deleted it or its folder: its bytes live on while it is open (POSIX).
 
-        Where another recording has the name now, this one goes beside it.
+        If another recording has the name now, this one goes beside it.
         """
         if not self._deleted():
             return

@@ -63,7 +63,7 @@ def repair(source: Path, output: Path, *, force: bool = False, progress: Progres
     """Write a whole session ``output`` with all that can be read in ``source``, which stays as it is.
 
     Raises:
-        SessionError: ``source`` is no session, or no frame and no sound in it can be read; ``output`` already exists.
+        SessionError: ``source`` is not a session, or no frame and sound in it can be read; ``output`` already exists.
         RecordingError: ``output`` cannot be written.
     """
     report = RepairReport()

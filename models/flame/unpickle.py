@@ -21,7 +21,7 @@ OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 
 class Record:
-    """Something of which only the arguments and the state are kept. Subclasses say what it stands for."""
+    """An object of which only the arguments and the state are kept. Subclasses say what it stands for."""
 
     __slots__ = ("arguments", "state")
 
@@ -75,7 +75,7 @@ class Scalar(Record):
 
 
 class Latin1(Record):
-    """``_codecs.encode(text, "latin1")``: how Python 3 writes bytes at protocol 2. Encoded where it is needed."""
+    """``_codecs.encode(text, "latin1")``: how Python 3 writes bytes at protocol 2. Encoded when it is needed."""
 
 
 class Plain(Record):

@@ -51,7 +51,7 @@ class FaceFormerConfig:
 
 
 class PeriodicPositionalEncoding(nn.Module):
-    """Section 3.3.1, equation 4: the sinusoids of a transformer, starting anew every period."""
+    """Section 3.3.1, equation 4: the sinusoids of a transformer, starting again every period."""
 
     pe: Tensor
 
@@ -75,7 +75,7 @@ class FaceFormer(nn.Module):
         self.config = config
         self.audio_encoder = audio_encoder
         self.no_encoder = "this checkpoint has no audio encoder"
-        """Why ``audio_encoder`` is None, where it is."""
+        """Why ``audio_encoder`` is None, if it is."""
         self.audio_feature_map = nn.Linear(config.audio_width, d)
         self.vertice_map = nn.Linear(config.outputs, d)
         self.PPE = PeriodicPositionalEncoding(d, config.period)

@@ -163,10 +163,10 @@ def open_faceformer(
 
 
 def decoder_weights(checkpoint: Path) -> StepWeights:
-    """Return a checkpoint's decoder from the cache, put there first where it is not.
+    """Return a checkpoint's decoder from the cache, put there first if it is missing.
 
     Raises:
-        ModelError: there is no such file, or it is no checkpoint.
+        ModelError: there is no such file, or it is not a checkpoint.
     """
     if not checkpoint.is_file():
         raise ModelError(f"there is no checkpoint {checkpoint}: check the name")
@@ -189,7 +189,7 @@ def load_checkpoint(checkpoint: Path) -> FaceFormer:
     """Return the network of a checkpoint; its period and features per frame are told from its arrays.
 
     Raises:
-        ModelError: torch is not installed, or the file is no checkpoint.
+        ModelError: torch is not installed, or the file is not a checkpoint.
     """
     try:
         from facewire.models.speech import faceformer

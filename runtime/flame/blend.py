@@ -83,7 +83,7 @@ class LiveFlame:
 
     ``fit`` is for the thread that tracks; ``show``, ``forget`` and ``frame`` are called under the pipeline's lock.
     State: the fitter's, the ``person``'s, the ``Excess``, and whether the last picture gave a fit. Who it is is learned
-    anew after ``AWAY_NS`` without a face, and if ``relearn_identity`` asks for it.
+    again after ``AWAY_NS`` without a face, and if ``relearn_identity`` asks for it.
     """
 
     def __init__(self, model: FlameModel) -> None:

@@ -63,7 +63,7 @@ class Listener:
         Raises:
             CaptureError: there is no such microphone.
             ModelError: a network cannot be had.
-            CommandError: it is no number.
+            CommandError: it is not a number.
         """
         from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones
 

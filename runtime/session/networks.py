@@ -121,7 +121,7 @@ def flame_model(name: str) -> FlameModel:
     """Return the model in a file, or the open head.
 
     Raises:
-        ModelError: the file is no FLAME model.
+        ModelError: the file is not a FLAME model.
     """
     from facewire.models.flame import load_flame, open_flame
 

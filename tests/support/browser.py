@@ -61,7 +61,7 @@ class Tab:
         self.leave("Page.navigate", url=url)
 
     def reload(self) -> None:
-        """Load the page anew and wait until it is there."""
+        """Load the page again and wait until it is there."""
         self.leave("Page.reload")
 
     def leave(self, method: str, **params: Any) -> None:

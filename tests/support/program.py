@@ -13,7 +13,7 @@ FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 def addresses_of(process: subprocess.Popen[str]) -> dict[str, str]:
     """Read the lines that a serving program prints once it runs, and return them by their first words.
 
-    The last is "stop". It ends, instead of waiting for ever, if the program does.
+    The last is "stop". It ends, instead of waiting forever, if the program does.
     """
     assert process.stdout is not None
     found: dict[str, str] = {}

@@ -38,7 +38,7 @@ def from_file(content: bytes) -> tuple[str, Parameters]:
     """Return the avatar's id and those of its parameters that take input, from ``{avatarId}.json``.
 
     Raises:
-        AvatarError: it is no such file.
+        AvatarError: it is not such a file.
     """
     data = _read(content)
     parameters: Parameters = {}
@@ -57,7 +57,7 @@ def from_tree(content: bytes) -> tuple[str | None, Parameters]:
     """Return the avatar's id, if it is told, and the parameters from the answer to ``GET /avatar``.
 
     Raises:
-        AvatarError: it is no such answer, or the avatar is loading and has no parameters yet.
+        AvatarError: it is not such an answer, or the avatar is loading and has no parameters yet.
     """
     parameters: Parameters = {}
     identity = None

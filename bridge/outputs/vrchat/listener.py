@@ -1,4 +1,4 @@
-"""What VRChat tells of its avatar, to whoever sends it a face: by OSC, by OSCQuery, and in the files that it writes."""
+"""What VRChat tells of its avatar to senders of faces: by OSC, by OSCQuery, and in the files that it writes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Listener:
         return self._port
 
     def close(self) -> None:
-        """Have the thread end, which says good-bye and closes the socket; wait for nothing. Safe to call twice, and
+        """Make the thread end, which says good-bye and closes the socket; wait for nothing. Safe to call twice, and
         before ``open``."""
         self._stop.set()
         if self._socket is None:

@@ -22,9 +22,9 @@ MAX_IN_FLIGHT = 2
 """Values that VTube Studio has not acknowledged yet: it answers once for each picture that it draws, so a slow one gets
 fewer, and newer, frames."""
 ANSWER_NS = 3_000_000_000
-"""A VTube Studio that acknowledges nothing for so long is taken for dead."""
+"""A VTube Studio that acknowledges nothing for this long counts as dead."""
 TAKEN_NS = 10_000_000_000
-"""A parameter that another plug-in moves is tried again after so long."""
+"""A parameter that another plug-in moves is tried again after this long."""
 MAX_TOKEN_LENGTH = 256
 _API_OFF, _NEEDS_LEAVE, _DENIED, _ASKING_ALREADY, _NOT_FOUND, _TAKEN = 1, 8, 50, 51, 453, 454
 
@@ -213,7 +213,7 @@ def check_token(token: Any) -> str:
     """Return ``token``.
 
     Raises:
-        VtsError: it is none.
+        VtsError: it is not one.
     """
     if isinstance(token, str) and token.isascii() and token.isprintable() and 0 < len(token) <= MAX_TOKEN_LENGTH:
         return token
@@ -229,7 +229,7 @@ def _parse(text: str | bytes) -> tuple[str, str, dict[str, Any]]:
     """Return kind, request and data of a message.
 
     Raises:
-        VtsError: it is none.
+        VtsError: it is not one.
     """
     try:
         message = json.loads(text)

@@ -18,7 +18,7 @@ Parameters: TypeAlias = tuple[list[str], dict[str, tuple[float, float, float]]]
 """All parameters, and those of them that must be made, with lowest, highest and default value."""
 
 KEEP_NS = 400_000_000
-"""Values go out again after so long without a frame: VTube Studio takes its parameters back after a second."""
+"""Values go out again after this long without a frame: VTube Studio takes its parameters back after a second."""
 WAIT_S = 0.05
 MOST_RETRY_S = 5.0
 REPORT_NS = 60 * NS_PER_S
@@ -70,7 +70,7 @@ class Link:
             self._fail(error)
 
     def stop(self) -> None:
-        """Close the connection, and have the thread end; wait for nothing. Safe to call twice."""
+        """Close the connection, and make the thread end; wait for nothing. Safe to call twice."""
         self._stopping.set()
         for opened in (self._live, self._opened):
             if opened is not None:

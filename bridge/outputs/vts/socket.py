@@ -20,7 +20,7 @@ from facewire.bridge.shared.clock import NS_PER_S, Clock
 
 OPEN_TIMEOUT_S = 2.0
 MAX_TEXTS = 200
-"""Messages that are taken at once; who sends more is not VTube Studio."""
+"""Messages that are read at once; a sender of more is not VTube Studio."""
 _AT_ONCE = 1 << 16
 
 
@@ -32,7 +32,7 @@ class TextSocket:
 
         Raises:
             OSError: nobody is there, or nobody answers.
-            VtsError: what answers is no websocket.
+            VtsError: what answers is not a websocket.
         """
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._protocol = ClientProtocol(parse_uri(f"ws://{where}/"), max_size=MAX_REPLY_BYTES)

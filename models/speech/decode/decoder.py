@@ -26,7 +26,7 @@ WINDOW = 600
 class StepDecoder:
     """Decodes a stream. Delay: none; a frame's motion needs the frame's own audio and the past.
 
-    ``output`` replaces the motion decoder's [n, d] and [n], for whoever wants blendshapes or a few vertices instead of
+    ``output`` replaces the motion decoder's [n, d] and [n], for those who want blendshapes or a few vertices instead of
     the whole mesh: any linear map of the motion folds into it.
     """
 

@@ -139,7 +139,7 @@ class TrainConfig:
         """Read a JSON file with any of the settings.
 
         Raises:
-            ModelError: the file is none, or names unknown settings.
+            ModelError: the file is not one, or names unknown settings.
         """
         try:
             given = json.loads(path.read_text("utf-8"))

@@ -36,7 +36,7 @@ class Recipe:
     kokoro_hours: float = 1.8
     config: Path | None = None
     start: Sequence[Path] = ()
-    """Weights to tune rather than begin anew: of an earlier run or the shipped ones; of several, their mean."""
+    """Weights to tune, not to start from scratch: of an earlier run or the shipped ones; of several, their mean."""
 
 
 def follow(recipe: Recipe, notify: Notify, trained: Report) -> Path:

@@ -45,7 +45,7 @@ def phone_source(what: str, notify: Callable[[str], None]) -> PhoneSource:
     """Return the source that ``what`` names; it is not open yet. ``notify`` hears of senders that are ignored.
 
     Raises:
-        CaptureError: what follows the name is no address.
+        CaptureError: what follows the name is not an address.
     """
     name, _, where = what.partition(":")
     app = APPS[name]

@@ -20,7 +20,7 @@ from facewire.runtime.tools.network import own_address, way_to
 
 WAIT_S = 0.1
 HOLD_NS = 1_000_000_000
-"""Who sends has the port for itself until it was silent for so long."""
+"""The sender has the port for itself until it was silent for this long."""
 SILENT_NS = 2_000_000_000
 """Silence that a person should know of."""
 ASK_NS = 1_000_000_000
@@ -35,7 +35,7 @@ NOWHERE_M: Float32Array = np.array([0, 0, -REST_DISTANCE_M], np.float32)
 class PhoneSource(Source):
     """Listens on one port and gives the newest face that came there. Delay: none beyond the way here.
 
-    State: who sends, and when it was heard last. Drop policy: of several datagrams that wait, the newest counts;
+    State: the sender, and when it was heard last. Drop policy: of several datagrams that wait, the newest counts;
     late, broken and foreign ones are counted.
     """
 

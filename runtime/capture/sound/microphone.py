@@ -18,7 +18,7 @@ from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, LARGEST_BLOCK, SoundRing
 
 SILENT_S = 1.0
-"""A device that gives no block for so long is lost: PortAudio does not say when one is unplugged."""
+"""A device that gives no block for this long is lost: PortAudio does not say when one is unplugged."""
 FIRST_S = 5.0
 """What it may take to give its first: sound servers wake their devices."""
 CHECK_S = 0.1
@@ -107,7 +107,7 @@ class Microphone(SoundSource):
     def open(self, ring: SoundRing) -> None:
         """Raise CaptureError if there is none of that name, or it cannot be used."""
         pyaudio = self._load()
-        # PortAudio lists the devices when it starts, so it starts anew each time.
+        # PortAudio lists the devices when it starts, so it is started again each time.
         self._system = pyaudio.PyAudio()
         device = find_microphone(self._what, _list(self._system))
         self.name = f"microphone {device.index} ({device.name})"

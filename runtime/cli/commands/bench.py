@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def demo_pictures() -> list[Image]:
-    """Two seconds of the demo face, drawn beforehand so that drawing is not measured."""
+    """Two seconds of the demo face, drawn in advance so that drawing is not measured."""
     from facewire.runtime.capture.video.demo import DemoSource
     from facewire.runtime.session.networks import fetch
 

@@ -112,7 +112,7 @@ def _libraries() -> Iterator[Finding]:
     if not runtimes:
         yield Finding("bad", "onnxruntime", "is not installed", "install it with: pip install onnxruntime")
     elif len(runtimes) > 1:
-        # The two share one folder; whichever was installed last wins.
+        # The two share one folder; the one installed last wins.
         advice = "keep one: pip uninstall onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu"
         yield Finding("note", "onnxruntime", "both builds are installed and overwrite each other", advice)
     yield Finding("ok", "libraries", ", ".join(found + runtimes))

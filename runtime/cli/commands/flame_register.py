@@ -44,7 +44,7 @@ def add_parser(actions: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Register anew, keep the result, draw it.
+    """Register again, keep the result, draw it.
 
     Raises:
         ModelError: a network or its file cannot be used.

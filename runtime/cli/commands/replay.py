@@ -92,7 +92,7 @@ def replay_options(args: argparse.Namespace) -> ReplayOptions:
 
 
 def _wait(replay: Replay, *, once: bool) -> None:
-    """Wait for the end of the take; for ever if clients may still seek. What ended the replay early is raised."""
+    """Wait for the end of the take; forever if clients may still seek. What ended the replay early is raised."""
     wait_until(lambda: replay.ended.is_set() and (once or replay.error is not None))
     if replay.error is not None:
         raise replay.error

@@ -49,7 +49,7 @@ def live_url(text: str) -> str:
     """Return the websocket's address from what a person writes: it, the page's address, or HOST:PORT.
 
     Raises:
-        UsageError: it is no such address.
+        UsageError: it is not such an address.
     """
     text = text if "://" in text else f"ws://{text}"
     try:

@@ -1,4 +1,4 @@
-"""``facewire train``: teach the speech network anew."""
+"""``facewire train``: train the speech network."""
 
 from __future__ import annotations
 

@@ -67,8 +67,8 @@ def server_config(args: argparse.Namespace) -> ServerConfig:
 def wait_until(done: Callable[[], bool], step_s: float = POLL_S) -> None:
     """Wait on the main thread, which signals interrupt, and look every ``step_s``; ``done`` takes no lock.
 
-    ``Event.wait`` will not do: an interrupt that meets it while it takes its lock leaves that taken, and whoever sets
-    the event, as the shutdown does, then waits for ever. ``time.sleep`` holds nothing.
+    ``Event.wait`` will not do: an interrupt that meets it while it takes its lock leaves that taken, and a thread that
+    sets the event, as the shutdown does, then waits forever. ``time.sleep`` holds nothing.
     """
     while not done():
         time.sleep(step_s)

@@ -323,7 +323,7 @@ def test_a_question_that_nobody_answers_holds_nothing_up(
     assert output.waiting == lines[0]
     start_s = time.monotonic()
     output.close()
-    assert time.monotonic() - start_s < 20.0, "the question stands for ever"
+    assert time.monotonic() - start_s < 20.0, "the question stands forever"
 
 
 def test_a_no_is_a_no(studio: Studio, make: Callable[..., tuple[VtsOutput, list[str]]]) -> None:

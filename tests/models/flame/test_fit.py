@@ -202,7 +202,7 @@ def test_identity_is_learned_from_few_frames_then_moves_slowly(on: Correspondenc
 
 
 def test_a_crooked_mouth_at_rest_is_the_persons_and_no_expression(on: Correspondence) -> None:
-    """The open head's identities are symmetric; what is lopsided in every frame must not be an expression for ever."""
+    """The open head's identities are symmetric; what is lopsided in every frame must not be an expression forever."""
     model = open_flame()
     lopsided = see(model, on)
     crooked = np.zeros(model.expressions)

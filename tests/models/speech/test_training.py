@@ -142,7 +142,7 @@ def test_lips_shut_further_for_a_named_closure_than_what_was_learnt(small: Path)
 
 
 def test_a_run_from_weights_tunes_them(small: Path, corpus: Corpus, tmp_path: Path) -> None:
-    """It starts with the weights given, not anew, and leaves out what teaches them from the beginning."""
+    """It starts with the weights given, not from scratch, and leaves out what teaches them from the beginning."""
     start, _ = restore(small)
     heard: list[tuple[str, int]] = []
     still = replace(CONFIG, network=NetworkConfig())

@@ -63,7 +63,7 @@ class FakeCapture:
 
 
 class Script:
-    """An opener that hands out the given captures, then the last one for ever; and a capture thread without waiting."""
+    """An opener that hands out the given captures, then the last one forever; and a capture thread without waiting."""
 
     def __init__(self, *captures: FakeCapture) -> None:
         self.captures, self.opened, self.reports = list(captures), [], []

@@ -232,7 +232,7 @@ def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
 
 
 def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender, monkeypatch):
-    monkeypatch.setattr(phone_module, "HOLD_NS", 600 * S)  # a machine that stops for a second is no phone that sleeps
+    monkeypatch.setattr(phone_module, "HOLD_NS", 600 * S)  # a machine that stops for a second is no sleeping phone
     source = use(phone("livelink"))
     output = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
     receiver = run(source)

@@ -1,4 +1,4 @@
-"""``facewire flame unity``: what it writes, and what it says where it cannot."""
+"""``facewire flame unity``: what it writes, and what it says if it cannot."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class BufferAttributes(ctypes.Structure):
 class Player:
     """Plays to the null sink with a short buffer and knows how long it takes until a sample is heard.
 
-    The server is that of the process's own environment. Raises OSError where it does not answer, or no longer does.
+    The server is that of the process's own environment. Raises OSError if it does not answer, or no longer does.
     """
 
     def __init__(self, rate: int = 48_000, buffer_ms: int = 10) -> None:

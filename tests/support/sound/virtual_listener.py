@@ -1,6 +1,6 @@
 """A program that plays into the virtual microphone and hears it through PortAudio; test_virtual_microphone.py runs it.
 
-Every sample that it plays says its own place, so that whoever hears it knows which it was and when it was played.
+Every sample that it plays says its own place, so that a listener knows which it was and when it was played.
 Prints "hears" for each stream that has sound, and the microphone's reports.
 
 usage: virtual_listener.py MICROPHONE STREAMS SECONDS OUT.npz: ends when it has heard SECONDS of the last of STREAMS.
@@ -39,7 +39,7 @@ def places_of(samples: np.ndarray) -> np.ndarray:
 
 
 def play(played: list[tuple[int, int]], stopping: threading.Event) -> None:
-    """Plays for ever, whatever becomes of the server, and notes the place and the session clock of each block."""
+    """Plays forever, whatever becomes of the server, and notes the place and the session clock of each block."""
     place = 0
     while not stopping.is_set():
         try:
