@@ -50,9 +50,9 @@ class Target:
     """For what an output does on a thread of its own; ``send`` and ``idle`` get the time as an argument."""
 
 
-_NEAR_4 = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
-_NEAR_6 = ("::1/128", "fe80::/10", "fc00::/7")
-NEAR = tuple(ipaddress.ip_network(network) for network in (*_NEAR_4, *_NEAR_6))
+_LOCAL_4 = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+_LOCAL_6 = ("::1/128", "fe80::/10", "fc00::/7")
+LOCAL = tuple(ipaddress.ip_network(network) for network in (*_LOCAL_4, *_LOCAL_6))
 """Loopback, private and link-local addresses (RFC 1918, 3927, 4193, 4291). ``is_private`` has more than these."""
 
 OUTPUTS: dict[str, OutputKind] = {
@@ -144,7 +144,7 @@ def check_remote(spec: str) -> str:
     name, target = parse_spec(spec)
     if OUTPUTS[name].to == "file":
         raise OutputError(f"{name} writes a file: start it from the command line, with --output")
-    if target.host != "localhost" and not is_near(target.host):
+    if target.host != "localhost" and not is_local(target.host):
         raise OutputError(
             f"{target.host[:80]!r} is not an address of this machine or its own network: use --output to send there"
         )
@@ -160,14 +160,14 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def is_near(host: str) -> bool:
+def is_local(host: str) -> bool:
     """Whether ``host`` is an address of this machine or of a network that it is in, and no name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False  # no names: who answers to one may change
     address = getattr(address, "ipv4_mapped", None) or address  # ::ffff:8.8.8.8 goes to 8.8.8.8
-    return any(address in network for network in NEAR)
+    return any(address in network for network in LOCAL)
 
 
 def _address(name: str, where: str, kind: OutputKind) -> tuple[str, int]:

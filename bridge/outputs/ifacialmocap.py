@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from facewire.bridge.formats.ifacialmocap_text import encode, read_handshake
 from facewire.bridge.outputs.base import Output, OutputError
-from facewire.bridge.outputs.choose import Target, is_near
+from facewire.bridge.outputs.choose import Target, is_local
 from facewire.bridge.outputs.udp import UdpSender
 from facewire.bridge.wire.frame import FaceFrame
 
@@ -164,7 +164,7 @@ class PhonePort:
             except OSError:
                 continue  # Windows: an answer reached nobody, or a datagram was longer than a hand-shake
             version = read_handshake(data)
-            if version is None or not is_near(host):
+            if version is None or not is_local(host):
                 self.refused += 1
                 continue
             # On this machine the app's port is ours: a program that asks from here gets the answer where it asked.

@@ -173,14 +173,14 @@ class PartFile:
         """
         if not self._deleted():
             return
-        fresh = self._make_anew()
+        fresh = self._recreate()
         self._file.seek(0)
         while block := self._file.read(1 << 20):
             write_all(fresh, block)
         self._file.close()
         self._file = fresh
 
-    def _make_anew(self) -> FileIO:
+    def _recreate(self) -> FileIO:
         for _ in range(MOST_TRIES):  # Others whose files were deleted, too, do the same at the same moment.
             if os.path.lexists(self.part):
                 self.path = free_path(self.path)

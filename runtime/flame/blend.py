@@ -144,7 +144,7 @@ class LiveFlame:
     def fit(self, face: FaceState, width: int, height: int, now_ns: int) -> None:
         """Fit what the tracker saw in a picture of ``now_ns``, if anybody wants it."""
         self._has_fit = False
-        if self._person.greet(now_ns):
+        if self._person.note_seen(now_ns):
             self._excess.change_person()
         if face.landmarks is None or not self.wanted():
             return

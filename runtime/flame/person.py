@@ -66,7 +66,7 @@ class Person:
         """Forget who it is, for it is somebody else from the next picture on; from any thread."""
         self._is_asked = True
 
-    def greet(self, now_ns: int) -> bool:
+    def note_seen(self, now_ns: int) -> bool:
         """Take note of a face that is seen; True, and the person is forgotten, if it may be another's."""
         away = self._seen_ns is not None and now_ns - self._seen_ns >= AWAY_NS
         is_new = self._fitter.learned > 0.0 and (away or self._is_asked)

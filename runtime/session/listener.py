@@ -76,7 +76,7 @@ class Listener:
         if old is not None:
             old.stop()
 
-    def speak_with(self, name: str) -> None:
+    def choose_driver(self, name: str) -> None:
         """Have another speech driver make the motion from now on.
 
         Raises:

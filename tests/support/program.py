@@ -45,6 +45,6 @@ def serving(*args: object, program: Sequence[str] = FACEWIRE) -> Iterator[tuple[
         process.communicate()
 
 
-def without_patience(said: str) -> str:
+def without_slow_notice(said: str) -> str:
     """Return what was said on stderr without the line that a start which takes long adds on a busy machine."""
     return "".join(line for line in said.splitlines(keepends=True) if "getting ready" not in line)

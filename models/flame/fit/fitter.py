@@ -30,7 +30,7 @@ from facewire.models.face.landmarks import (
 )
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD, HeadPose
 from facewire.models.flame.fit.fit_kernels import copy_state, minimise, observe, take_identity
-from facewire.models.flame.fit.identity import Identity, forget, learn, nobody
+from facewire.models.flame.fit.identity import Identity, forget, learn, unknown_identity
 from facewire.models.flame.fit.points import see, with_asymmetries
 from facewire.models.flame.fit.state import make_setup, make_state, make_work
 from facewire.models.flame.model import FlameModel
@@ -101,7 +101,7 @@ class FlameFitter:
         self._pose = HeadPose(rest_cm, points.bases.order, points.weights)
         self._gaze = Gaze(rest_cm)
         self._head, self._eyes_rad, self._matrix = np.zeros(7, np.float32), np.zeros(4, np.float32), np.eye(4)
-        self._identity = nobody(points)
+        self._identity = unknown_identity(points)
         self._compile()
         sizes = (points.expressions, 3, 3, 6, points.shapes, 3, 3)
         expression, jaw, neck, eyes, shape, rotation, translation = (np.zeros(size, np.float32) for size in sizes)

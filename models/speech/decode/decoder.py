@@ -16,7 +16,7 @@ import numpy as np
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
 from facewire.models.jit import resolved
-from facewire.models.speech.decode.step_kernels import StepState, hear, make_work, step
+from facewire.models.speech.decode.step_kernels import StepState, make_work, step, take_audio
 from facewire.models.speech.decode.step_weights import StepWeights
 
 WINDOW = 600
@@ -76,7 +76,7 @@ class StepDecoder:
         if audio_feature.size != state.feature.size:
             raise ModelError(f"audio features of shape {audio_feature.shape} do not fit {state.feature.shape}")
         feature = audio_feature.reshape(state.feature.shape)
-        hear(feature, state.feature)
+        take_audio(feature, state.feature)
         self._step(style, self._layer, state, self._work)
         return self._work.motion
 

@@ -13,7 +13,7 @@ from facewire.bridge.formats.vmc_messages import VmcReader
 from facewire.bridge.outputs.choose import OUTPUTS, parse_spec
 from facewire.runtime.capture.remote.phone import PhoneSource
 from facewire.runtime.capture.video.source import CaptureError, Source
-from facewire.runtime.tools.network import way_to
+from facewire.runtime.tools.network import route_to
 
 LOOPBACK = "127.0.0.1"
 HERE = (LOOPBACK, "localhost", "::1")
@@ -86,7 +86,7 @@ def _reaches(target: str, listening: str) -> bool:
     if not ipaddress.ip_address(listening).is_unspecified:
         return False
     try:
-        address, own = way_to(target)
+        address, own = route_to(target)
     except (OSError, UnicodeError):
         return False  # nothing will be sent there either
     return address == own or ipaddress.ip_address(address).is_loopback

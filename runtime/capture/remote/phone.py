@@ -16,7 +16,7 @@ from facewire.bridge.shared.arrays import Float32Array, Image
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.face import REST_DISTANCE_M, FaceState
 from facewire.runtime.capture.video.source import CapturedFace, CaptureError, Source, SourceSilent
-from facewire.runtime.tools.network import own_address, way_to
+from facewire.runtime.tools.network import own_address, route_to
 
 WAIT_S = 0.1
 HOLD_NS = 1_000_000_000
@@ -98,7 +98,7 @@ class PhoneSource(Source):
         if self._socket is not None:
             return
         if self._phone is not None:
-            self._phone_address, self._host = find_way(self._phone)
+            self._phone_address, self._host = find_route(self._phone)
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -215,7 +215,7 @@ class PhoneSource(Source):
         if self._phone is None:
             return
         try:
-            way = find_way(self._phone)
+            way = find_route(self._phone)
         except CaptureError:
             return  # no network at all: it may come back as it was
         if way != (self._phone_address, self._host):
@@ -232,14 +232,14 @@ def to_face(received: ReceivedFace) -> FaceState:
     return FaceState.of(received.blendshapes, np.concatenate([received.rotation, position_m]), received.gaze)
 
 
-def find_way(phone: str) -> tuple[str, str]:
+def find_route(phone: str) -> tuple[str, str]:
     """Return a phone's address and this machine's own on the way to it; nothing is sent.
 
     Raises:
         CaptureError: there is no way to it.
     """
     try:
-        return way_to(phone)
+        return route_to(phone)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise CaptureError(f"cannot reach the phone {phone!r} ({why}): check its address and the Wi-Fi") from None

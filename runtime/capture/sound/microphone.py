@@ -49,7 +49,7 @@ def load_pyaudio() -> Any:
         import pyaudio
     except ImportError:
         raise CaptureError(NO_PYAUDIO) from None
-    _hush()
+    _silence_audio_libraries()
     return pyaudio
 
 
@@ -220,7 +220,7 @@ def _no_message(*_: object) -> None:
 _HANDLERS: list[Any] = []
 
 
-def _hush() -> None:
+def _silence_audio_libraries() -> None:
     """Keep ALSA and JACK from printing what they do not find, dozens of lines, whenever PortAudio starts."""
     if _HANDLERS or not sys.platform.startswith("linux"):
         return

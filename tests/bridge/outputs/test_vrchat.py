@@ -408,9 +408,9 @@ def test_answers_that_are_none_raise_in_words(
     with pytest.raises(OSError, match="refused"):
         oscquery.fetch_avatar("127.0.0.1", vrchat.port, now_ns)
     monkeypatch.setattr(oscquery, "FETCH_TIMEOUT_S", 0.2)
-    deaf = socket.create_server(("127.0.0.1", 0))
-    with deaf, pytest.raises(TimeoutError):
-        oscquery.fetch_avatar("127.0.0.1", deaf.getsockname()[1], now_ns)
+    stalled = socket.create_server(("127.0.0.1", 0))
+    with stalled, pytest.raises(TimeoutError):
+        oscquery.fetch_avatar("127.0.0.1", stalled.getsockname()[1], now_ns)
 
 
 def test_only_this_machines_vrchat_counts() -> None:

@@ -311,7 +311,7 @@ def test_the_first_sender_holds_the_port_until_it_is_silent(use, sender):
 
 
 def test_a_named_phone_is_the_only_one_that_is_heard(use, sender, monkeypatch):
-    monkeypatch.setattr(phone_module, "find_way", lambda _: ("192.0.2.7", "127.0.0.1"))
+    monkeypatch.setattr(phone_module, "find_route", lambda _: ("192.0.2.7", "127.0.0.1"))
     source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="my-phone"))
     sender.sendto(encode(a_frame()), source.address)
     source._said_ns = source._heard_ns = now_ns() - 3 * S
@@ -322,10 +322,10 @@ def test_a_named_phone_is_the_only_one_that_is_heard(use, sender, monkeypatch):
 
 def test_a_new_address_of_the_phone_is_found_by_opening_anew(use, run, monkeypatch):
     monkeypatch.setattr(phone_module, "SILENT_NS", S // 20)
-    monkeypatch.setattr(phone_module, "find_way", lambda _: ("192.0.2.7", "127.0.0.1"))
+    monkeypatch.setattr(phone_module, "find_route", lambda _: ("192.0.2.7", "127.0.0.1"))
     source = use(PhoneSource("phone", IFacialMocapReader(), "", free_udp_port(), phone="my-phone"))
     receiver = run(source)
-    monkeypatch.setattr(phone_module, "find_way", lambda _: ("127.0.0.1", "127.0.0.1"))
+    monkeypatch.setattr(phone_module, "find_route", lambda _: ("127.0.0.1", "127.0.0.1"))
     output = use(make_output(f"ifacialmocap:127.0.0.1:{source._port}"))
     receiver.stream(output, lambda: len(receiver.frames) > 3)
     assert any("address has changed" in line for line in receiver.reports)
@@ -430,7 +430,7 @@ def test_an_output_that_would_feed_its_own_input_is_one_line(use):
 
 def test_an_output_to_this_machine_s_own_address_in_the_network_would_feed_an_open_input_too(use, monkeypatch):
     ways = {"127.0.0.2": "127.0.0.1", "192.168.1.5": "192.168.1.5", "192.168.1.9": "192.168.1.5"}
-    monkeypatch.setattr(choose_phone, "way_to", lambda host: (host, ways[host]))
+    monkeypatch.setattr(choose_phone, "route_to", lambda host: (host, ways[host]))
     source = use(phone("livelink:0.0.0.0"))
     port = source.address[1]
     for spec in (f"livelink:192.168.1.5:{port}", f"livelink:127.0.0.2:{port}"):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from support.busy import assert_within
-from support.program import FACEWIRE, serving, without_patience
+from support.program import FACEWIRE, serving, without_slow_notice
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_websocket
 
@@ -39,13 +39,13 @@ COMMANDS = (
 
 def run(*args, timeout_s=250, **options):
     done = subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s, **options)
-    done.stderr = without_patience(done.stderr)
+    done.stderr = without_slow_notice(done.stderr)
     return done
 
 
 def said(process):
     """Return the lines of an ended process on stderr."""
-    return without_patience(process.stderr.read()).splitlines()
+    return without_slow_notice(process.stderr.read()).splitlines()
 
 
 def receive_all(websocket):

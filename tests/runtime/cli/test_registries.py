@@ -102,7 +102,7 @@ def test_the_panel_shows_and_chooses_them():
     panel, chosen = make_panel(
         tracker_factory=lambda name: lambda device: make_tracker(name, device),
         speech=lambda: spoken[-1] if spoken else "causal",
-        speak_with=spoken.append,
+        choose_driver=spoken.append,
     )
     state = panel.commands["state"]({})
     assert state["meshes"] == ["v2", "attention", "mine"]
