@@ -57,7 +57,7 @@ MOUTH_NAMES = ("jawOpen", "mouthSmileLeft", "mouthUpperUpLeft", "mouthPucker")
 
 
 def pictures(path: Path, most: int) -> tuple[list[Array], float]:
-    """A clip's pictures and its rate."""
+    """Return a clip's pictures and its rate."""
     capture, images = cv2.VideoCapture(str(path)), []
     rate = capture.get(cv2.CAP_PROP_FPS) or 30.0
     while len(images) < most:
@@ -69,7 +69,7 @@ def pictures(path: Path, most: int) -> tuple[list[Array], float]:
 
 
 def observe(images: Iterable[Array], rate: float, *, smoothing: bool) -> list[Any]:
-    """The faces in pictures, with their times; ``smoothing`` is MediaPipe's."""
+    """Return the faces in pictures, with their times; ``smoothing`` is MediaPipe's."""
     tracker, faces = FaceTracker("v2", device="cpu", smoothing=smoothing), []
     for i, image in enumerate(images):
         now_ns = round(i * 1e9 / rate)
@@ -84,7 +84,7 @@ def observe(images: Iterable[Array], rate: float, *, smoothing: bool) -> list[An
 
 
 def filtered(faces: Sequence[Any], calibrator: Calibrator | None = None) -> Array:
-    """Shapes [n, 52] after our filters, and after calibration where there is one."""
+    """Shapes [n, 52] after our filters, and after calibration if there is one."""
     filters, out = FaceFilter(), []
     for face in faces:
         seen = face if calibrator is None else calibrator.step(face, face.video_ns)
@@ -97,7 +97,7 @@ def shapes_of(faces: Sequence[Any]) -> Array:
 
 
 def still_faces(rate: float, noise: float, frames: int = 240) -> tuple[list[Any], list[Any]]:
-    """The face in a still picture with sensor noise, unsmoothed and smoothed by MediaPipe."""
+    """Return the face in a still picture with sensor noise, unsmoothed and smoothed by MediaPipe."""
     photo, rng = cv2.imread(str(asset_path("demo_face"))), np.random.default_rng(3)
     still = [np.clip(photo + rng.normal(0, noise, photo.shape), 0, 255).astype(np.uint8) for _ in range(frames)]
     return observe(still, rate, smoothing=False), observe(still, rate, smoothing=True)
@@ -172,7 +172,7 @@ def rest_length(rate: float) -> int:
 
 
 def find_rest(faces: Sequence[Any], rate: float) -> tuple[int, Calibration] | None:
-    """The calmest half second of the first half that calibration accepts."""
+    """Find the calmest half second of the first half that calibration accepts."""
     length, best = rest_length(rate), None
     calibrator = Calibrator()
     for start in range(5, len(faces) // 2, max(length // 3, 1)):
@@ -280,7 +280,7 @@ def nods(faces: Sequence[Any]) -> dict[str, float]:
 
 
 def correlation(a: Array, b: Array) -> float:
-    """Correlation of two signals; 0 where one does not move."""
+    """Correlation of two signals; 0 if one does not move."""
     return float(np.corrcoef(a, b)[0, 1]) if min(a.std(), b.std()) > 1e-6 else 0.0
 
 

@@ -3,7 +3,7 @@
     python benchmarks/fanout.py                      # 500 subscribers at 60 frames a second, 20 s each
     python benchmarks/fanout.py --seconds 600        # ten minutes, to see that memory stays flat
 
-Server and subscribers are separate processes, each with a core of its own where there are two. The subscribers are raw
+Server and subscribers are separate processes, each with a core of its own if there are two. The subscribers are raw
 sockets in one epoll loop, so that they cost little and the server is what is measured. Both servers send the same bytes
 at the same pace to the same subscribers. Latency is from publish to the end of the subscriber's `recv`. Prints a table
 and one JSON line. Linux only (epoll, /proc).
@@ -53,7 +53,7 @@ def example_frame() -> FaceFrame:
     return FaceFrame(FIRST_SEQ, now_ns, now_ns, "video", 0.9, shapes, head, np.zeros(4, np.float32))
 
 
-def say(**values: Any) -> None:
+def send_line(**values: Any) -> None:
     """Tell the parent process something."""
     print(json.dumps(values), flush=True)
 
@@ -90,7 +90,7 @@ class Meter:
             if self.seq == end:
                 seconds = (end - start) / self._rate
                 tenth = max(1, len(self.memory_mb) // 10)
-                say(
+                send_line(
                     cpu=(time.process_time() - self._cpu_s) / seconds,
                     memory_start_mb=statistics.median(self.memory_mb[:tenth]),
                     memory_end_mb=statistics.median(self.memory_mb[-tenth:]),
@@ -107,7 +107,7 @@ class Meter:
             seconds = json.loads(sys.stdin.readline())["seconds"]
             start = self.seq + LEAD_FRAMES
             self.window = (start, start + int(seconds * self._rate))
-            say(window=self.window)
+            send_line(window=self.window)
 
         threading.Thread(target=wait, daemon=True).start()
 
@@ -121,11 +121,13 @@ def run_facewire(rate: float) -> None:
             server.publish(replace(frame, seq=seq, publish_ns=time.monotonic_ns()))
 
         meter = Meter(rate, publish)
-        say(port=server.address[1])
+        send_line(port=server.address[1])
         meter.listen()
         while not meter.tick():
             time.sleep(max(0.0, meter.next_due_s()))
-        say(counts={key: getattr(server.counts, key) for key in ("published", "overtaken", "replaced", "stalled")})
+        send_line(
+            counts={key: getattr(server.counts, key) for key in ("published", "overtaken", "replaced", "stalled")}
+        )
         sys.stdin.readline()  # Until the readers have what is still on its way.
 
 
@@ -152,13 +154,13 @@ def run_broadcast(rate: float) -> None:
         options: dict[str, Any] = {"compression": None, "ping_interval": None, "subprotocols": ["facewire.v1"]}
         async with serve(handle, "127.0.0.1", 0, backlog=1024, **options) as server:
             meter = Meter(rate, publish)
-            say(port=next(iter(server.sockets)).getsockname()[1])
+            send_line(port=next(iter(server.sockets)).getsockname()[1])
             meter.listen()
             while not meter.tick():
                 await asyncio.sleep(max(0.0, meter.next_due_s()))
-            say(counts={})
+            send_line(counts={})
             sys.stdin.readline()
-            os._exit(0)  # The closing handshake with the deaf subscriber is not what is measured.
+            os._exit(0)  # The closing handshake with the stalled subscriber is not what is measured.
 
     asyncio.run(main())
 
@@ -248,8 +250,8 @@ def run_readers(port: int, count: int) -> None:
     """Be ``count`` subscribers, one of which never reads."""
     allow_open_files(count + 64)
     readers = Readers(port, count - 1)
-    deaf = connect(port)
-    say(ready=count)
+    stalled = connect(port)
+    send_line(ready=count)
     word: list[tuple[int, int]] = []
     threading.Thread(target=lambda: word.append(tuple(json.loads(sys.stdin.readline())["window"])), daemon=True).start()
     while not word:
@@ -262,13 +264,13 @@ def run_readers(port: int, count: int) -> None:
     while time.monotonic() < deadline:
         readers.turn()
     frames = word[0][1] - word[0][0]
-    say(
+    send_line(
         least_received=min(readers.frames.values()) / frames,
         mean_received=statistics.mean(readers.frames.values()) / frames,
         cpu_s=time.process_time() - cpu_s,
         **{f"p{part}_ms": percentile_ms(readers.histogram, part / 100) for part in (50, 90, 99, 100)},
     )
-    deaf.close()
+    stalled.close()
 
 
 def percentile_ms(histogram: list[int], part: float) -> float:
@@ -287,7 +289,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def hear(process: subprocess.Popen[str]) -> dict[str, Any]:
+def read_line(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Return what a child says next."""
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -306,11 +308,11 @@ def tell(process: subprocess.Popen[str], **values: Any) -> None:
 def measure(kind: str, seconds: float, subscribers: int, rate: float) -> dict[str, Any]:
     """Run one server with its subscribers and return the figures."""
     server = start("--serve", kind, "--rate", rate)
-    readers = start("--read", hear(server)["port"], "--subscribers", subscribers)
-    hear(readers)
+    readers = start("--read", read_line(server)["port"], "--subscribers", subscribers)
+    read_line(readers)
     tell(server, seconds=seconds)
-    tell(readers, window=hear(server)["window"])
-    figures = {"server": kind, **hear(server), **hear(server), **hear(readers)}
+    tell(readers, window=read_line(server)["window"])
+    figures = {"server": kind, **read_line(server), **read_line(server), **read_line(readers)}
     tell(server, done=True)
     for process in (server, readers):
         process.wait(20)
@@ -344,7 +346,7 @@ def main() -> None:
 
 def report(runs: list[dict[str, Any]], options: argparse.Namespace) -> None:
     """Print the table and the JSON line."""
-    print(f"{options.subscribers} subscribers, one of them deaf, {options.rate:g} frames a second")
+    print(f"{options.subscribers} subscribers, one of which never reads, {options.rate:g} frames a second")
     print("server        CPU    least      p50      p99      max   memory start, end   dropped by the server")
     for run in runs:
         drops = ", ".join(f"{run['counts'][key]} {key}" for key in ("overtaken", "replaced") if run["counts"])

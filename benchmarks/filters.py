@@ -93,7 +93,7 @@ def delay_ms(level: str, shape: str, rise_s: float) -> tuple[float, float]:
 
 
 def calm(level: str, shape: str) -> float:
-    """Standard deviation after the filter over that before it, for white noise of 0.01 on a still value."""
+    """Return the standard deviation after the filter over that before it, for white noise of 0.01 on a still value."""
     noise = np.random.default_rng(1).normal(0.3, 0.01, 6000)
     return float(run_filter(level, noise, shape)[60:].std() / noise[60:].std())
 

@@ -57,7 +57,7 @@ DOUBTFUL = 0.9 * LEARN_CONFIDENCE
 
 
 def clip() -> tuple[list[Array], int, int]:
-    """The landmarks of the talking-face clip, frame by frame, and its size."""
+    """Return the landmarks of the talking-face clip, frame by frame, and its size."""
     tracker, capture, found = (
         FaceTracker("v2", device="cpu", threads=1),
         cv2.VideoCapture(str(asset_path("talking_face"))),
@@ -73,7 +73,7 @@ def clip() -> tuple[list[Array], int, int]:
 
 
 def official_size(on: Correspondence) -> tuple[FlameModel, Correspondence]:
-    """The open head's mesh with random bases of the official files' size: not a face's, but as much to compute."""
+    """Give the open head's mesh random bases of the official files' size: not a face's, but as much to compute."""
     head, rng = open_flame(), np.random.default_rng(1)
     v = len(head.template)
     model = replace(
@@ -144,7 +144,7 @@ def persons(on: Correspondence, seed: int, frames: int, noise_m: float) -> Itera
 
 
 def laid_onto(moving: Array, still: Array, by: Array) -> Array:
-    """``moving`` turned, shifted and scaled so that the vertices ``by`` lie on ``still``'s."""
+    """Turn, shift and scale ``moving`` so that the vertices ``by`` lie on ``still``'s."""
     a, b = moving[by] - moving[by].mean(0), still[by] - still[by].mean(0)
     u, d, vt = np.linalg.svd(b.T @ a)
     sign = np.diag([1, 1, np.linalg.det(u @ vt)])
@@ -209,7 +209,7 @@ def reprojected(on: Correspondence, frames: list[Array], width: int, height: int
 
 
 def calm(on: Correspondence, frames: list[Array], width: int, height: int) -> dict[str, float]:
-    """Standard deviation of expression and jaw on a still face, fitted and filtered; lag of the filter on the clip."""
+    """Measure the spread of expression and jaw on a still face, fitted and filtered; and the filter's lag on a clip."""
     photo, rng = cv2.imread(str(asset_path("demo_face"))), np.random.default_rng(3)
     tracker, still = FaceTracker("v2", device="cpu", threads=1), []
     for i in range(240):

@@ -38,7 +38,7 @@ Row = tuple[str, str]
 
 
 def persons() -> list[FlameModel]:
-    """The open head as other people, a standard deviation off the mean in each component at random."""
+    """Return the open head as other people, a standard deviation off the mean in each component at random."""
     model, rng = open_flame(), np.random.default_rng(3)
     heads = []
     for number in range(PERSONS):
@@ -134,7 +134,7 @@ def there_and_back_rows(results: dict[str, float | str]) -> list[Row]:
 
 
 def surface_rows(results: dict[str, float | str]) -> list[Row]:
-    """The skinned head against the shapes on the mesh itself."""
+    """Compare the skinned head with the shapes on the mesh itself."""
     model, motions, maps = open_flame(), arkit_motions(), maps_of(open_flame())
     there, skinner, pose = ArkitToFlame(model), Skinner(model), np.zeros(15, np.float32)
     skin = model.weights[:, 3:].sum(1) < 0.5
@@ -155,7 +155,7 @@ def surface_rows(results: dict[str, float | str]) -> list[Row]:
 
 
 def speed_rows(results: dict[str, float | str]) -> list[Row]:
-    """What a frame costs each way, on frames that follow each other."""
+    """Measure what a frame costs each way, on frames that follow each other."""
     model, (clip, gaze) = open_flame(), tracked()
     there, back = ArkitToFlame(model), FlameToArkit(model)
     inputs = list(zip(clip, gaze, strict=True))
@@ -175,7 +175,7 @@ def _median_us(step: Callable[..., object], inputs: list[tuple[np.ndarray, ...]]
 
 
 def main() -> None:
-    """Prints both."""
+    """Print both."""
     results: dict[str, float | str] = {}
     parts = (registration_rows, there_and_back_rows, surface_rows, speed_rows)
     rows = [row for part in parts for row in part(results)]

@@ -44,7 +44,7 @@ def play(clicks_ns: list[int], stopping: threading.Event) -> None:
 
 
 def measure(seconds: float, look_ahead_ms: int, driver_name: str) -> dict[str, object]:
-    """Listens, and times each frame and each click."""
+    """Listen, and time each frame and each click."""
     from facewire.models.speech.voice import VoiceDetector
     from facewire.runtime.capture.sound.microphone import Microphone
     from facewire.runtime.fusion.fuse import Fusion

@@ -32,7 +32,7 @@ def straight_prelu(values: Values, op: Operator) -> None:
 
 
 def straight_session(name: str) -> onnxruntime.InferenceSession:
-    """The network with its PReLUs and its branches as they are in the file."""
+    """Load the network with its PReLUs and its branches as they are in the file."""
     asset = ASSETS[name]
     path = cache_folder() / "originals" / asset.original.filename
     source = zipfile.ZipFile(path).read(asset.member) if asset.member else path.read_bytes()

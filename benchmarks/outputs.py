@@ -4,7 +4,7 @@
 
 Every output sends to a process of its own on loopback; what arrives is stamped by the kernel, so the delay is from the
 call that publishes a frame to the system's taking the frame's first datagram (for VTube Studio, a websocket, until its
-server's thread has the bytes). Frames are a face that talks, filtered as live ones are, made beforehand. The processor
+server's thread has the bytes). Frames are a face that talks, filtered as live ones are, made in advance. The processor
 time is this process's, less that of the same loop without outputs. Then the same with nobody there, and with an output
 that hangs; the delay in a live run that tracks the demo face and has a subscriber; and what the threads of all outputs
 take of the processor in a live run that tracks 60 pictures a second, by their own clocks.
@@ -60,7 +60,7 @@ Pipe = multiprocessing.connection.Connection
 
 
 def talking(count: int) -> list[FaceFrame]:
-    """The tests' talking face through the live filters: every frame is another one, as noisy as a tracker's are."""
+    """Put the tests' talking face through the live filters: every frame differs, as noisy as a tracker's are."""
     face, frames = FaceFilter(FilterConfig.preset("medium")), []
     for frame in talking_frames(count, RATE):
         seen = FaceState.of(frame.blendshapes, frame.head, frame.gaze)
@@ -73,7 +73,7 @@ def talking(count: int) -> list[FaceFrame]:
 
 
 def receive_datagrams(pipe: Pipe) -> None:
-    """A program that takes datagrams and notes when the system got them, until it is told to stop."""
+    """Receive datagrams and note when the system got them, until told to stop."""
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -98,7 +98,7 @@ class StampingSocket:
         self._socket, self.received_ns = connected, 0
 
     def recv(self, size: int) -> bytes:
-        """The bytes that have come."""
+        """Return the bytes that have come."""
         data = self._socket.recv(size)
         self.received_ns = time.time_ns()
         return data
@@ -108,12 +108,12 @@ class StampingSocket:
 
 
 def stamped(connected: socket.socket, *args: Any, **options: Any) -> ServerConnection:
-    """A connection whose ``socket`` is a ``StampingSocket``."""
+    """Make a connection whose ``socket`` is a ``StampingSocket``."""
     return ServerConnection(StampingSocket(connected), *args, **options)  # type: ignore[arg-type]
 
 
 def play_vtube_studio(pipe: Pipe) -> None:
-    """A websocket server that says yes to everything that VTube Studio is asked, and notes when values came."""
+    """Say yes to everything that VTube Studio is asked, as a websocket server, and note when values came."""
     arrivals: list[int] = []
 
     def answer(connection: ServerConnection) -> None:
@@ -143,7 +143,7 @@ def play_vtube_studio(pipe: Pipe) -> None:
 
 @contextmanager
 def partner(name: str) -> Iterator[tuple[int, Pipe]]:
-    """A program of its own that takes what the output ``name`` sends: its port, and what to ask for the arrivals."""
+    """Start a program that receives what the output ``name`` sends: its port, and what to ask for the arrivals."""
     here, there = multiprocessing.Pipe()
     work = play_vtube_studio if name == "vts" else receive_datagrams
     process = multiprocessing.get_context("fork").Process(target=work, args=(there,), daemon=True)
@@ -208,7 +208,7 @@ def run(names: Sequence[str], frames: Sequence[FaceFrame], folder: Path) -> tupl
 
 
 def run_live(seconds: float) -> list[float]:
-    """The delays in ms of ``facewire serve --output vmc`` that tracks the demo face, with a subscriber beside it."""
+    """Return the delays in ms of ``facewire serve --output vmc`` on the demo face, with a subscriber beside it."""
     with partner("vmc") as (port, pipe):
         command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "demo", "--audio", "none"]
         command += ["--device", "cpu", "--listen", "127.0.0.1:0", "--output", f"vmc:{port}"]
@@ -255,7 +255,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def film(path: Path, seconds: float = 10.0) -> None:
-    """The demo face at ``RATE`` pictures a second."""
+    """Write the demo face at ``RATE`` pictures a second."""
     face = DemoFace(cv2.imread(str(asset_path("demo_face"))))
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (640, 480))
     for index in range(round(seconds * RATE)):
@@ -264,7 +264,7 @@ def film(path: Path, seconds: float = 10.0) -> None:
 
 
 def run_live_cost(names: Sequence[str], clip: Path, folder: Path, seconds: float) -> dict[str, float]:
-    """What each thread of ``facewire serve`` takes of a core, by name, while it tracks ``clip`` and feeds ``names``."""
+    """Return each thread's share of a core in ``facewire serve``, by name; it tracks ``clip`` and feeds ``names``."""
     partners = {name: partner(name) for name in names if name in NETWORKED}
     ports = {name: one.__enter__() for name, one in partners.items()}
     where = {name: str(folder / name) for name in FILES}

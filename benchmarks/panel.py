@@ -73,7 +73,7 @@ for seq in range(10**9):
 
 @contextlib.contextmanager
 def serving() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server that publishes 60 frames a second, and its page's address."""
+    """Start a server that publishes 60 frames a second; yield it with its page's address."""
     process = subprocess.Popen([sys.executable, "-c", PUMP], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -85,7 +85,7 @@ def serving() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 @contextlib.contextmanager
 def browsing() -> Iterator[Tab]:
-    """A tab of a headless Chromium at 720p."""
+    """Open a tab of a headless Chromium at 720p."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [str(CHROMIUM), "--headless=new", "--no-sandbox", "--enable-unsafe-swiftshader", "--no-first-run"]
         command += ["--disable-dev-shm-usage", "--no-proxy-server", "--remote-debugging-port=0"]

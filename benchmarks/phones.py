@@ -44,7 +44,7 @@ def faces(count: int) -> Iterator[FaceFrame]:
 
 
 def times(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...]:
-    """The product of two quaternions xyzw."""
+    """Return the product of two quaternions xyzw."""
     (x, y, z, w), (i, j, k, r) = a, b
     return (
         w * i + x * r + y * k - z * j,

@@ -157,7 +157,7 @@ def live_path(folder: Path, pairs: int, seconds: float = 1.0) -> dict[str, Any]:
 
 
 def _error(ratios: np.ndarray) -> float:
-    """Standard error of the median, from the quartiles."""
+    """Return the standard error of the median, from the quartiles."""
     low, high = np.percentile(ratios, [25, 75])
     return float(0.93 * (high - low) / np.sqrt(len(ratios)))
 

@@ -54,7 +54,7 @@ def driven(driver: SpeechDriver) -> Mouth:
 
 
 def loudness(samples: np.ndarray, phones: list[Phone]) -> Track:
-    """The mouth opens as loud as it is: RMS of the last 33 ms over the loudest of late."""
+    """Open the mouth as far as it is loud: RMS of the last 33 ms over the loudest of late."""
     level, loudest = [], 1e-3
     for tick in range(1, len(samples) * 60 // RATE + 1):
         end = tick * RATE // 60
@@ -65,7 +65,7 @@ def loudness(samples: np.ndarray, phones: list[Phone]) -> Track:
 
 
 def random_mouth(samples: np.ndarray, phones: list[Phone]) -> Track:
-    """Opens and shuts about four times a second, whatever is said."""
+    """Open and shut the mouth about four times a second, whatever is said."""
     count = len(samples) * 60 // RATE
     noise = np.convolve(np.random.default_rng(len(samples)).standard_normal(count + 20), np.hanning(12), "valid")[
         :count
@@ -78,7 +78,7 @@ def still(samples: np.ndarray, phones: list[Phone]) -> Track:
 
 
 def targets(samples: np.ndarray, phones: list[Phone]) -> Track:
-    """What the model is trained towards, from the phones themselves: what a perfect listener would show."""
+    """Return what the model is trained towards, from the phones themselves: what a perfect listener would show."""
     times = np.arange(1, len(samples) * 60 // RATE + 1) / 60.0
     moved = movements(phones, [0.0] * len(phones), times)
     return Track.of_shapes(shapes(moved, np.zeros(len(times), np.float32)), phones)

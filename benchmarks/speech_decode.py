@@ -62,7 +62,7 @@ def step_times(decoder: StepDecoder, states: list[StepState], frames: int) -> np
 
 
 def hour_old(decoder: StepDecoder) -> dict[str, float]:
-    """A stream of an hour beside one whose window has just filled, step by step in turn."""
+    """Time a stream of an hour beside one whose window has just filled, step by step in turn."""
     old, young = decoder.new_state(), decoder.new_state()
     step_times(decoder, [old], 3600 * 30)
     step_times(decoder, [young], decoder.window)
@@ -112,7 +112,7 @@ def decoding(name: str, config: FaceFormerConfig, hour: bool) -> dict[str, objec
 
 
 def windows(frames: int) -> dict[int, float]:
-    """What forgetting costs: the relative error of the motion, over a stream longer than every window."""
+    """Measure what forgetting costs: the relative error of the motion, over a stream longer than every window."""
     weights = network(SIZES["vocaset"]).step_weights()
     output = weights.motion[:300], weights.motion_bias[:300]
     features = np.random.default_rng(3).normal(size=(frames, 1, 768)).astype(np.float32)

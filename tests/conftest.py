@@ -29,7 +29,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test may be skipped on a machine that lacks something; in CI the set-up has to bring it."""
+    """Let a test skip on a machine that lacks something, but not in CI, where the set-up has to bring it."""
     report = yield
     if report.skipped and os.environ.get("CI"):
         report.outcome = "failed"
@@ -39,7 +39,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture
 def make_take(tmp_path: Path) -> MakeTake:
-    """A function that writes a session and returns its path."""
+    """Return a function that writes a session and returns its path."""
 
     def make(name: str = "take.mcap", **options: Any) -> Path:
         return write_take(tmp_path / name, **options)

@@ -56,7 +56,7 @@ class BlockingClient:
         """Return the next frame; None once the connection is closed for good.
 
         Args:
-            timeout_s: longest wait; 0 takes a frame that is there already, None waits for ever.
+            timeout_s: longest wait; 0 takes a frame that is there already, None waits forever.
 
         Raises:
             TimeoutError: none came in ``timeout_s``.
@@ -73,7 +73,7 @@ class BlockingClient:
         try:
             return self._call(next_frame)
         except asyncio.TimeoutError:  # The built-in one from Python 3.11 on.
-            raise TimeoutError(f"no frame came in {timeout_s:g} s") from None
+            raise TimeoutError(f"no frame arrived in {timeout_s:g} s") from None
 
     def command(self, name: str, args: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0) -> Message:
         """Run a command in the server and return its value.
@@ -108,7 +108,7 @@ class BlockingClient:
         """Run ``work`` in the loop, and give or raise what it does.
 
         An interrupt may come at any moment. One that meets the lock of a future or of an event leaves it taken, and the
-        loop then waits for it for ever; whoever puts into a ``SimpleQueue`` waits for nothing.
+        loop then waits for it forever; a thread that puts into a ``SimpleQueue`` waits for nothing.
         """
         answer: Answer = SimpleQueue()
         try:

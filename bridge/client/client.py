@@ -29,7 +29,7 @@ PING_INTERVAL_S = 2.0
 FIRST_PINGS = 4
 FIRST_PING_INTERVAL_S = 0.1
 SILENCE_TIMEOUT_S = 5.0
-"""A server that says nothing for so long is taken for dead: it owes a status every second."""
+"""A server that says nothing for this long counts as dead: it owes a status every second."""
 REFUSED = (400, 401, 403, 404)
 
 State: TypeAlias = Literal["idle", "connecting", "open", "waiting", "closed"]
@@ -179,7 +179,7 @@ class Client:
             except (OSError, WebSocketException, WireError, asyncio.TimeoutError) as error:
                 reason = str(error) or type(error).__name__
             except Exception as error:  # Whatever it is, who waits for frames must hear of it.
-                failure = ConnectError(f"cannot go on with {self.url}: {error!r}")
+                failure = ConnectError(f"cannot continue with {self.url}: {error!r}")
                 failure.__cause__ = error
                 return self._finish(failure)
             finally:
@@ -242,7 +242,7 @@ class Client:
         except OSError:  # First, as a certificate that is not trusted is a ValueError too.
             raise
         except (InvalidURI, ValueError):  # The second is a port or a name that cannot be.
-            raise ConnectError(f"{self.url!r} is no websocket address; it looks like {DEFAULT_URL}") from None
+            raise ConnectError(f"{self.url!r} is not a websocket address, which looks like {DEFAULT_URL}") from None
         except InvalidStatus as error:
             if error.response.status_code not in REFUSED:
                 raise

@@ -70,10 +70,10 @@ class ClientProtocol:
         if message.get("protocol") != PROTOCOL_VERSION:
             theirs = message.get("protocol")
             raise ConnectError(
-                f"the server speaks protocol {theirs!r}, this client {PROTOCOL_VERSION}: update the older"
+                f"the server speaks protocol {theirs!r}, this client {PROTOCOL_VERSION}: update the older one"
             )
         if self.hello is not None and message.get("session") != self.hello.get("session"):
-            self.clock, self.latency_ns, self._last_seq = ClockEstimate(), None, None  # Begun anew (wire.md, 3.1).
+            self.clock, self.latency_ns, self._last_seq = ClockEstimate(), None, None  # Begun again (wire.md, 3.1).
         self.hello = message
         self._extra = extra_streams(message)
 

@@ -117,7 +117,7 @@ def choose_shapes(patterns: Sequence[str] | None, names: str | None = None) -> t
     Raises:
         SessionError: a pattern names none, or the table has no such section.
     """
-    known, usual, such = FULL_SHAPES, FULL_SHAPES, "ARKit's names are such as jawOpen or mouth*"
+    known, usual, such = FULL_SHAPES, FULL_SHAPES, "ARKit's names look like jawOpen or mouth*"
     if names is not None:
         rows = _section(names)
         known = tuple(row.target for row in rows)

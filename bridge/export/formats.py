@@ -29,7 +29,7 @@ FORMATS: dict[str, str] = {
     ".anim": "Unity animation clip",
     ".glb": "glTF: an animated head",
     ".npz": "NumPy arrays",
-    ".jsonl": "one JSON object a frame",
+    ".jsonl": "one JSON object for each frame",
     ".json": "Audio2Face's JSON",
     ".wav": "the sound",
 }
@@ -86,7 +86,7 @@ def check_options(suffix: str, options: ExportOptions) -> None:
     if suffix in FIXED_NAMES and clip.names is not None:
         raise SessionError(f"{suffix} has names of its own: leave --names out")
     if suffix == ".json" and clip.rate is not None and clip.rate % 1:
-        raise SessionError(f"Audio2Face's .json knows whole rates only: not {clip.rate:g} frames a second")
+        raise SessionError(f"Audio2Face's .json has whole rates only, not {clip.rate:g} frames a second")
 
 
 def export(
@@ -100,7 +100,7 @@ def export(
     """Write ``session`` to ``output``, whole or not at all.
 
     Raises:
-        SessionError: the format is not known, ``output`` is there already, the session is empty or damaged, or what
+        SessionError: the format is not known, ``output`` already exists, the session is empty or damaged, or what
             was asked for is not in it.
         RecordingError: ``output`` cannot be written.
     """

@@ -62,7 +62,7 @@ def import_take(
         timecode_rate: frames a second that the timecode counts; None finds out from the largest one.
 
     Raises:
-        SessionError: the file is no take, or ``output`` is there already.
+        SessionError: the file is not a take, or ``output`` already exists.
         RecordingError: ``output`` cannot be written.
     """
     report = ImportReport()
@@ -128,7 +128,7 @@ def _read_rows(path: Path, report: ImportReport, progress: Progress | None) -> l
                 if progress is not None and len(rows) % PROGRESS_EVERY == 0:
                     progress(file.tell(), 2 * size)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        what = reason(error) if isinstance(error, OSError) else "it is no text of comma-separated values"
+        what = reason(error) if isinstance(error, OSError) else "it is not a text of comma-separated values"
         raise SessionError(f"cannot read {path}: {what}") from None
     if not rows:
         raise SessionError(f"{path}: this take is empty: it has no rows")
@@ -139,7 +139,7 @@ def _columns(path: Path, header: list[str], report: ImportReport) -> list[int | 
     wanted = [name.lower() for name in BLENDSHAPES] + list(ANGLES)
     found: list[int | None] = [header.index(name) if name in header else None for name in wanted]
     if not header or header[0] != "timecode" or all(column is None for column in found[:52]):
-        raise SessionError(f"{path} is no Live Link Face take: its first line must name Timecode and the blend shapes")
+        raise SessionError(f"{path} is not a Live Link Face take: its first line must name Timecode and blend shapes")
     report.missing = tuple(name for name, column in zip(wanted, found, strict=True) if column is None)
     return found
 
@@ -150,7 +150,7 @@ def _row(path: Path, line: int, row: list[str], columns: list[int | None]) -> tu
         if not np.isfinite(values).all():
             raise ValueError
     except (ValueError, IndexError):
-        raise SessionError(f"{path}, line {line}: a value is missing or is no number") from None
+        raise SessionError(f"{path}, line {line}: a value is missing or is not a number") from None
     values[:52] = np.clip(values[:52], 0, 1)
     return row[0], values
 

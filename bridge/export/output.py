@@ -16,7 +16,7 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     """Yield a binary file under a temporary name that becomes ``path`` at the end, and vanishes if something fails.
 
     Raises:
-        SessionError: ``path`` is there already and ``force`` is not given, or its folder is not there.
+        SessionError: ``path`` already exists and ``force`` is not given, or its folder does not exist.
         RecordingError: it cannot be written.
     """
     check_output(path, force=force)

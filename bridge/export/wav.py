@@ -42,14 +42,14 @@ def read_wav(path: Path) -> tuple[AudioFormat, Int16Array]:
     """Return a WAV file's format and samples [n, channels], from 8, 16, 24 or 32-bit PCM or 32 or 64-bit float.
 
     Raises:
-        SessionError: it cannot be opened, or is no WAV file of these kinds.
+        SessionError: it cannot be opened, or is not a WAV file of these kinds.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise SessionError(f"cannot open {path}: {reason(error)}") from None
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise SessionError(f"{path} is no WAV file")
+        raise SessionError(f"{path} is not a WAV file")
     try:
         return _parse(data)
     except (struct.error, ValueError, KeyError):
@@ -90,5 +90,5 @@ def _to_int16(content: bytes, kind: int, bits: int) -> Int16Array:
 
 
 def float_to_int16(samples: npt.NDArray[np.float64]) -> Int16Array:
-    """Return samples of -1..1 as 16-bit ones; what is louder is clipped, what is no number is silence."""
+    """Return samples of -1..1 as 16-bit ones; what is louder is clipped, what is not a number is silence."""
     return np.asarray(np.clip(np.round(np.nan_to_num(samples) * 32767), -32768, 32767), np.int16)

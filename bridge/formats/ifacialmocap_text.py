@@ -30,7 +30,7 @@ MAX_BYTES = 8192
 """What the publisher's own example receives."""
 MAX_PARTS = 256
 FROZEN_NS = 1_000_000_000
-"""No tracked face gives the same five decimals for so long."""
+"""No tracked face gives the same five decimals for this long."""
 MAX_DEGREES = 361.0
 MAX_M = 100.0
 
@@ -79,7 +79,7 @@ def encode_handshake(version: int = 1) -> bytes:
 
 
 def read_handshake(data: bytes | memoryview) -> int | None:
-    """Return the version that a datagram asks for, 1 or 2; None if it is no hand-shake."""
+    """Return the version that a datagram asks for, 1 or 2; None if it is not a hand-shake."""
     if len(data) > 200:
         return None
     asked = bytes(data).strip(b"\0\r\n ")
@@ -101,7 +101,7 @@ def decode(data: bytes | memoryview) -> ReceivedFace:
     """Return the face in a line, of either version. Names that nobody knows are skipped, missing shapes are at rest.
 
     Raises:
-        DatagramError: it is longer than a line may be, is no such line, or holds what is no number.
+        DatagramError: it is longer than a line may be, is not such a line, or has a value that is not a number.
     """
     if len(data) > MAX_BYTES:
         raise DatagramError(f"an iFacialMocap line has at most {MAX_BYTES} bytes")
@@ -116,7 +116,7 @@ def decode(data: bytes | memoryview) -> ReceivedFace:
         _read_part(part.strip(), line)
     head = line.poses.get("head")
     if head is None or line.known == 0:
-        raise DatagramError("this is no iFacialMocap line: it has no head or no shapes")
+        raise DatagramError("this is not an iFacialMocap line: it has no head or no shapes")
     x, y, z = (math.radians(angle) for angle in head[:3])
     left, right = ([math.radians(angle) for angle in line.poses.get(eye, [0.0] * 3)] for eye in ("leftEye", "rightEye"))
     position_m = np.array(head[3:], np.float32) if len(head) == 6 else None
@@ -160,14 +160,14 @@ def _number(text: str, most: float) -> float:
     """Return the number in ``text``.
 
     Raises:
-        DatagramError: it is none within ±``most``.
+        DatagramError: it is not a number within ±``most``.
     """
     try:
         number = float(text) if len(text) <= 32 else math.nan
     except ValueError:
         number = math.nan
     if not abs(number) <= most:
-        raise DatagramError("an iFacialMocap line holds what is no number")
+        raise DatagramError("an iFacialMocap line has a value that is not a number")
     return number
 
 
@@ -192,7 +192,7 @@ class IFacialMocapReader:
         """Take a line; see ``FaceReader``.
 
         Raises:
-            DatagramError: it is none.
+            DatagramError: it is not one.
         """
         if data == self._last:
             frozen = now_ns - self._changed_ns >= FROZEN_NS

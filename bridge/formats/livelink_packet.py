@@ -30,7 +30,7 @@ DAY_FRAMES = 24 * 3600 * RATE
 MAX_NAME_BYTES = 256
 """Of a device id or subject name; the engine takes no longer one."""
 MOST_LATE_S = 2.0
-"""A frame time that is farther behind the newest one than this is no late datagram's."""
+"""A frame time that is farther behind the newest one than this is not a late datagram's."""
 MAX_ANGLE_RAD = 6.3
 """An angle beyond a whole turn was sent by something else."""
 
@@ -101,11 +101,11 @@ def decode(data: bytes | memoryview) -> LiveLinkPacket:
     """Return what a datagram says; it never reads beyond it.
 
     Raises:
-        DatagramError: it is no Live Link Face datagram of version 6, is cut, or holds what is no number.
+        DatagramError: it is not a Live Link Face datagram of version 6, is cut, or has a value that is not a number.
     """
     if len(data) < 1 or data[0] != VERSION:
         version = data[0] if len(data) else "none"
-        raise DatagramError(f"this is no Live Link Face datagram of version {VERSION} (version {version})")
+        raise DatagramError(f"this is not a Live Link Face datagram of version {VERSION} (version {version})")
     device_id, at = _read_text(data, 1)
     subject, at = _read_text(data, at)
     rest = len(data) - at
@@ -130,7 +130,7 @@ def _face(values: Float32Array) -> ReceivedFace:
     """
     shapes, angles = values[: len(SHAPES)], values[len(SHAPES) :]
     if not np.isfinite(shapes).all() or not (np.abs(angles) <= MAX_ANGLE_RAD).all():
-        raise DatagramError("a Live Link Face datagram holds what is no face")
+        raise DatagramError("a Live Link Face datagram has values that are not a face's")
     yaw, pitch, roll, left_yaw, left_pitch, _, right_yaw, right_pitch, _ = (float(angle) for angle in angles)
     blendshapes = np.clip(shapes[_OURS], 0.0, 1.0)
     gaze = gaze_of(left_yaw, left_pitch, right_yaw, right_pitch)
@@ -141,10 +141,10 @@ def _read_text(data: bytes | memoryview, at: int) -> tuple[str, int]:
     """Return a text that has its length before it, and where it ends.
 
     Raises:
-        DatagramError: it is none.
+        DatagramError: it is not one.
     """
     if len(data) < at + _LENGTH.size:
-        raise DatagramError("a Live Link Face datagram is cut")
+        raise DatagramError("a Live Link Face datagram is cut short")
     (length,) = _LENGTH.unpack_from(data, at)
     start, end = at + _LENGTH.size, at + _LENGTH.size + length
     if not 0 <= length <= MAX_NAME_BYTES or end > len(data):
@@ -152,14 +152,14 @@ def _read_text(data: bytes | memoryview, at: int) -> tuple[str, int]:
     try:
         return bytes(data[start:end]).decode().rstrip("\0"), end
     except UnicodeDecodeError:
-        raise DatagramError("a Live Link Face datagram's name is no text") from None
+        raise DatagramError("a Live Link Face datagram's name is not a text") from None
 
 
 class LiveLinkReader:
     """A sender's faces in order. State: the newest datagram and its frame time; delay: none.
 
     A datagram whose frame time is older than the newest one's is refused, but for one that is far behind: then the
-    sender began anew, or its time of day went round.
+    sender began again, or its time of day went round.
     """
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class LiveLinkReader:
         """Take a datagram; see ``FaceReader``.
 
         Raises:
-            DatagramError: it is none of this format.
+            DatagramError: it is not one of this format.
             OlderDatagramError: a newer one has come before it.
         """
         del now_ns

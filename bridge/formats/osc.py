@@ -1,7 +1,7 @@
 """Open Sound Control 1.0: messages and bundles to bytes and back, without any input or output.
 
 Source: Matthew Wright, "The Open Sound Control 1.0 Specification", 2002. Everything in OSC is big-endian and padded to
-four bytes, so a packet whose layout stays the same is built once and only its numbers are written anew
+four bytes, so a packet whose layout stays the same is built once and only its numbers are written again
 (``OscTemplate``).
 """
 
@@ -63,7 +63,7 @@ def decode(packet: bytes | memoryview) -> list[Message]:
     reads beyond ``packet``, and takes time in proportion to its length.
 
     Raises:
-        OscError: it is no OSC packet, or beyond ``MAX_MESSAGES``, ``MAX_ARGUMENTS`` in one message, or
+        OscError: it is not an OSC packet, or beyond ``MAX_MESSAGES``, ``MAX_ARGUMENTS`` in one message, or
             ``MAX_DEPTH`` bundles within each other.
     """
     messages: list[Message] = []
@@ -132,7 +132,7 @@ def _text(text: str) -> bytes:
     """Return an OSC-string: at least one NUL, then as many as make it a multiple of four."""
     data = text.encode()
     if b"\0" in data:
-        raise OscError(f"OSC has no text with a NUL in it: {text[:40]!r}")
+        raise OscError(f"an OSC text cannot have a NUL in it: {text[:40]!r}")
     return data + b"\0" * (4 - len(data) % 4)
 
 
@@ -216,7 +216,7 @@ def _read(tag: str, packet: bytes, at: int) -> tuple[Argument, int]:
     except struct.error:
         raise OscError("an OSC message ends within an argument") from None
     except KeyError:
-        raise OscError(f"an OSC type that nobody knows: {tag!r}") from None
+        raise OscError(f"an unknown OSC type: {tag!r}") from None
     if at + size > len(packet):
         raise OscError("an OSC message ends within an argument")
     return packet[at : at + size], at + size

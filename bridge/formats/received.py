@@ -10,7 +10,7 @@ from facewire.bridge.shared.errors import FacewireError
 
 
 class DatagramError(FacewireError):
-    """A datagram that breaks its format, or is of another; whoever reads it drops and counts it."""
+    """A datagram that breaks its format, or is of another; the reader drops and counts it."""
 
 
 class OlderDatagramError(DatagramError):

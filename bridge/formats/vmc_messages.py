@@ -52,7 +52,7 @@ class VmcReader:
         """Take a message or a bundle, all of it or nothing; see ``FaceReader``.
 
         Raises:
-            DatagramError: it is none.
+            DatagramError: it is not one.
         """
         del now_ns
         try:
@@ -63,10 +63,10 @@ class VmcReader:
             _check(message)
         news = False
         for message in messages:
-            news = self._hear(*message) or news
+            news = self._read_message(*message) or news
         return news
 
-    def _hear(self, address: str, arguments: tuple[object, ...]) -> bool:
+    def _read_message(self, address: str, arguments: tuple[object, ...]) -> bool:
         """Take one message that was checked; True if there is a new face, or none any more."""
         if address == "/VMC/Ext/Blend/Val":
             self._set(str(arguments[0]).lower(), min(max(_number(arguments[1]), 0.0), 1.0))

@@ -107,7 +107,7 @@ class Mapping:
         return self._values([*blendshapes.tolist(), *_NO_POSE])
 
     def _values(self, channels: list[float]) -> list[float]:
-        """Return the targets' values; what is no number counts as 0."""
+        """Return the targets' values; what is not a number counts as 0."""
         if not math.isfinite(sum(channels)):
             channels = [value if math.isfinite(value) else 0.0 for value in channels]
         held = [0.0 if value < 0.0 else 1.0 if value > 1.0 else value for value in channels]
@@ -189,7 +189,7 @@ def _renamed(kind: str, target: str, names: dict[str, str], base: Section) -> Ro
     for row in base.rows:
         if row.target == names[target]:
             return replace(row, target=target, combines=tuple(own[name] for name in row.combines))
-    raise MappingError(f"{kind}: {target} is another name for {names[target]!r}, which is not there")
+    raise MappingError(f"{kind}: {target} is another name for {names[target]!r}, which does not exist")
 
 
 def _row(kind: str, target: str, data: dict[str, Any]) -> Row:

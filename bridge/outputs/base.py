@@ -42,7 +42,7 @@ class Output(ABC):
     failed = 0
     """Frames that could not be sent, or only in part. Counted by the runner."""
     notify: Callable[[str], None] = staticmethod(lambda _: None)
-    """Takes one line that a person should know, from any thread; set by whoever runs the output, before ``open``."""
+    """Takes one line that a person should know, from any thread; set by the runner of the output, before ``open``."""
 
     @abstractmethod
     def open(self) -> None:

@@ -45,14 +45,14 @@ class Target:
     """Of a file; ``-`` is standard output."""
     options: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
-    """Where it may keep what it must remember, such as another program's leave; None keeps nothing."""
+    """Where it may keep what it must remember, such as another program's permission; None keeps nothing."""
     clock: Clock = field(default=_no_clock, compare=False)
     """For what an output does on a thread of its own; ``send`` and ``idle`` get the time as an argument."""
 
 
-_NEAR_4 = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
-_NEAR_6 = ("::1/128", "fe80::/10", "fc00::/7")
-NEAR = tuple(ipaddress.ip_network(network) for network in (*_NEAR_4, *_NEAR_6))
+_LOCAL_4 = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+_LOCAL_6 = ("::1/128", "fe80::/10", "fc00::/7")
+LOCAL = tuple(ipaddress.ip_network(network) for network in (*_LOCAL_4, *_LOCAL_6))
 """Loopback, private and link-local addresses (RFC 1918, 3927, 4193, 4291). ``is_private`` has more than these."""
 
 OUTPUTS: dict[str, OutputKind] = {
@@ -72,7 +72,7 @@ OUTPUTS: dict[str, OutputKind] = {
     ),
     "ifacialmocap": OutputKind(
         "facewire.bridge.outputs.ifacialmocap:IFacialMocapOutput",
-        "iFacialMocap: whatever reads the iPhone app",
+        "iFacialMocap: programs that read the iPhone app",
         "address",
         port=49983,
         options={"version": ("v1", "v2"), "phone": ()},
@@ -90,8 +90,8 @@ OUTPUTS: dict[str, OutputKind] = {
         port=9000,
         options={"listen": ()},
     ),
-    "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line a frame", "file"),
-    "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a JSON object a line for each frame", "file"),
+    "csv": OutputKind("facewire.bridge.outputs.files:CsvOutput", "Live Link Face's columns, a line per frame", "file"),
+    "jsonl": OutputKind("facewire.bridge.outputs.files:JsonlOutput", "a line of JSON per frame", "file"),
 }
 """By name, in the order in which they are shown; the quickest to send first."""
 
@@ -139,14 +139,14 @@ def check_remote(spec: str) -> str:
     name no files, and send only to this machine or to its own network.
 
     Raises:
-        OutputError: it is no such output.
+        OutputError: it is not such an output.
     """
     name, target = parse_spec(spec)
     if OUTPUTS[name].to == "file":
         raise OutputError(f"{name} writes a file: start it from the command line, with --output")
-    if target.host != "localhost" and not is_near(target.host):
+    if target.host != "localhost" and not is_local(target.host):
         raise OutputError(
-            f"{target.host[:80]!r} is no address of this machine or its own network: use --output to send there"
+            f"{target.host[:80]!r} is not an address of this machine or its own network: use --output to send there"
         )
     if not _is_loopback(target.options.get("phone", "127.0.0.1")):
         raise OutputError(f"{name} would listen to the network: start it from the command line, with --output")
@@ -160,14 +160,14 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def is_near(host: str) -> bool:
+def is_local(host: str) -> bool:
     """Whether ``host`` is an address of this machine or of a network that it is in, and no name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False  # no names: who answers to one may change
     address = getattr(address, "ipv4_mapped", None) or address  # ::ffff:8.8.8.8 goes to 8.8.8.8
-    return any(address in network for network in NEAR)
+    return any(address in network for network in LOCAL)
 
 
 def _address(name: str, where: str, kind: OutputKind) -> tuple[str, int]:
@@ -181,9 +181,9 @@ def _address(name: str, where: str, kind: OutputKind) -> tuple[str, int]:
     elif ":" in host:
         raise OutputError(f"{name}: write an IPv6 address in brackets, such as {name}:[::1]:{kind.port}")
     if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
-        raise OutputError(f"{name}: {port[:20]!r} is no port of 1 to 65535")
+        raise OutputError(f"{name}: {port[:20]!r} is not a port from 1 to 65535")
     if any(char.isspace() or char in "/@\0" for char in host):
-        raise OutputError(f"{name}: {host[:40]!r} is no host; write {name}:{kind.host}:{kind.port}")
+        raise OutputError(f"{name}: {host[:40]!r} is not a host; write {name}:{kind.host}:{kind.port}")
     return host or kind.host, int(port) if port else kind.port
 
 

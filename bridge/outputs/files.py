@@ -26,7 +26,7 @@ DECIMALS = 6
 """Of times; digits of values."""
 STDOUT = "-"
 BATCH_S = 0.25
-"""Lines to a file go out together four times a second. Whoever reads a pipe wants each at once."""
+"""Lines to a file go out together four times a second. The reader of a pipe wants each at once."""
 
 
 class _FileOutput(Output):
@@ -52,7 +52,7 @@ class _FileOutput(Output):
                 return
             path = Path(self._path)
             if path.is_file():
-                raise OutputError(f"{path} is there already: choose another name, or remove it")
+                raise OutputError(f"{path} already exists: choose another name, or remove it")
             if not path.is_fifo():
                 self._use(path.open("wb", buffering=0))
             elif not self._find_reader():
@@ -81,7 +81,7 @@ class _FileOutput(Output):
         Raises:
             OutputEndedError: it cannot be written.
         """
-        assert self._file is not None, "open comes first"
+        assert self._file is not None, "call open first"
         lines = b"".join(self._lines)
         self._lines.clear()
         written = 0

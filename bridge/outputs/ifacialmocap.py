@@ -1,4 +1,4 @@
-"""iFacialMocap: the phone app's lines, to a program on this machine, or to whoever asks for them as one asks a phone.
+"""iFacialMocap: the phone app's lines, to a program on this machine, or to those that ask for them as one asks a phone.
 
 Programs that read the app bind its port, 49983, themselves; so on one machine nobody can ask, and lines are simply
 sent there. With ``phone=ADDRESS`` Facewire takes the phone's place in the network: it waits on that port for the
@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from facewire.bridge.formats.ifacialmocap_text import encode, read_handshake
 from facewire.bridge.outputs.base import Output, OutputError
-from facewire.bridge.outputs.choose import Target, is_near
+from facewire.bridge.outputs.choose import Target, is_local
 from facewire.bridge.outputs.udp import UdpSender
 from facewire.bridge.wire.frame import FaceFrame
 
@@ -138,7 +138,7 @@ class PhonePort:
         Raises:
             OSError: one was not sent.
         """
-        assert self._socket is not None, "open comes first"
+        assert self._socket is not None, "call open first"
         self.look()
         lines: dict[int, bytes] = {}
         problem: OSError | None = None
@@ -155,7 +155,7 @@ class PhonePort:
 
     def look(self) -> None:
         """Take the hand-shakes that have come."""
-        assert self._socket is not None, "open comes first"
+        assert self._socket is not None, "call open first"
         for _ in range(MAX_REQUESTS):
             try:
                 data, (host, port) = self._socket.recvfrom(256)
@@ -164,10 +164,10 @@ class PhonePort:
             except OSError:
                 continue  # Windows: an answer reached nobody, or a datagram was longer than a hand-shake
             version = read_handshake(data)
-            if version is None or not is_near(host):
+            if version is None or not is_local(host):
                 self.refused += 1
                 continue
-            # On this machine the app's port is ours: whoever asks from here gets the answer where it asked.
+            # On this machine the app's port is ours: a program that asks from here gets the answer where it asked.
             address = (host, port if _is_here(host) else self._port)
             self.askers.pop(address, None)
             self.askers[address] = version

@@ -125,7 +125,7 @@ class Lane:
         if self.ended or self.error is not None:
             return ("ended" if self.ended else "failing"), self.error
         if (began_ns := self._began_ns) is not None and self._clock() - began_ns > STUCK_NS:
-            return "failing", f"it takes nothing; {self._taken + len(self._frames)} frames wait"
+            return "failing", f"it accepts nothing; {self._taken + len(self._frames)} frames are waiting"
         return ("waiting" if self.output.waiting else "on"), self.output.waiting
 
     def _count(self, frames: int) -> None:

@@ -32,7 +32,7 @@ class Runner(Worker):
     """A thread that sends what is offered to the outputs in its lanes, one after the other."""
 
     def __init__(self, name: str, clock: Clock, batch_s: float = 0.0) -> None:
-        """``batch_s`` is that of its outputs: what is offered does not wake it, and goes out after so long."""
+        """``batch_s`` is that of its outputs: what is offered does not wake it, and goes out after this long."""
         super().__init__(name, clock)
         self._batch_s = batch_s
         self._lanes: tuple[Lane, ...] = ()
@@ -64,7 +64,7 @@ class Runner(Worker):
         lane.closed.wait(STOP_S)
 
     def end(self) -> None:
-        """Have the thread end with all its lanes; waits for nothing. Safe to call twice."""
+        """Make the thread end with all its lanes; wait for nothing. Safe to call twice."""
         with self._lock:
             self._stopping.set()
             for lane in self._lanes:
@@ -77,7 +77,7 @@ class Runner(Worker):
         super().stop(timeout_s)
 
     def _ring(self) -> None:
-        """Have the thread look at its lanes; needs the lock."""
+        """Make the thread look at its lanes; needs the lock."""
         if self._bell.locked():
             self._bell.release()
 
@@ -132,9 +132,9 @@ class Outputs:
                 if parse_spec(lane.key) == parsed:
                     self._forget(lane)
             if len(self._running) >= MAX_OUTPUTS:
-                raise OutputError(f"{MAX_OUTPUTS} outputs run already: stop one first")
+                raise OutputError(f"{MAX_OUTPUTS} outputs are already running: stop one first")
             if any(parse_spec(lane.key) == parsed for lane in self._running):
-                raise OutputError(f"the output {spec[:80]!r} runs already")
+                raise OutputError(f"the output {spec[:80]!r} is already running")
             self._start(self._open(spec))
 
     def remove(self, spec: str) -> None:

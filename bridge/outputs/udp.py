@@ -48,7 +48,7 @@ class UdpSender:
 
     def send(self, data: bytes | bytearray | memoryview) -> bool:
         """Send one datagram; False if it could not be sent, or the one before it was refused."""
-        assert self._socket is not None, "open comes first"
+        assert self._socket is not None, "call open first"
         try:
             self._socket.send(data)
         except ConnectionRefusedError as error:

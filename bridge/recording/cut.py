@@ -67,7 +67,7 @@ def cut(
     Frames keep their bytes; the time line goes on from one source to the next by one frame's time.
 
     Raises:
-        SessionError: a source cannot be used, the part is outside it, ``output`` is there already or is a source, or
+        SessionError: a source cannot be used, the part is outside it, ``output`` already exists or is a source, or
             the audio formats of the sources differ.
         RecordingError: ``output`` cannot be written.
     """
@@ -76,7 +76,7 @@ def cut(
         ranges = [part.resolve_ns(session) for session in sessions]
         audio = _common_audio(sessions)
         if any(path.exists() and output.exists() and path.samefile(output) for path in sources):
-            raise SessionError(f"{output} is read and written at once: name another output")
+            raise SessionError(f"{output} would be read and written at the same time: name another output")
         first, (start_ns, _) = sessions[0], ranges[0]
         origin = "cut" if len(sessions) == 1 else "join"
         started_unix_ns = first.metadata.started_unix_ns + start_ns - first.metadata.started_clock_ns

@@ -56,7 +56,7 @@ def read_index(file: BinaryIO) -> SessionIndex:
     """Return the index of an MCAP file.
 
     Raises:
-        SessionError: it is no MCAP file, or its index makes no sense.
+        SessionError: it is not an MCAP file, or its index makes no sense.
         CutSessionError: it begins as one and was not finished.
     """
     summary = _read_summary(file)
@@ -81,7 +81,7 @@ def _read_summary(file: BinaryIO) -> bytes:
     size = file.seek(0, 2)
     file.seek(0)
     if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
-        raise SessionError("this is no session: it is not an MCAP file")
+        raise SessionError("this is not a session: it is not an MCAP file")
     tail = FOOTER_BYTES + len(MCAP0_MAGIC)
     file.seek(max(len(MCAP0_MAGIC), size - tail))
     end = file.read()

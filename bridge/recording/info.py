@@ -69,7 +69,7 @@ class SessionInfo:
 
 
 def describe(session: Session, progress: Progress | None = None) -> tuple[SessionInfo, Track | None]:
-    """Return a session's figures, and its frames for whoever wants to draw them (None if it is empty).
+    """Return a session's figures, and its frames for a caller that wants to draw them (None if it is empty).
 
     Raises:
         SessionError: the file is damaged.

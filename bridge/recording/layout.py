@@ -50,7 +50,7 @@ class AudioFormat:
         """Return what a channel's metadata says.
 
         Raises:
-            SessionError: it is no s16le audio of a usable rate.
+            SessionError: it is not s16le audio of a usable rate.
         """
         rate, channels = _integer(metadata, "rate"), _integer(metadata, "channels")
         if (
@@ -151,7 +151,7 @@ class AudioBlock:
         """Return the block in an audio message.
 
         Raises:
-            SessionError: it is none.
+            SessionError: it is not one.
         """
         try:
             message = msgpack.unpackb(data)
@@ -178,5 +178,5 @@ def _json_map(record: Mapping[str, str], key: str) -> dict[str, Any] | None:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise SessionError(f"the session's metadata {key!r} is no JSON map: the file is damaged")
+        raise SessionError(f"the session's metadata {key!r} is not a JSON map: the file is damaged")
     return value

@@ -33,14 +33,14 @@ def check_output(path: Path, *, force: bool = False) -> None:
 
     Raises:
         PathTakenError: it is there already and ``force`` is not given.
-        SessionError: it is a folder, or its folder is not there.
+        SessionError: it is a folder, or its folder does not exist.
     """
     if path.is_dir():
         raise SessionError(f"{path} is a folder: name a file")
     if not path.parent.is_dir():
-        raise SessionError(f"the folder {path.parent} is not there: make it, or write elsewhere")
+        raise SessionError(f"the folder {path.parent} does not exist: make it, or write elsewhere")
     if path.exists() and not force:
-        raise PathTakenError(f"{path} is there already: use --force to replace it, or another name")
+        raise PathTakenError(f"{path} already exists: use --force to replace it, or another name")
 
 
 class PartFile:
@@ -56,7 +56,7 @@ class PartFile:
         Raises:
             PathTakenError: ``path``, or a recording of that name that runs or was cut, is there already, and ``force``
                 is not given.
-            SessionError: its folder is not there.
+            SessionError: its folder does not exist.
             RecordingError: the file cannot be made.
         """
         check_output(path, force=force)
@@ -66,7 +66,7 @@ class PartFile:
         self._size = 0
         self._nameless = False
         try:
-            if force or part is not None:  # Not written over: whoever still writes it notices, and keeps what it has.
+            if force or part is not None:  # Not overwritten: a process that still writes it notices, and keeps its own.
                 self.part.unlink(missing_ok=True)
             self._file = self.part.open("x+b", buffering=0)
         except FileExistsError:
@@ -103,7 +103,7 @@ class PartFile:
         self._pending.clear()
 
     def sync(self) -> None:
-        """Have the system put what was flushed on the disk, where it survives a power cut. May take long.
+        """Make the system put what was flushed on the disk, where it survives a power cut. May take long.
 
         Raises:
             RecordingError: the disk does not take it.
@@ -150,7 +150,7 @@ class PartFile:
             self.part.unlink(missing_ok=True)
 
     def _take_name(self) -> bool:
-        """Name the file; False if it was deleted since the last flush: the next one writes it anew."""
+        """Name the file; False if it was deleted since the last flush: the next one writes it again."""
         if not self._force and os.path.lexists(self.path):
             self.path = free_path(self.path)
         if self._deleted():  # what has the temporary name now may be another's
@@ -167,20 +167,20 @@ class PartFile:
         return os.name != "nt" and os.fstat(self._file.fileno()).st_nlink == 0
 
     def _restore_if_deleted(self) -> None:
-        """Write the take anew if somebody deleted it or its folder: its bytes live on while it is open (POSIX).
+        """Write the take again if somebody deleted it or its folder: its bytes live on while it is open (POSIX).
 
-        Where another recording has the name now, this one goes beside it.
+        If another recording has the name now, this one goes beside it.
         """
         if not self._deleted():
             return
-        fresh = self._make_anew()
+        fresh = self._recreate()
         self._file.seek(0)
         while block := self._file.read(1 << 20):
             write_all(fresh, block)
         self._file.close()
         self._file = fresh
 
-    def _make_anew(self) -> FileIO:
+    def _recreate(self) -> FileIO:
         for _ in range(MOST_TRIES):  # Others whose files were deleted, too, do the same at the same moment.
             if os.path.lexists(self.part):
                 self.path = free_path(self.path)

@@ -39,7 +39,7 @@ class Session:
         """Open ``path`` and read its index, not its frames.
 
         Raises:
-            SessionError: it cannot be opened, is no session, or is one of a newer format.
+            SessionError: it cannot be opened, is not a session, or is one of a newer format.
             CutSessionError: it was not finished.
         """
         self.path = path
@@ -60,7 +60,7 @@ class Session:
         self._index = read_index(self._file)
         records = {entry.name: entry for entry in self._index.metadata}
         if METADATA_NAME not in records:
-            raise SessionError("this MCAP file is no Facewire session")
+            raise SessionError("this MCAP file is not a Facewire session")
         self.metadata = SessionMetadata.from_record(read_metadata(self._file, records[METADATA_NAME]).metadata)
         self.extra = extra_streams(self.metadata.hello)
         """The further streams that its frames may carry: those that its hello tells of, and those registered here."""
@@ -176,7 +176,7 @@ Item = TypeVar("Item")
 
 
 def counted(items: Iterable[Item], total: int, progress: Progress | None) -> Iterator[Item]:
-    """Yield ``items``, of which there are ``total``, and say about two hundred times how far they are."""
+    """Yield ``items``, ``total`` in number, and report about two hundred times how far they are."""
     every = max(1, total // 200)
     for number, item in enumerate(items):
         if progress is not None and number % every == 0:
@@ -202,7 +202,7 @@ def read_frame(data: bytes, extra: Mapping[str, Stream] | None = None) -> FaceFr
     """Return the frame in a stored message, with the further streams that may be in it (``decode_frame``).
 
     Raises:
-        SessionError: it is none.
+        SessionError: it is not one.
     """
     try:
         message = decode_message(data)

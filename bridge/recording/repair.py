@@ -63,14 +63,14 @@ def repair(source: Path, output: Path, *, force: bool = False, progress: Progres
     """Write a whole session ``output`` with all that can be read in ``source``, which stays as it is.
 
     Raises:
-        SessionError: ``source`` is no session, or no frame and no sound in it can be read; ``output`` is there already.
+        SessionError: ``source`` is not a session, or no frame and sound in it can be read; ``output`` already exists.
         RecordingError: ``output`` cannot be written.
     """
     report = RepairReport()
     try:
         with source.open("rb") as file:
             if output.exists() and output.samefile(source):
-                raise SessionError("it is read and written at once: name another output")
+                raise SessionError("it would be read and written at the same time: name another output")
             salvage = _Salvage(file, report, progress)
             _write(salvage, output, report, force)
     except OSError as error:
@@ -95,7 +95,7 @@ class _Salvage:
         self._end = len(MCAP0_MAGIC)
         file.seek(0)
         if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
-            raise SessionError("this is no session: it is not an MCAP file")
+            raise SessionError("this is not a session: it is not an MCAP file")
         self._records = self._walk()
         self.metadata = self._find_metadata()
 
@@ -173,7 +173,7 @@ class _Salvage:
 
 def _write(salvage: _Salvage, output: Path, report: RepairReport, force: bool) -> None:
     # Not the usual temporary name: that may be the very file that is repaired.
-    part = output.with_name(f".{output.name}.mending")
+    part = output.with_name(f".{output.name}.repairing")
     writer = SessionWriter(output, replace(salvage.metadata, origin="repair"), force=force, part=part)
     try:
         for stored in salvage.messages():
@@ -207,10 +207,10 @@ def is_whole(path: Path, progress: Progress | None = None) -> bool:
     """Say whether every frame and every block of sound of a session can be read.
 
     Raises:
-        SessionError: the file is not there, or of a newer format, for which a repair would not help.
+        SessionError: the file does not exist, or has a newer format, for which a repair would not help.
     """
     if not path.is_file():
-        raise SessionError(f"{path} is not there: check the name")
+        raise SessionError(f"{path} does not exist: check the name")
     try:
         with Session(path) as session:
             frames = counted(session.frames(), session.frame_count, progress)

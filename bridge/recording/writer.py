@@ -103,7 +103,7 @@ class SessionWriter:
         self._writer.flush()
 
     def sync(self) -> None:
-        """Have the system put what was committed on the disk.
+        """Make the system put what was committed on the disk.
 
         Raises:
             RecordingError: the disk does not take it.

@@ -30,7 +30,7 @@ class ServerConfig:
     """Names that a request may call the server by besides its address, such as a reverse proxy's."""
     max_connections: int = 1024
     stall_timeout_s: float = 10.0
-    """A subscriber that takes nothing for so long is dropped."""
+    """A subscriber that reads nothing for this long is dropped."""
     handshake_timeout_s: float = 5.0
 
     def ssl_context(self) -> ssl.SSLContext | None:

@@ -105,7 +105,7 @@ class Endpoint:
             self._log.warning("frame", f"a frame was not sent: {error}")
 
     async def close(self, timeout_s: float) -> None:
-        """Say goodbye to everybody with 1001, and hang up on whoever has not answered within ``timeout_s``."""
+        """Say goodbye to everybody with 1001, and hang up on those that have not answered within ``timeout_s``."""
         for task in self._tasks:
             task.cancel()
         if self._server is None:
@@ -144,7 +144,7 @@ class Endpoint:
         return refusal_response(connection, refusal)
 
     def _check_person(self, request: Request, hosts: Sequence[str]) -> Refusal | None:
-        """Whether who asks may have what is the user's: the stream, and pages that need the token."""
+        """Whether the client may have what is the user's: the stream, and pages that need the token."""
         return self._policy.check_origin(request.headers.get_all("Origin"), hosts) or self._policy.check_token(
             request.path, request.headers.get_all("Authorization")
         )

@@ -31,7 +31,7 @@ class Page:
     content_type: str
     body: bytes
     needs_token: bool = False
-    """Whether it is for those only who may have the stream: what is the user's own, not the program's."""
+    """Whether it is only for clients that may have the stream: what is the user's own, not the program's."""
 
 
 def load_pages() -> dict[str, Page]:

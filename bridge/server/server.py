@@ -112,7 +112,7 @@ class LiveServer:
         return self._endpoint is not None and stream in self._endpoint.hub.streams
 
     def publish_preview(self, message: Message) -> None:
-        """Hand over a ``preview`` message for whoever subscribed to that stream, from any thread. Never blocks, raises
+        """Hand over a ``preview`` message for the subscribers of that stream, from any thread. Never blocks, raises
         nothing, and does nothing once stopped."""
         if self._loop is not None and self._endpoint is not None:
             with contextlib.suppress(RuntimeError):

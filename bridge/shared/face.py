@@ -28,7 +28,7 @@ FACE_VALUES: Final = GAZE.stop
 
 
 class FaceState:
-    """One face at one moment. Its arrays are allocated once; whoever owns it writes them again at each step.
+    """One face at one moment. Its arrays are allocated once; its owner writes them again at each step.
 
     A stage owns the state that it gives, and that holds until its next step. It begins with ``copy_from`` what it was
     given, so that what it knows nothing of goes on as it came: a field that is added here reaches every later stage.
@@ -115,7 +115,7 @@ class FaceState:
         self.video_ns, self.audio_ns = other.video_ns, other.audio_ns
 
     def detach(self) -> None:
-        """Copy what is shared, for whoever keeps it beyond its owner's next step."""
+        """Copy what is shared, for a caller that keeps it beyond its owner's next step."""
         self.landmarks = None if self.landmarks is None else self.landmarks.copy()
         self.raw = None if self.raw is None else self.raw.copy()
 

@@ -12,7 +12,7 @@ STOP_S = 0.5
 class Worker:
     """A thread that waits for work and does it, turn by turn, until there is no more or it is stopped.
 
-    A subclass says what a turn does; whoever tests it calls ``turn`` with times of their own, and needs no thread.
+    A subclass says what a turn does; a test calls ``turn`` with times of its own, and needs no thread.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:

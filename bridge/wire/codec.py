@@ -39,7 +39,7 @@ class Encoder:
         self._packer = msgpack.Packer()
 
     def frame(self, frame: FaceFrame, streams: Collection[str] | None = None, form: Format = "msgpack") -> bytes:
-        """Return the message of ``frame`` with ``streams``, by default those that a subscriber gets who asks for none;
+        """Return the message of ``frame`` with ``streams``, by default those of a subscriber that asks for none;
         a stream that the frame does not carry is left out.
 
         Raises:

@@ -35,7 +35,7 @@ class FlameParameters:
 
 @dataclass(frozen=True, slots=True)
 class FaceFrame:
-    """A face at one moment. Arrays belong to the frame: whoever makes one hands over arrays nobody writes again."""
+    """A face at one moment. Arrays belong to the frame: its maker hands over arrays that nobody writes again."""
 
     seq: int
     """Counts up by one for each frame published in a session."""

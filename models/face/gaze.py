@@ -92,7 +92,7 @@ def look(
         square = rx * rx + ry * ry + rz * rz
         along = (rx * cx + ry * cy + rz * cz) / square
         radius = scale * IRIS_RADIUS_CM
-        # Negative where the ray misses the sphere: then the point of the ray nearest to it has the nearest direction.
+        # Negative if the ray misses the sphere: then the point of the ray nearest to it has the nearest direction.
         inside = radius * radius - (cx * cx + cy * cy + cz * cz - along * along * square)
         along -= math.sqrt(max(inside, 0.0) / square)
         dx, dy, dz = along * rx - cx, along * ry - cy, along * rz - cz

@@ -29,7 +29,7 @@ class LandmarkSmoother:
         self._last_ns: int | None = None
 
     def reset(self) -> None:
-        """Start anew: the next landmarks pass unchanged."""
+        """Start again: the next landmarks pass unchanged."""
         self._last_ns = None
 
     def smooth(self, raw: Float32Array, now_ns: int, smoothed: Float32Array) -> None:

@@ -32,9 +32,9 @@ SURE_PROBABILITY = 0.95
 KEEP_PROBABILITY = 0.35
 """A face that is being followed has to fall below this to be lost: one doubtful image does not drop it."""
 LOYALTY_NS = 500_000_000
-"""For so long after the loss of a face only one near its place is taken, so that a neighbour is not mistaken for it."""
+"""For this long after the loss of a face only one near its place counts, so that a neighbour is not mistaken for it."""
 STEADY_NS = 1_000_000_000
-"""Loyalty is for a face that was followed at least so long."""
+"""Loyalty is for a face that was followed for at least this long."""
 OTHER_VIEWS = tuple(view for pair in zip(TURNED, CLOSER, strict=True) for view in pair)
 """Where to look, one an image, while the whole image upright shows no face: a camera on its side, a face far away."""
 THREADS = min(2, os.cpu_count() or 1)
@@ -101,7 +101,7 @@ class FaceTracker:
         It is the tracker's own until the next step: unfiltered, and with landmarks.
 
         Raises:
-            ModelError: the array is no such image.
+            ModelError: the array is not such an image.
         """
         image = self._contiguous(image_bgr)
         if min(image.shape[:2]) < MIN_SIDE_PX:
@@ -128,7 +128,7 @@ class FaceTracker:
     def _see(self, image: Image, least_probability: float) -> bool:
         """Look for landmarks in the region; if they are a face's, move the region to them."""
         probability = self._mesh.infer(image, self._region, self._raw)
-        if not probability >= least_probability:  # NaN is no face either
+        if not probability >= least_probability:  # NaN is not a face either
             return False
         self._face.confidence = probability
         region_from_landmarks(self._raw, self._region)

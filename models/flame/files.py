@@ -37,19 +37,19 @@ def load_flame(path: Path) -> FlameModel:
     how the open head is kept small.
 
     Raises:
-        ModelError: it is no such file.
+        ModelError: it is not such a file.
     """
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ModelError(f"it is larger than {LARGEST_BYTES >> 20} MB")
         data = path.read_bytes()
-        with np.errstate(all="ignore"):  # What is no number, or too large, is told by the model's own checks.
+        with np.errstate(all="ignore"):  # What is not a number, or too large, is told by the model's own checks.
             return _model(named_arrays(data), path.stem, data)
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}): check the name") from None
     except ModelError as error:
         reason = " ".join(str(error).split())
-        raise ModelError(f"{path} is no FLAME model that can be used: {reason}; {ADVICE}") from None
+        raise ModelError(f"{path} is not a FLAME model that can be used: {reason}; {ADVICE}") from None
 
 
 @cache

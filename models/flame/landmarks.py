@@ -29,7 +29,7 @@ class Landmarks:
     shares: Float32Array
     """[l, 3], how much of each; every row sums to 1."""
     mediapipe: Int32Array | None
-    """[l], which of MediaPipe's landmarks each one is, where the file says."""
+    """[l], which of MediaPipe's landmarks each one is, if the file says."""
 
     def places(self, vertices: npt.NDArray[np.float32]) -> Float32Array:
         """Return the landmarks of posed vertices [v, 3]: [l, 3]."""
@@ -44,7 +44,7 @@ def load_landmarks(path: Path, model: FlameModel) -> Landmarks:
     mediapipe_landmark_embedding.npz; nothing in them is executed.
 
     Raises:
-        ModelError: it is none of these, or belongs to another mesh.
+        ModelError: it is not one of these, or belongs to another mesh.
     """
     try:
         if path.stat().st_size > LARGEST_BYTES:
@@ -82,6 +82,6 @@ def _landmarks(
     if mediapipe is not None and mediapipe.size != count:
         raise ModelError(f"it has {count} landmarks and {mediapipe.size} numbers for them")
     if mediapipe is not None and mediapipe.dtype.kind not in "iu":
-        raise ModelError(f"the numbers of its landmarks are {mediapipe.dtype}, not whole ones")
+        raise ModelError(f"the numbers of its landmarks are {mediapipe.dtype}, not whole numbers")
     numbers = None if mediapipe is None else mediapipe.ravel().astype(np.int32)
     return Landmarks(model.triangles[which], parts, numbers)

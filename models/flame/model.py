@@ -71,13 +71,13 @@ class FlameModel:
             if array.shape != shape or array.dtype != np.float32:
                 raise ModelError(f"its {what} is {array.dtype} {list(array.shape)}, not float32 {list(shape)}")
             if not np.isfinite(array).all():
-                raise ModelError(f"its {what} has values that are no numbers")
+                raise ModelError(f"its {what} has values that are not numbers")
             if np.abs(array).max(initial=0.0) > LARGEST_M:
                 raise ModelError(f"its {what} has values over {LARGEST_M:g}: FLAME is in metres")
         if max(self.shapes, self.expressions) > MOST_COMPONENTS or min(self.shapes, self.expressions) < 1:
             raise ModelError(f"it has {self.shapes} shape and {self.expressions} expression components")
         if tuple(self.parents) != PARENTS:
-            raise ModelError(f"its joints hang together as {self.parents.tolist()}, not as {list(PARENTS)}")
+            raise ModelError(f"its joints are connected as {self.parents.tolist()}, not as {list(PARENTS)}")
         if self.triangles.ndim != 2 or self.triangles.shape[1] != 3 or self.triangles.dtype != np.int32:
             raise ModelError(f"its triangles are {self.triangles.dtype} {list(self.triangles.shape)}, not int32 [f, 3]")
         if not len(self.triangles) or self.triangles.min() < 0 or self.triangles.max() >= v:

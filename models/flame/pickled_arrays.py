@@ -90,7 +90,7 @@ def _dense(matrix: Sparse, depth: int) -> Array:
     assert isinstance(state, dict)
     rows, columns = (int(n) for n in state["_shape"])
     if not 0 < rows * columns <= MOST_VALUES or min(rows, columns) < 1:
-        raise ModelError("one of its sparse matrices has a size that cannot be")
+        raise ModelError("one of its sparse matrices has an impossible size")
     data = to_array(state["data"], depth + 1)
     dense = np.zeros((rows, columns), np.float64)
     if isinstance(matrix, SparseCoordinates):
@@ -100,7 +100,7 @@ def _dense(matrix: Sparse, depth: int) -> Array:
         lines = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
         at = [lines, indices] if isinstance(matrix, SparseRows) else [indices, lines]
     if min(at[0].min(initial=0), at[1].min(initial=0)) < 0:
-        raise ModelError("one of its sparse matrices has places that cannot be")
+        raise ModelError("one of its sparse matrices has impossible places")
     np.add.at(dense, (at[0], at[1]), data)
     return dense
 

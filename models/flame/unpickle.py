@@ -21,7 +21,7 @@ OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 
 class Record:
-    """Something of which only the arguments and the state are kept. Subclasses say what it stands for."""
+    """An object of which only the arguments and the state are kept. Subclasses say what it stands for."""
 
     __slots__ = ("arguments", "state")
 
@@ -75,7 +75,7 @@ class Scalar(Record):
 
 
 class Latin1(Record):
-    """``_codecs.encode(text, "latin1")``: how Python 3 writes bytes at protocol 2. Encoded where it is needed."""
+    """``_codecs.encode(text, "latin1")``: how Python 3 writes bytes at protocol 2. Encoded when it is needed."""
 
 
 class Plain(Record):
@@ -157,7 +157,7 @@ def read_npy(data: bytes) -> object:
     array = read_pickle(data[start:])
     if isinstance(array, NdArray) and isinstance(array.state, tuple) and isinstance(array.state[-1], list):
         return array.state[-1][0] if array.state[-1] else None
-    raise ModelError("it holds an array instead of named ones")
+    raise ModelError("it holds an array instead of named arrays")
 
 
 def _check_program(data: bytes) -> None:
@@ -169,7 +169,7 @@ def _check_program(data: bytes) -> None:
     for _ in range(MOST_OPCODES):
         code = stream.read(1).decode("latin1")
         if code not in OPCODES:
-            raise ModelError("it is damaged (no pickle, or one that was cut)")
+            raise ModelError("it is damaged (not a pickle, or one that was cut short)")
         opcode = OPCODES[code]
         if opcode.name in BANNED:
             raise ModelError(f"it uses pickle's {opcode.name}, which no FLAME file needs")
@@ -181,5 +181,5 @@ def _check_program(data: bytes) -> None:
         argument = opcode.arg.reader(stream) if opcode.arg is not None else None
         # The place in the memo is a number in the file too, and the C unpickler makes room up to it.
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > MOST_OPCODES:
-            raise ModelError("it is damaged (a place in the memo that cannot be)")
+            raise ModelError("it is damaged (an impossible place in the memo)")
     raise ModelError("it has too many parts for a FLAME file")

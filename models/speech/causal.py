@@ -27,7 +27,7 @@ from facewire.models.speech.kernels import tick
 LOOK_AHEADS_MS = DRIVERS["causal"].look_aheads_ms
 SHIPPED = "causal.npz"
 DAMAGED = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)
-"""What reading a file that is no speech model may raise."""
+"""What reading a file that is not a speech model may raise."""
 RING = features.SAMPLE_RATE + features.WINDOW
 """Samples kept: a second that waits to be used and the window before it. Older ones are dropped and counted."""
 
@@ -58,7 +58,7 @@ class SpeechDriver:
         ``feedback`` the decoder adds nothing: the plain head, for comparison.
 
         Raises:
-            ModelError: one of them is out of range, or the file is no such model.
+            ModelError: one of them is out of range, or the file is not such a model.
         """
         self._weights, self.styles = load_weights(look_ahead_ms, style, weights)
         if not feedback:
@@ -158,7 +158,7 @@ def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tu
     """Return the weights for one look-ahead and style, and the names of all styles.
 
     Raises:
-        ModelError: there is no such file, it is no speech model, or it has no such look-ahead or style.
+        ModelError: there is no such file, it is not a speech model, or it has no such look-ahead or style.
     """
     source = path or resources.files("facewire.models.speech.weights") / SHIPPED
     try:
@@ -175,7 +175,7 @@ def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tu
     except FileNotFoundError as error:
         raise ModelError(f"There is no file {source}: check the name.") from error
     except DAMAGED as error:
-        raise ModelError(f"{source} is no speech model of facewire train speech: {error}.") from error
+        raise ModelError(f"{source} is not a speech model of facewire train speech: {error}.") from error
     return weights, styles
 
 
@@ -198,7 +198,7 @@ def _check(look_ahead_ms: int, style: int, look_aheads_ms: list[int], styles: tu
 
 
 def _pick(name: str, stored: NDArray[np.generic], head: int, style: int) -> Float32Array:
-    """Return an array as the kernels want it: of the look-ahead's head and of the style, where it has these axes."""
+    """Return an array as the kernels want it: of the look-ahead's head and of the style, if it has these axes."""
     array = stored
     if name in PER_HEAD:
         array = array[head]

@@ -83,7 +83,7 @@ def parse_driver(text: str) -> tuple[str, Path | None]:
     """Return the name and the file of a driver as a user writes it, such as ``run/causal.npz``.
 
     Raises:
-        ModelError: it is no such driver.
+        ModelError: it is not such a driver.
     """
     if text in DRIVERS and not DRIVERS[text].needs_file:
         return text, None

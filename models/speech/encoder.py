@@ -198,7 +198,7 @@ class WindowModule(nn.Module):
 
 
 class TorchEncoder:
-    """Computes windows with torch, on a GPU where there is one; see ``wav2vec.WindowEncoder``."""
+    """Computes windows with torch, on a GPU if there is one; see ``wav2vec.WindowEncoder``."""
 
     def __init__(self, model: nn.Module, window: Window, *, device: str = "auto") -> None:
         """Move the network to the device.

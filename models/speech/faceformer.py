@@ -51,7 +51,7 @@ class FaceFormerConfig:
 
 
 class PeriodicPositionalEncoding(nn.Module):
-    """Section 3.3.1, equation 4: the sinusoids of a transformer, starting anew every period."""
+    """Section 3.3.1, equation 4: the sinusoids of a transformer, starting again every period."""
 
     pe: Tensor
 
@@ -75,7 +75,7 @@ class FaceFormer(nn.Module):
         self.config = config
         self.audio_encoder = audio_encoder
         self.no_encoder = "this checkpoint has no audio encoder"
-        """Why ``audio_encoder`` is None, where it is."""
+        """Why ``audio_encoder`` is None, if it is."""
         self.audio_feature_map = nn.Linear(config.audio_width, d)
         self.vertice_map = nn.Linear(config.outputs, d)
         self.PPE = PeriodicPositionalEncoding(d, config.period)
@@ -201,9 +201,9 @@ def load(path: str | Path, *, period: int = 30, features_per_frame: int = 1) -> 
             raise KeyError(missing[0])
         model.load_state_dict(own, strict=False)
     except KeyError as error:
-        raise ModelError(f"{path} is no FaceFormer checkpoint: it has no {error.args[0]}") from None
+        raise ModelError(f"{path} is not a FaceFormer checkpoint: it has no {error.args[0]}") from None
     except (RuntimeError, ValueError, IndexError, AttributeError) as error:
-        raise ModelError(f"{path} is no FaceFormer checkpoint: {_first_misfit(error)}") from None
+        raise ModelError(f"{path} is not a FaceFormer checkpoint: {_first_misfit(error)}") from None
     if encoder:
         _take_encoder(model, encoder)
     return model.eval()
@@ -255,14 +255,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             raise ModelError(
                 f"{path} holds more than weights, which could run anything: save its state_dict() alone"
             ) from None
-        raise ModelError(f"{path} is no checkpoint that torch can read") from None
+        raise ModelError(f"{path} is not a checkpoint that torch can read") from None
     except (RuntimeError, OSError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError):
-        raise ModelError(f"{path} is no checkpoint that torch can read") from None
+        raise ModelError(f"{path} is not a checkpoint that torch can read") from None
     for inner in ("state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(inner), Mapping):
             loaded = loaded[inner]
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise ModelError(f"{path} is no state dict: save the model's state_dict()")
+        raise ModelError(f"{path} is not a state dict: save the model's state_dict()")
     return {str(name).removeprefix("module."): value for name, value in loaded.items()}
 
 

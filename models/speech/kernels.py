@@ -15,7 +15,7 @@ from facewire.models.speech.features import level_step, normalise
 @kernel
 def tick(weights: Weights, state: State, work: Work) -> None:
     """Take the samples of ``work.frames`` to ``state.motion`` [52] and ``work.speaking`` [1]."""
-    hear(weights, state, work)
+    append_features(weights, state, work)
     memory, feature = state.memory.shape[0], work.feature
     x, middle = work.both[memory:], work.middle
     affine(state.heard, weights.input, weights.input_bias, x)
@@ -48,7 +48,7 @@ def speak(weights: Weights, state: State, work: Work) -> None:
 
 
 @kernel
-def hear(weights: Weights, state: State, work: Work) -> None:
+def append_features(weights: Weights, state: State, work: Work) -> None:
     """Append the features of two frames of samples to those of the last ticks, and forget the oldest tick's."""
     bands, size = weights.mel.shape[1], state.heard.shape[0]
     step = 2 * bands
@@ -56,11 +56,11 @@ def hear(weights: Weights, state: State, work: Work) -> None:
         state.heard[i] = state.heard[i + step]
     for number in range(2):
         at = size - step + number * bands
-        listen(weights, work.frames[number], state.level, state.heard[at : at + bands], work)
+        extract_features(weights, work.frames[number], state.level, state.heard[at : at + bands], work)
 
 
 @kernel
-def listen(weights: Weights, frame: Float32Array, level: Float32Array, out: Float32Array, work: Work) -> None:
+def extract_features(weights: Weights, frame: Float32Array, level: Float32Array, out: Float32Array, work: Work) -> None:
     """Turn a frame of samples [400] into features [80], and move the running level on."""
     bins, spectrum, bands = weights.mel.shape[0], work.spectrum, work.bands
     for i in range(frame.shape[0]):

@@ -70,7 +70,7 @@ class FaceFormerDriver:
             raise ModelError(missing_style(style, len(weights.styles)))
         if encoder.width != weights.audio.shape[1]:
             raise ModelError(
-                f"this encoder gives {encoder.width} values a feature and the checkpoint wants {weights.audio.shape[1]}"
+                f"this encoder gives {encoder.width} values a feature and the checkpoint needs {weights.audio.shape[1]}"
             )
         if encoder.window.rate != feature_rate(weights):
             raise ModelError(
@@ -163,10 +163,10 @@ def open_faceformer(
 
 
 def decoder_weights(checkpoint: Path) -> StepWeights:
-    """Return a checkpoint's decoder from the cache, put there first where it is not.
+    """Return a checkpoint's decoder from the cache, put there first if it is missing.
 
     Raises:
-        ModelError: there is no such file, or it is no checkpoint.
+        ModelError: there is no such file, or it is not a checkpoint.
     """
     if not checkpoint.is_file():
         raise ModelError(f"there is no checkpoint {checkpoint}: check the name")
@@ -189,7 +189,7 @@ def load_checkpoint(checkpoint: Path) -> FaceFormer:
     """Return the network of a checkpoint; its period and features per frame are told from its arrays.
 
     Raises:
-        ModelError: torch is not installed, or the file is no checkpoint.
+        ModelError: torch is not installed, or the file is not a checkpoint.
     """
     try:
         from facewire.models.speech import faceformer
@@ -197,7 +197,7 @@ def load_checkpoint(checkpoint: Path) -> FaceFormer:
         raise ModelError(NO_TORCH) from None
     state = faceformer.read_state_dict(checkpoint)
     if "PPE.pe" not in state:
-        raise ModelError(f"{checkpoint} is no FaceFormer checkpoint: it has no PPE.pe")
+        raise ModelError(f"{checkpoint} is not a FaceFormer checkpoint: it has no PPE.pe")
     period = smallest_period(state["PPE.pe"].numpy())
     # The paper's two models: 30 frames a second and one feature each, or 25 and two.
     return faceformer.load(checkpoint, period=period, features_per_frame=2 if period == 25 else 1)

@@ -15,7 +15,7 @@ CHUNK, CONTEXT = 512, 64
 
 
 class VoiceDetector:
-    """How likely it is that somebody speaks, judged anew every 32 ms. State: the samples of an unfinished chunk.
+    """How likely it is that somebody speaks, judged every 32 ms. State: the samples of an unfinished chunk.
 
     Delay: at most one chunk.
     """

@@ -161,7 +161,7 @@ class OnnxEncoder:
         except (KeyError, ValueError):
             fits = False
         if not fits:
-            raise ModelError(f"{path} is no speech encoder of Facewire's: make one with `facewire models encoder`")
+            raise ModelError(f"{path} is not a Facewire speech encoder: make one with `facewire models encoder`")
         self.width = int(features.shape[1])
 
     def encode(self, samples: Float32Array) -> Float32Array:

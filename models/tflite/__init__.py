@@ -1,7 +1,7 @@
 """Converts the face networks from TensorFlow Lite to ONNX.
 
 TensorFlow Lite keeps images as [batch, height, width, channels]; ONNX Runtime is fast on [batch, channels, height,
-width]. Each value is held in whichever of the two its operator made and is turned only where a reader needs the
+width]. Each value is held in the layout that its operator made and is turned only where a reader needs the
 other: in these networks that happens at the detector's heads and where Attention Mesh cuts out regions. Weights stored
 as 16-bit floats become 32-bit constants. What is rewritten gives the same numbers up to float32 rounding; the first
 three keep ONNX Runtime in its blocked layout, where convolutions and additions run several times faster:

@@ -81,7 +81,7 @@ def _rotation(values: Values, landmarks: str, op: Operator) -> str:
 def transform_tensor(values: Values, op: Operator) -> None:
     """Sample the map at the transformed centres of the output's cells, bilinearly; zero where outside.
 
-    GridSample would do, but ONNX Runtime works out its weights anew for each channel: gathering the four neighbours
+    GridSample would do, but ONNX Runtime works out its weights again for each channel: gathering the four neighbours
     of a cell, all channels at once, and weighing them takes a fifth of the time.
     """
     add, graph = values.graph.add, values.graph

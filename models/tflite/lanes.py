@@ -89,7 +89,7 @@ class _Merger:
         return (op.code, op.custom, options, shapes, self.tensors[op.outputs[0]].shape)
 
     def _can_merge(self, group: list[Operator]) -> bool:
-        """Whether each varying input comes from the lanes of one wide tensor. Regions to be found start anew."""
+        """Whether each varying input comes from the lanes of one wide tensor. Regions to be found start again."""
         if group[0].custom == _FINDER:
             return True
         if group[0].custom == _SAMPLER and len({op.inputs[0] for op in group}) > 1:

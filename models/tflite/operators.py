@@ -63,7 +63,7 @@ def _convolve(values: Values, op: Operator, weights: np.ndarray[Any, Any], group
 
 
 def _wanted_signs(values: Values, index: int) -> Signs:
-    """Those of the tensor that this one is going to be added to, where that is all that becomes of it."""
+    """Those of the tensor that this one is going to be added to, if that is all that becomes of it."""
     plain = np.ones(values.shape(index)[3], np.float32)
     readers = values.consumers.get(index, [])
     if len(readers) != 1 or readers[0].code != "ADD":

@@ -50,7 +50,7 @@ _OPTIONS: dict[str, dict[str, tuple[int, Any, int]]] = {
 
 @dataclass(slots=True)
 class Tensor:
-    """One value of the network: its name, its shape as the file gives it, and its numbers where it is a constant."""
+    """One value of the network: its name, its shape as the file gives it, and its numbers if it is a constant."""
 
     name: str
     shape: tuple[int, ...]

@@ -54,7 +54,7 @@ class Values:
         """Return a constant tensor's numbers.
 
         Raises:
-            ModelError: it is no constant.
+            ModelError: it is not a constant.
         """
         if index in self.known:
             return self.known[index]
@@ -147,7 +147,7 @@ class Values:
         return self._nchw[index]
 
     def reshaped(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> str:
-        """Return the same numbers in another shape; no node where it is the same."""
+        """Return the same numbers in another shape; no node if it is the same."""
         return name if have == want else self.graph.add("Reshape", [name, self.graph.ints(*want)])
 
     def in_order(self, index: int) -> str:

@@ -59,7 +59,7 @@ class Calibrator:
         self._calibration, self._arrays = calibration, calibration.arrays()
 
     def use(self, calibration: Calibration) -> None:
-        """Take other numbers from the next step on, and learn anew from there."""
+        """Take other numbers from the next step on, and learn again from there."""
         self.calibration = calibration
         self._learner = SilentLearner()
 

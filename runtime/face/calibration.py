@@ -58,7 +58,7 @@ _PUFF, _JAW_LEFT, _JAW_RIGHT = (BLENDSHAPE_INDEX[name] for name in ("cheekPuff",
 
 # How far a measure goes from neutral until its shape counts as full, and how far it strays by itself (eye distances).
 # A full smile lifts the wings of the nose by 0.035, the cheeks by 0.026 and spreads them by 0.035 (slopes on filmed
-# people, benchmarks/calibration.py): what it explains is no sneer and no puff. The mesh follows but a part of what a
+# people, benchmarks/calibration.py): what it explains is neither sneer nor puff. The mesh follows only a part of what a
 # face does there: of cheeks that were bulged in the picture a fifth, of a lifted nose an eighth.
 _WIDE_DEAD, _WIDE_FULL = 0.03, 0.20  # of the neutral opening
 _SNEER_DEAD, _SNEER_FULL, _SNEER_SMILE = 0.010, 0.025, 0.035
@@ -139,7 +139,7 @@ def math_finite(value: float) -> bool:
 
 @kernel
 def take_network(network: FloatArray, raw: FloatArray) -> None:
-    """Write ``raw`` [52]: the network's values within 0..1, and 0 for what is no number."""
+    """Write ``raw`` [52]: the network's values within 0..1, and 0 for what is not a number."""
     for i in range(raw.shape[0]):
         raw[i] = clip01(network[i]) if math_finite(network[i]) else 0.0
 
@@ -169,7 +169,7 @@ def derive_shapes(network: FloatArray, measures: FloatArray, rest: FloatArray, r
 def map_ranges(raw: FloatArray, own: OwnArrays, shapes: FloatArray) -> None:
     """Write ``shapes`` [52]: 0 at rest, 1 at the person's own extreme, times the user's gain, within 0..1.
 
-    Where rest has a spread the way out of it begins gently (a cubic that meets the line at ``KNEE``), so that what is
+    If rest has a spread, the way out of it begins gently (a cubic that meets the line at ``KNEE``), so that what is
     a little beyond it does not show.
     """
     for i in range(shapes.shape[0]):

@@ -137,9 +137,9 @@ def _check_seen(samples: list[Sample], pictures: int) -> None:
     if pictures == 0:
         raise CalibrationError("no pictures come: is the camera running?")
     if len(samples) < LEAST_SEEN * pictures:
-        raise CalibrationError("no face is seen: look into the camera, uncover it, and see that there is light")
+        raise CalibrationError("no face is seen: look into the camera, uncover it, and check that there is light")
     if len(samples) < LEAST_FRAMES:
-        raise CalibrationError("too few pictures came in that time: see that the camera gives at least 5 a second")
+        raise CalibrationError("too few pictures came in that time: check that the camera gives at least 5 a second")
 
 
 def _check_still(samples: list[Sample]) -> None:

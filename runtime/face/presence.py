@@ -21,7 +21,7 @@ class PresenceConfig:
     """A hand that passes, or one blurred picture, must not show."""
     ease_s: float = 0.7
     return_s: float = 0.5
-    """A face that had eased away is followed again in full after so long; one that was only held, at once."""
+    """A face that had eased away is followed again in full after this long; one that was only held, at once."""
     home_s: float = 10.0
     """Time constant of the mean position that the head rests at, so that it does not stay where it left the picture."""
 

@@ -21,9 +21,9 @@ RISE_S = 0.2
 FORGET_S = (40.0, 900.0)
 """Time constants with which an extreme is forgotten: at first, and once a face has been seen for long."""
 GRACE_S = 3.0
-"""So long after the first sight of a face nothing is learned: it may still be coming into view."""
+"""For this long after the first sight of a face nothing is learned: it may still be coming into view."""
 MEASURED_S = 15.0
-"""After so long the geometry of rest is known well enough to tell a sneer from a nose."""
+"""After this long the geometry of rest is known well enough to tell a sneer from a nose."""
 LEAST_RANGE = 0.35
 """No range shrinks below this share of ``PRIOR_TOP`` above rest, however still a face keeps."""
 MOST_REST = 0.6

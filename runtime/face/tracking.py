@@ -41,7 +41,7 @@ class Tracking:
         self._make_tracker, self.tracker = make_tracker, tracker
 
     def fall_back_to_cpu(self) -> bool:
-        """Make the tracker anew on the processor; False if it is there already."""
+        """Make the tracker again, on the processor; False if it is there already."""
         if self.device == "cpu" or self._make_tracker is None:
             return False
         self.device = "cpu"

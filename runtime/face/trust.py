@@ -37,7 +37,7 @@ DOUBT_RISE_S, DOUBT_FALL_S = 0.03, 0.40
 LEARN_S, RELEARN_S = 4.0, 30.0
 """Time constants of what is usual, while the mouth is trusted and while it is not (the light may have changed)."""
 GOOD_S = 1.0
-"""What is usual is learned from a mouth that has been beyond doubt for so long."""
+"""What is usual is learned from a mouth that has been beyond doubt for this long."""
 FIRST_S = 1.0
 """At first it is learned within about this time."""
 SETTLE_S = 0.08
@@ -67,7 +67,7 @@ class MouthTrust:
         self._last_ns: int | None = None
 
     def forget(self) -> None:
-        """Forget the camera and the person, and learn anew."""
+        """Forget the camera and the person, and learn from the start."""
         self.__init__()  # type: ignore[misc]
 
     def follow(self, now_ns: int) -> None:

@@ -83,7 +83,7 @@ class LiveFlame:
 
     ``fit`` is for the thread that tracks; ``show``, ``forget`` and ``frame`` are called under the pipeline's lock.
     State: the fitter's, the ``person``'s, the ``Excess``, and whether the last picture gave a fit. Who it is is learned
-    anew after ``AWAY_NS`` without a face, and if ``relearn_identity`` asks for it.
+    again after ``AWAY_NS`` without a face, and if ``relearn_identity`` asks for it.
     """
 
     def __init__(self, model: FlameModel) -> None:
@@ -144,7 +144,7 @@ class LiveFlame:
     def fit(self, face: FaceState, width: int, height: int, now_ns: int) -> None:
         """Fit what the tracker saw in a picture of ``now_ns``, if anybody wants it."""
         self._has_fit = False
-        if self._person.greet(now_ns):
+        if self._person.note_seen(now_ns):
             self._excess.change_person()
         if face.landmarks is None or not self.wanted():
             return

@@ -18,7 +18,7 @@ MOST_EXPRESSIONS = 50
 def flame_pages(model: FlameModel, expressions: int) -> dict[str, Page]:
     """Return the page's FLAME head by its path, with the components that are streamed, at most ``MOST_EXPRESSIONS``.
 
-    A user's FLAME file is theirs: whoever may not have the stream may not have the head either.
+    A user's FLAME file is theirs: a client that may not have the stream may not have the head either.
 
     Raises:
         ModelError: the model is too large.

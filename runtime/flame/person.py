@@ -1,4 +1,4 @@
-"""Whose face is fitted: known after a while, learned anew for the next person, and changed over without a jump."""
+"""Whose face is fitted: known after a while, learned again for the next person, and changed over without a jump."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from facewire.models.flame.model import FlameModel
 from facewire.runtime.flame.place import HeadInModel
 
 AWAY_NS = 3_000_000_000
-"""After so long without a face the next may be another person's."""
+"""After this long without a face the next may be another person's."""
 CHANGE_NS = 500_000_000
-"""So long goes FLAME over from how one person was fitted to how the next is."""
+"""How long FLAME takes to go over from how one person was fitted to how the next is."""
 
 
 class Person:
@@ -66,7 +66,7 @@ class Person:
         """Forget who it is, for it is somebody else from the next picture on; from any thread."""
         self._is_asked = True
 
-    def greet(self, now_ns: int) -> bool:
+    def note_seen(self, now_ns: int) -> bool:
         """Take note of a face that is seen; True, and the person is forgotten, if it may be another's."""
         away = self._seen_ns is not None and now_ns - self._seen_ns >= AWAY_NS
         is_new = self._fitter.learned > 0.0 and (away or self._is_asked)
@@ -92,11 +92,11 @@ class ChangeOver:
         self._is_due = False
 
     def begin(self) -> None:
-        """Have the next values go over from those that there are then."""
+        """Make the next values go over from the values at that time."""
         self._is_due = True
 
     def mark(self, values: Float32Array, now_ns: int) -> None:
-        """Keep ``values``, about to be written anew, if a change is due."""
+        """Keep ``values``, about to be overwritten, if a change is due."""
         if self._is_due:
             self._before[:], self._changed_ns, self._is_due = values, now_ns, False
 

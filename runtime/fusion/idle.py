@@ -80,7 +80,7 @@ class IdleEyes:
 
 
 def blink(since_s: float) -> float:
-    """Return how far the lids are closed so long after a blink began."""
+    """Return how far the lids are closed at this time after a blink began."""
     if since_s <= CLOSE_S:
         return _smooth(since_s / CLOSE_S)
     return 1.0 - _smooth((since_s - CLOSE_S - SHUT_S) / OPEN_S)

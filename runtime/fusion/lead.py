@@ -1,4 +1,4 @@
-"""Who has the mouth: the source that can be trusted, and not the other one for a moment's doubt."""
+"""Which source has the mouth: the one that can be trusted, and not the other one for a moment's doubt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from facewire.bridge.shared.face import SpeechTick
 from facewire.runtime.fusion.modes import Mode
 
 LEAVE_CAMERA_S, LEAVE_SPEECH_S = 0.12, 0.40
-"""So long the other source has to be the better one before the mouth follows it."""
+"""How long the other source has to be the better one before the mouth follows it."""
 CAMERA_GONE, CAMERA_BACK = 0.35, 0.65
 """Trust in the camera's mouth below which it loses the lead, and above which it gets it back."""
 SNR_DB = (3.0, 12.0)

@@ -17,7 +17,7 @@ class ModeKind:
 
 
 MODES: dict[Mode, ModeKind] = {
-    "auto": ModeKind("whoever can be trusted"),
+    "auto": ModeKind("whichever can be trusted"),
     "camera": ModeKind("the camera only"),
     "microphone": ModeKind("the microphone only"),
     "mouth": ModeKind("the camera, and the mouth by the microphone"),

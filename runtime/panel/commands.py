@@ -117,9 +117,9 @@ class Panel:
         self._services.listen_to(what)
 
     def _choose_speech(self, name: str) -> None:
-        if self._services.speak_with is None:
+        if self._services.choose_driver is None:
             raise CommandError("no microphone is in use: start again with --audio")
-        self._services.speak_with(name)
+        self._services.choose_driver(name)
 
     def _calibrate(self, args: dict[str, Any]) -> dict[str, Any]:
         """Look at the face for a moment: at rest, or in a pose."""

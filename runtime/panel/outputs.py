@@ -73,7 +73,7 @@ class OutputSwitches:
         return tuple(spec for spec in self._outputs.specs if _is_remote(spec))
 
     def use(self, specs: Iterable[str] | None) -> None:
-        """Have the outputs of a profile run, beside those of the command line; None leaves all as it is. One that
+        """Run the outputs of a profile, beside those of the command line; None leaves all as it is. One that
         cannot be started is reported, and the others run."""
         if specs is None:
             return
@@ -87,7 +87,7 @@ class OutputSwitches:
                     self._check([spec])
                     self._outputs.add(check_remote(spec))
                 except FacewireError as error:
-                    self._notify(f"an output of the profile is not on: {error}")
+                    self._notify(f"an output of the profile was not started: {error}")
 
     def _list(self, _args: dict[str, Any]) -> dict[str, Any]:
         kinds = [
@@ -112,7 +112,7 @@ def writes_to_stdout(specs: Iterable[str]) -> bool:
     """Return whether one of the outputs takes standard output for itself.
 
     Raises:
-        OutputError: one of them is none.
+        OutputError: one of them is not an output.
     """
     return any(target.path == "-" for _, target in map(parse_spec, specs))
 

@@ -42,7 +42,7 @@ class Preview:
             self._thread.join(0.5)
 
     def offer(self, image_bgr: Image, capture_ns: int) -> None:
-        """Have the picture shown if one is due. Never blocks; keeps nothing of ``image_bgr``."""
+        """Show the picture if one is due. Never blocks; keeps nothing of ``image_bgr``."""
         if not self._wanted():
             return
         if self._last_ns is not None and 0 <= capture_ns - self._last_ns < 1e9 / RATE:

@@ -39,7 +39,7 @@ def find_problems(status: Mapping[str, Any]) -> list[str]:
         problems.append(
             "The picture is dark: uncover the camera or turn a light on."
             if dark
-            else f"No face is seen: sit before the {who}, facing it, with light from the front."
+            else f"No face is seen: sit in front of the {who}, facing it, with light from the front."
         )
     return problems
 

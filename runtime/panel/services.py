@@ -28,7 +28,7 @@ class PanelServices:
     audio: Callable[[], str | None] = lambda: None
     speech: Callable[[], str | None] = lambda: None
     """The speech driver in use, by name, if sound is listened to."""
-    speak_with: Callable[[str], None] | None = None
+    choose_driver: Callable[[str], None] | None = None
     """Have another speech driver make the motion; raises FacewireError."""
     outputs: Callable[[], tuple[str, ...]] = tuple
     """Outputs that run and may be kept in a profile."""

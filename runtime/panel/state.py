@@ -17,7 +17,7 @@ from facewire.runtime.fusion.modes import MODES
 from facewire.runtime.live import Live
 from facewire.runtime.panel.problems import find_problems
 from facewire.runtime.panel.services import PanelServices
-from facewire.runtime.settings.choices import abouts
+from facewire.runtime.settings.choices import descriptions
 from facewire.runtime.settings.profiles import DEFAULT_NAME, MAX_GAIN, Profile, ProfileError, ProfileStore
 from facewire.runtime.settings.settings import Settings
 
@@ -102,7 +102,7 @@ class PanelState:
             "modes": list(MODES),
             "poses": list(POSES),
             "max_gain": MAX_GAIN,
-            "about": abouts(),
+            "about": descriptions(),
         }
 
     def _person(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Frames to whoever wants them."""
+"""Frames to everybody who wants them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from facewire.bridge.wire.frame import FaceFrame
 class Broadcast:
     """Hands each frame to those who joined, in that order, on the thread that publishes.
 
-    It is made before whoever publishes and whoever takes, so that neither has to name the other.
+    It is made before those who publish and those who subscribe, so that neither has to name the other.
     """
 
     def __init__(self) -> None:

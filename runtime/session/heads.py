@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from facewire.runtime.flame.blend import LiveFlame
 
 
-def greet(greeting: Greeting, flame: LiveFlame | None) -> Greeting:
+def with_flame(greeting: Greeting, flame: LiveFlame | None) -> Greeting:
     """Return what hello says, with the FLAME that there is."""
     if flame is None:
         return greeting

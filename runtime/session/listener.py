@@ -63,7 +63,7 @@ class Listener:
         Raises:
             CaptureError: there is no such microphone.
             ModelError: a network cannot be had.
-            CommandError: it is no number.
+            CommandError: it is not a number.
         """
         from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones
 
@@ -76,7 +76,7 @@ class Listener:
         if old is not None:
             old.stop()
 
-    def speak_with(self, name: str) -> None:
+    def choose_driver(self, name: str) -> None:
         """Have another speech driver make the motion from now on.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The networks of a run: fetched with a progress bar if they are not there, and made with patience."""
+"""The networks of a run: fetched with a progress bar, and loaded, with a notice if that is slow."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def make_pipeline(
     Raises:
         ModelError: a network cannot be fetched or started.
     """
-    with patience():
+    with notify_if_slow():
         from facewire.runtime.face.filter_config import FilterConfig
         from facewire.runtime.face.filters import FaceFilter
         from facewire.runtime.pipeline import FacePipeline
@@ -111,7 +111,7 @@ def make_flame(name: str | None) -> LiveFlame | None:
     if name is None:
         return None
     fetch(["face_geometry"])
-    with patience():
+    with notify_if_slow():
         from facewire.runtime.flame.blend import LiveFlame
 
         return LiveFlame(flame_model(name))
@@ -121,7 +121,7 @@ def flame_model(name: str) -> FlameModel:
     """Return the model in a file, or the open head.
 
     Raises:
-        ModelError: the file is no FLAME model.
+        ModelError: the file is not a FLAME model.
     """
     from facewire.models.flame import load_flame, open_flame
 
@@ -135,7 +135,7 @@ def make_speech(options: SpeechOptions, *, device: str, flame: str | None = None
         ModelError: a network cannot be fetched or started, or does not take what is asked of it.
     """
     fetch(["voice_activity", *DRIVERS[parse_driver(options.driver)[0]].assets])
-    with patience():
+    with notify_if_slow():
         from facewire.models.speech.voice import VoiceDetector
         from facewire.runtime.speech.pipeline import SpeechPipeline
 
@@ -181,7 +181,7 @@ def _spoken_flame(name: str | None) -> FlameModel | None:
 
 
 @contextmanager
-def patience() -> Iterator[None]:
+def notify_if_slow() -> Iterator[None]:
     """Say what takes so long, if it does: kernels are compiled by the first start and kept for the others."""
     timer = threading.Timer(SLOW_S, notify, ["getting ready; the first start compiles, which takes some seconds more"])
     timer.daemon = True

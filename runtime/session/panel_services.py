@@ -64,4 +64,4 @@ def address(server: LiveServer) -> dict[str, Any]:
     url = urlsplit(server.page_url)
     if ipaddress.ip_address(host).is_unspecified:
         url = url._replace(netloc=f"{own_address()}:{server.address[1]}")
-    return {"url": url.geturl(), "hint": "whoever has this address can watch and control: share it with care"}
+    return {"url": url.geturl(), "hint": "anyone who has this address can watch and control: share it with care"}

@@ -52,7 +52,7 @@ class RecordSession:
         return self.live if self.source is not None or self.listener.speak is None else self.listener.speak
 
     def begin(self) -> None:
-        """Begin to write what comes; ``start`` has it come, and ``stop`` is due from now on."""
+        """Begin to write what comes; ``start`` makes it come, and ``stop`` is due from now on."""
         self.recorder.start()
 
     def start(self) -> None:

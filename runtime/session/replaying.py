@@ -22,7 +22,7 @@ from facewire.runtime.session.heads import recorded_head
 from facewire.runtime.takes.replay import Replay
 
 STALL_S = 10.0
-"""So long the server's thread may be held up before a frame is lost: a build machine is busy now and then."""
+"""How long the server's thread may be held up before a frame is lost: a build machine is busy now and then."""
 
 
 @dataclass(frozen=True, slots=True)

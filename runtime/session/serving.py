@@ -23,7 +23,7 @@ from facewire.runtime.panel.preview import Preview
 from facewire.runtime.panel.services import PanelServices
 from facewire.runtime.pipeline import FacePipeline
 from facewire.runtime.session.broadcast import Broadcast
-from facewire.runtime.session.heads import greet, live_head
+from facewire.runtime.session.heads import live_head, with_flame
 from facewire.runtime.session.inputs import gives_pictures, make_source, open_inputs
 from facewire.runtime.session.listener import Listener
 from facewire.runtime.session.networks import make_flame, make_pipeline, tracker_factory
@@ -65,7 +65,7 @@ class ServeSession:
         self.source, self.sound = open_inputs(live.inputs, notify)
         check_no_circle(self.source, options.outputs)
         rate = self.source.rate if self.source is not None else live.inputs.rate
-        self.greeting = greet(Greeting(rate=rate, streams=offered_streams("panel")), self.flame)
+        self.greeting = with_flame(Greeting(rate=rate, streams=offered_streams("panel")), self.flame)
         self.live = Live(self.source, self.frames.publish, notify=notify)
         self.takes = self._make_takes()
         self.listener = Listener(live, self.sound, self.live.publish_speech, self.takes.offer_audio, notify)
@@ -202,7 +202,7 @@ class ServeSession:
             listen_to=self.listener.listen_to,
             audio=lambda: self.listener.name,
             speech=lambda: self.listener.driver,
-            speak_with=self.listener.speak_with,
+            choose_driver=self.listener.choose_driver,
             outputs=self.outputs.kept,
             use_outputs=self.outputs.use,
         )

@@ -23,7 +23,7 @@ def registries() -> dict[str, Mapping[Any, Explained]]:
     return {"mesh": TRACKERS, "speech": DRIVERS, "mode": MODES, "smoothing": SMOOTHING_LEVELS}
 
 
-def abouts() -> dict[str, dict[str, str]]:
+def descriptions() -> dict[str, dict[str, str]]:
     """Return what each choice is, by setting and name."""
     return {
         setting: {name: kind.about for name, kind in registry.items()} for setting, registry in registries().items()

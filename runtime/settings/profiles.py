@@ -41,7 +41,7 @@ MAX_BYTES = 100_000
 MAX_GAIN = 4.0
 DEFAULT_NAME = "default"
 _SHAPE_KEYS = {"neutral": (0.0, 1.0), "spread": (0.0, 0.5), "top": (0.0, 2.0), "gain": (0.0, MAX_GAIN)}
-# A top may lie beyond 1: whoever smiles at rest has a range that no smile fills, and noise is no motion there either.
+# A top may lie beyond 1: whoever smiles at rest has a range that no smile fills, and noise is not motion there.
 
 
 class ProfileError(FacewireError):
@@ -102,7 +102,7 @@ class ProfileStore:
         """Write a profile under its name, whole or not at all, and return its path.
 
         Raises:
-            ProfileError: the name is none, or the disk does not take it.
+            ProfileError: the name is not valid, or the disk refuses it.
         """
         path = self._path(profile.camera, profile.name)
         part = path.with_name(f".{path.name}.part")
@@ -133,7 +133,9 @@ class ProfileStore:
 
     def _path(self, camera: str, name: str) -> Path:
         if NAME.fullmatch(name) is None:
-            raise ProfileError("a profile's name is letters, digits, spaces, dots, dashes and underscores, 48 at most")
+            raise ProfileError(
+                "a profile's name may have letters, digits, spaces, dots, dashes and underscores, 48 at most"
+            )
         return self.folder / slug(camera) / f"{name}{SUFFIX}"
 
 

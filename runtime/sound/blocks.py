@@ -111,7 +111,7 @@ class SoundRing:
         return self._written - self._taken
 
     def close(self) -> None:
-        """Say that nothing more will come; whoever waits wakes up."""
+        """Say that nothing more will come; waiting threads wake up."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()

@@ -15,7 +15,7 @@ LEAST_GAIN, MOST_GAIN = 0.1, 30.0
 FASTER_S, SLOWER_S = 1.0, 4.0
 """Time constants: a loud voice is turned down sooner than a quiet one is turned up."""
 OFFSET_HZ = 20.0
-"""What is slower is no speech but the sound card's own offset."""
+"""What is slower is not speech but the sound card's own offset."""
 SPEAKING = 0.5
 
 

@@ -20,7 +20,7 @@ def read_sound(path: Path) -> tuple[AudioFormat, Int16Array]:
         SessionError: it cannot be read, has no sound, or needs PyAV, which is not installed.
     """
     if not path.is_file():
-        raise SessionError(f"{path} is not there: check the name")
+        raise SessionError(f"{path} does not exist: check the name")
     if path.suffix.lower() == ".wav":
         return read_wav(path)
     try:
@@ -33,7 +33,7 @@ def read_sound(path: Path) -> tuple[AudioFormat, Int16Array]:
         with av.open(str(path)) as container:
             return _decode(container, path)
     except (av.error.FFmpegError, ValueError, MemoryError):
-        raise SessionError(f"{path} is no sound or video that can be read") from None
+        raise SessionError(f"{path} is not a sound or video file that can be read") from None
 
 
 def _decode(container: object, path: Path) -> tuple[AudioFormat, Int16Array]:

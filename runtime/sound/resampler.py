@@ -38,7 +38,7 @@ class Resampler:
         """Raise FacewireError for a rate beyond 4 to 384 kHz."""
         for rate in (rate_in, rate_out):
             if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-                raise FacewireError(f"a sample rate of {rate} Hz is out of reach: 4 to 384 kHz can be used")
+                raise FacewireError(f"a sample rate of {rate} Hz is out of range: 4 to 384 kHz can be used")
         divisor = math.gcd(rate_in, rate_out)
         self.up, self.down = rate_out // divisor, rate_in // divisor
         self.table = filter_table(self.up, self.down) if self.up != self.down else np.ones((1, 1), np.float32)

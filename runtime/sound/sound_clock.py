@@ -11,7 +11,7 @@ WIDE_HZ, NARROW_HZ = 1.0, 0.05
 SETTLE_S = 2.0
 JUMP_S = 0.05
 """A block that is farther from where it should be means that samples were lost, or that the driver did not know before:
-the line starts anew there."""
+the line starts again there."""
 MOST_DRIFT = 2e-3
 """No card is so far off; what seems to be is a mistake in the stamps."""
 
@@ -36,7 +36,7 @@ class SoundClock:
         self._pace_s = self._nominal_s
         self._locked_s = 0.0
         self.jumps = 0
-        """How often the line had to start anew."""
+        """How often the line had to start again."""
 
     @property
     def drift(self) -> float:

@@ -20,7 +20,7 @@ from facewire.runtime.sound.sound_clock import SoundClock
 SAMPLE_RATE = 16_000
 TICK_HZ = 60
 SPEECH_S = 0.6
-"""After so long without speech the mouth eases shut, whatever the driver says: it may take a hum for a vowel."""
+"""After this long without speech the mouth eases shut, whatever the driver says: it may take a hum for a vowel."""
 SHUT_S, OPEN_S = 0.25, 0.03
 """How long it takes to ease shut, and to open again: speech must not wait for the gate."""
 VOICE, NO_VOICE = 0.35, 0.15
@@ -120,7 +120,7 @@ class SpeechPipeline:
         return self._gain.gain
 
     def feed(self, block: SoundBlock) -> None:
-        """Take the next block. A new stream, or another rate, starts everything anew but the gain.
+        """Take the next block. A new stream, or another rate, starts everything again but the gain.
 
         Raises:
             FacewireError: the rate is not within 4 to 384 kHz.

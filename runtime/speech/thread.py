@@ -25,7 +25,7 @@ from facewire.runtime.tools.stats import Window
 logger = logging.getLogger("facewire.runtime")
 
 STALE_NS = 250_000_000
-"""Sound that stalls for so long counts as lost."""
+"""Sound that stalls for this long counts as lost."""
 EASE_S = 0.3
 """How fast the mouth then shuts: the time constant, after three of which it is nearly shut."""
 EASE_STEP_S = 1 / 60

@@ -54,7 +54,7 @@ class Takes:
         clock: Clock = now_ns,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Make ``folder`` if it is not there; None refuses every take.
+        """Make ``folder`` if it does not exist; None refuses every take.
 
         Raises:
             RecordingError: it cannot be made.
@@ -96,7 +96,7 @@ class Takes:
             if self.folder is None:
                 raise CommandError("this server does not record: start it with --record and a folder")
             if self._recorder is not None and self._recorder.active:
-                raise CommandError(f"a take is running already: {self._recorder.path.name}; stop it first")
+                raise CommandError(f"a take is already running: {self._recorder.path.name}; stop it first")
             about = SessionMetadata(
                 started_unix_ns=self._wall_clock_ns(),
                 started_clock_ns=self._clock(),
@@ -125,7 +125,7 @@ class Takes:
                     notify=self._notify,
                     clock=self._clock,
                 )
-        raise RecordingError(f"others took every name like {path}: start the take again, or give it a name")
+        raise RecordingError(f"other takes have every name like {path}: start the take again, or give it a name")
 
     def stop(self, *, keep_empty: bool = True) -> Path | None:
         """End the running take and return its path; None if none is running, or it was empty and is not to be kept.

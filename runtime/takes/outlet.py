@@ -34,7 +34,7 @@ class Outlet:
     """Sends live frames on, or a take's while one plays; ``seq`` counts on over both, and times are the session's.
 
     State: the number of the last frame, and the replay. While a take plays live frames are left out (drop policy:
-    the take wins); whoever records gets the live ones all the same.
+    the take wins); a recorder gets the live ones all the same.
     """
 
     def __init__(self, publish: Callable[[FaceFrame], None], folder: Path | None, clock: Clock = now_ns) -> None:

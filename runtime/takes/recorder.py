@@ -117,7 +117,7 @@ class Recorder(Worker):
         """
         super().stop(timeout_s)
         if self.running:
-            raise RecordingError(f"the disk does not take {self.path}: what it took is in {self._writer.file.part}")
+            raise RecordingError(f"the disk is too slow for {self.path}: what it took is in {self._writer.file.part}")
         if self.error is not None:
             raise self.error
         return self.path
@@ -236,5 +236,5 @@ def _text(ask: Callable[[], Mapping[str, Any] | None]) -> str | None:
         value = ask()
         return None if value is None else json.dumps(value)
     except Exception as error:
-        logger.warning("the take does not say all of its run: %r", error)
+        logger.warning("the take lacks some of the run's details: %r", error)
         return None

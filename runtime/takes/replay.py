@@ -106,7 +106,7 @@ class Replay(Worker):
         self.published = 0
         self._changed = threading.Condition()
         self._door = threading.Lock()
-        """Held by whoever wants ``_changed`` for a command: a replay that is late would hardly ever let go of that."""
+        """Held by a thread that wants ``_changed`` for a command: a late replay would hardly ever let go of that."""
         self._last_seq: int | None = None
         self._seq_shift = 0
         self._recorded_seq = -1
@@ -126,7 +126,7 @@ class Replay(Worker):
             self._session.close()
 
     def wake(self) -> None:
-        """Have it look at the playhead again."""
+        """Make it look at the playhead again."""
         with self._door, self._changed:
             self._changed.notify_all()
 
@@ -231,7 +231,7 @@ class Replay(Worker):
         self._next = next(self._frames, None)
 
     def _seek(self, place_ns: int) -> None:
-        """Have the first frame at or after ``place_ns`` be the next one; its number follows on the last."""
+        """Make the first frame at or after ``place_ns`` the next one; its number follows on the last."""
         self._frames = self._session.frames(place_ns, self.end_ns)
         self._next = next(self._frames, None)
         if self._next is not None and self._last_seq is not None:

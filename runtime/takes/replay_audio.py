@@ -15,7 +15,7 @@ from facewire.runtime.capture.video.source import CaptureError
 
 BLOCK_S = 0.02
 RESYNC_NS = 60_000_000
-"""Where sound and picture have come apart by more than this, the sound jumps."""
+"""If sound and picture have come apart by more than this, the sound jumps."""
 IDLE_S = 0.01
 
 

@@ -149,9 +149,9 @@ class CommandSpec:
             CommandError: one is unknown, missing, or of the wrong kind.
         """
         if unknown := [str(name)[:SHOWN] for name in args if name not in self.arguments]:
-            raise CommandError(f"{self.name} takes {self._takes()}, not {', '.join(map(repr, sorted(unknown)))}")
+            raise CommandError(f"{self.name} accepts {self._accepts()}, not {', '.join(map(repr, sorted(unknown)))}")
         if not self.least <= len(args) <= (len(self.arguments) if self.most is None else self.most):
-            raise CommandError(f"{self.name} takes {self._takes()}")
+            raise CommandError(f"{self.name} accepts {self._accepts()}")
         for name in self.required:
             if name not in args:
                 raise CommandError(f"{self.name} needs {name}: {self.arguments[name].expects}")
@@ -164,7 +164,7 @@ class CommandSpec:
         """Return what the server calls: ``run`` gets the arguments once they are checked."""
         return lambda args: run(self.read(args))
 
-    def _takes(self) -> str:
+    def _accepts(self) -> str:
         if not self.arguments:
             return "no arguments"
         count = "one of " if self.most == 1 < len(self.arguments) else ""

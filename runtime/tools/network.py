@@ -8,7 +8,7 @@ ELSEWHERE = "192.0.2.1"
 """An address of nobody (RFC 5737), for the way out."""
 
 
-def way_to(host: str) -> tuple[str, str]:
+def route_to(host: str) -> tuple[str, str]:
     """Return a host's IPv4 address and this machine's own on the way to it.
 
     Raises:
@@ -23,6 +23,6 @@ def way_to(host: str) -> tuple[str, str]:
 def own_address() -> str:
     """Return this machine's address on its network, or its name if it is in none."""
     try:
-        return way_to(ELSEWHERE)[1]
+        return route_to(ELSEWHERE)[1]
     except OSError:
         return socket.gethostname()

@@ -40,7 +40,7 @@ class NewestSlot(Generic[T]):
             return value
 
     def close(self) -> None:
-        """Say that nothing more will come; whoever waits wakes up."""
+        """Say that nothing more will come; waiting threads wake up."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()

@@ -33,7 +33,7 @@ class Window:
         times_ns = self._times_ns[self._times_ns > now_ns - SPAN_NS]
         if len(times_ns) < 2:
             return 0.0
-        # Where the last one is long ago the gap counts too: a source that has stopped fades within the span.
+        # If the last one is long ago the gap counts too: a source that has stopped fades within the span.
         first_ns, last_ns = int(times_ns.min()), int(times_ns.max())
         mean_ns = (last_ns - first_ns) / (len(times_ns) - 1)
         end_ns = last_ns if now_ns - last_ns < 2 * mean_ns else now_ns

@@ -11,7 +11,7 @@ VIEWS = {"values", "blendshapes", "head", "gaze"}
 
 
 def filled() -> FaceState:
-    """A face in which no two values are alike, and none is a new face's."""
+    """Return a face in which no two values are alike, and no value is that of a new face."""
     face = FaceState.of(np.arange(52) / 64, np.arange(7) + 1, np.arange(4) / 8 + 1, confidence=0.9)
     face.landmarks, face.raw = np.ones((478, 3), np.float32), np.full(52, 0.3, np.float32)
     face.mouth_trust, face.camera_weight, face.speech_weight, face.video_ns, face.audio_ns = 0.1, 0.2, 0.3, 4, 5

@@ -65,7 +65,7 @@ def frame(frames: Frames) -> FaceFrame:
 
 @pytest.fixture
 def take(tmp_path: Path, aus: Stream, frames: Frames) -> Path:
-    """A session of frames with the stream, as a server records them."""
+    """Write a session of frames with the stream, as a server records them."""
     hello = Greeting(rate=60.0).message(0)
     assert aus.name in hello["streams"]
     writer, encoder = SessionWriter(tmp_path / "aus.mcap", SessionMetadata(0, 0, hello)), Encoder()

@@ -18,7 +18,7 @@ from facewire.models.tflite.graph import GraphBuilder
 
 @pytest.fixture
 def doubler(tmp_path: Path) -> Path:
-    """A model that doubles three numbers."""
+    """Write a model that doubles three numbers."""
     graph = GraphBuilder()
     graph.add("Mul", ["x", graph.floats(2.0)], "y")
     path = tmp_path / "doubler.onnx"

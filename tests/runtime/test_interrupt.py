@@ -29,4 +29,4 @@ def test_an_interrupt_leaves_what_is_waited_for_unlocked() -> None:
         for _ in range(TIMES):
             event = threading.Event()
             interrupts.meet(functools.partial(wait_until, event.is_set, 1e-6))
-            assert event._cond.acquire(blocking=False), "whoever sets the event now waits for ever"
+            assert event._cond.acquire(blocking=False), "the thread that sets the event now waits forever"

@@ -36,7 +36,7 @@ def pipeline(tracker):
 
 
 def frames_of(pipeline, images):
-    """The frames of pictures at 30 a second; every one must be fit to be sent."""
+    """Return the frames of pictures at 30 a second; every one must be fit to be sent."""
     frames, encoder = [], Encoder()
     for i, image in enumerate(images):
         pipeline.track(image, i * FRAME_NS)

@@ -61,7 +61,7 @@ class Tab:
         self.leave("Page.navigate", url=url)
 
     def reload(self) -> None:
-        """Load the page anew and wait until it is there."""
+        """Load the page again and wait until it is there."""
         self.leave("Page.reload")
 
     def leave(self, method: str, **params: Any) -> None:
@@ -96,7 +96,7 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A headless browser; gives its debugging port."""
+    """Start a headless browser; yield its debugging port."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium: install it to test the page")
     profile = tmp_path_factory.mktemp("chromium")
@@ -124,7 +124,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 @pytest.fixture
 def tab(browser: int) -> Iterator[Tab]:
-    """A new tab."""
+    """Open a new tab."""
     request = Request(f"http://127.0.0.1:{browser}/json/new?about:blank", method="PUT")
     with urlopen(request, timeout=PATIENCE_S) as answer:
         address = json.load(answer)["webSocketDebuggerUrl"]

@@ -26,7 +26,7 @@ class Interrupts:
         self._armed = False
 
     def meet(self, work: Callable[[], object]) -> None:
-        """Does ``work``, which is interrupted at a random moment, unless it ends before. It raises nothing else."""
+        """Do ``work``, which is interrupted at a random moment, unless it ends before. Raise nothing else."""
         try:
             self._armed = True
             work()

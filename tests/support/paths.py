@@ -13,7 +13,7 @@ GOLDEN = TESTS / "golden"
 
 
 def load_module(path: Path) -> ModuleType:
-    """Return the module that a file of the tests holds, run anew; its name is its path's."""
+    """Return the module that a file of the tests holds, run again; its name is its path's."""
     spec = importlib.util.spec_from_file_location("_".join(path.relative_to(TESTS).with_suffix("").parts), path)
     assert spec is not None
     assert spec.loader is not None

@@ -13,7 +13,7 @@ FACEWIRE = [sys.executable, "-m", "facewire.runtime.cli"]
 def addresses_of(process: subprocess.Popen[str]) -> dict[str, str]:
     """Read the lines that a serving program prints once it runs, and return them by their first words.
 
-    The last is "stop". It ends, instead of waiting for ever, if the program does.
+    The last is "stop". It ends, instead of waiting forever, if the program does.
     """
     assert process.stdout is not None
     found: dict[str, str] = {}
@@ -45,6 +45,6 @@ def serving(*args: object, program: Sequence[str] = FACEWIRE) -> Iterator[tuple[
         process.communicate()
 
 
-def without_patience(said: str) -> str:
+def without_slow_notice(said: str) -> str:
     """Return what was said on stderr without the line that a start which takes long adds on a busy machine."""
     return "".join(line for line in said.splitlines(keepends=True) if "getting ready" not in line)

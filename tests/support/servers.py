@@ -121,7 +121,7 @@ class RawClient:
         return head[0] & 15, self._read(size)
 
     def read_message(self) -> tuple[int, bytes]:
-        """Return the next frame that is no ping, as ``read_frame`` does, answering pings as every client must (RFC
+        """Return the next frame that is not a ping, as ``read_frame`` does, answering pings as every client must (RFC
         6455, 5.5.2): they come every 20 s, and a busy machine takes longer."""
         while (frame := self.read_frame())[0] == 9:
             self.send_frame(10, frame[1])

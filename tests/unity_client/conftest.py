@@ -38,7 +38,7 @@ MONO = find_mono()
 
 @pytest.fixture(scope="session", params=["dotnet", "mono"] if MONO else ["dotnet"])
 def each_harness(request: pytest.FixtureRequest, harness: Harness) -> Harness:
-    """The same assemblies on .NET, and on mono where it is installed: it is the runtime nearest to Unity's own.
+    """Run the same assemblies on .NET, and on mono if it is installed: it is the runtime nearest to Unity's own.
 
     Without mono there is nothing to skip: nothing is skipped in CI, which has no need of it.
     """

@@ -44,7 +44,7 @@ def publish_evenly(
 
 
 def serve(port: int, rate_hz: float) -> None:
-    """Publish for ever."""
+    """Publish forever."""
     server = LiveServer(ServerConfig(port=port), clock_ns=time.monotonic_ns, greeting=Greeting(rate=rate_hz))
     with server:
         print(server.address[1], time.monotonic() * 1e3, flush=True)

@@ -38,7 +38,7 @@ def from_file(content: bytes) -> tuple[str, Parameters]:
     """Return the avatar's id and those of its parameters that take input, from ``{avatarId}.json``.
 
     Raises:
-        AvatarError: it is no such file.
+        AvatarError: it is not such a file.
     """
     data = _read(content)
     parameters: Parameters = {}
@@ -57,7 +57,7 @@ def from_tree(content: bytes) -> tuple[str | None, Parameters]:
     """Return the avatar's id, if it is told, and the parameters from the answer to ``GET /avatar``.
 
     Raises:
-        AvatarError: it is no such answer, or the avatar is loading and has no parameters yet.
+        AvatarError: it is not such an answer, or the avatar is loading and has no parameters yet.
     """
     parameters: Parameters = {}
     identity = None
@@ -98,9 +98,9 @@ def _read(content: bytes) -> dict[str, Any]:
     try:
         data = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise AvatarError(f"the list of the avatar's parameters is no JSON: {str(error)[:100]}") from None
+        raise AvatarError(f"the list of the avatar's parameters is not JSON: {str(error)[:100]}") from None
     if not isinstance(data, dict):
-        raise AvatarError("the list of the avatar's parameters is no JSON object")
+        raise AvatarError("the list of the avatar's parameters is not a JSON object")
     return cast("dict[str, Any]", data)
 
 

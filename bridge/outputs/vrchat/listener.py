@@ -1,4 +1,4 @@
-"""What VRChat tells of its avatar, to whoever sends it a face: by OSC, by OSCQuery, and in the files that it writes."""
+"""What VRChat tells of its avatar to senders of faces: by OSC, by OSCQuery, and in the files that it writes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Listener:
         return self._port
 
     def close(self) -> None:
-        """Have the thread end, which says good-bye and closes the socket; wait for nothing. Safe to call twice, and
+        """Make the thread end, which says good-bye and closes the socket; wait for nothing. Safe to call twice, and
         before ``open``."""
         self._stop.set()
         if self._socket is None:
@@ -169,7 +169,7 @@ class Listener:
         try:
             identity, parameters = oscquery.fetch_avatar(*self._service, self._clock)
             if identity != self._identity and self._clock() < self._changed_ns + LOADING_NS:
-                raise AvatarError("it still tells of the avatar before")
+                raise AvatarError("it still describes the previous avatar")
         except (OSError, AvatarError):
             self._ask_ns = self._clock() + round(self._retries.next_s() * NS_PER_S)
             return

@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: whoever asks is not the user's concern."""
+        """Say nothing: other programs' requests are not the user's concern."""
 
 
 class Advert:
@@ -206,7 +206,7 @@ class Advert:
             self._found(own[0], info.port)
 
     def close(self) -> None:
-        """Say good-bye to whoever listens."""
+        """Say good-bye to those who listen."""
         with contextlib.suppress(OSError, RuntimeError):
             self._zeroconf.close()
         with contextlib.suppress(RuntimeError):  # older ones say so of the loop that has ended
@@ -227,7 +227,7 @@ def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar
     """Ask VRChat's OSCQuery server for the avatar. Takes a second or two at most.
 
     Raises:
-        AvatarError: it has none, or its answer is no such thing.
+        AvatarError: it has none, or its answer is not valid.
         OSError: it does not answer.
     """
     connection = http.client.HTTPConnection(host, port, timeout=FETCH_TIMEOUT_S)
@@ -238,7 +238,7 @@ def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar
             raise avatar.AvatarError(f"VRChat's OSCQuery answers {response.status}")
         return avatar.from_tree(_read(response, clock))
     except http.client.HTTPException as error:
-        raise avatar.AvatarError(f"VRChat's OSCQuery speaks no HTTP: {type(error).__name__}") from None
+        raise avatar.AvatarError(f"VRChat's OSCQuery does not speak HTTP: {type(error).__name__}") from None
     finally:
         connection.close()
 
@@ -253,5 +253,5 @@ def _read(response: http.client.HTTPResponse, clock: Clock) -> bytes:
     while part := response.read1(1 << 16):
         content += part
         if len(content) > avatar.MAX_BYTES or clock() > end_ns:
-            raise avatar.AvatarError("VRChat's OSCQuery answers with more than there can be")
+            raise avatar.AvatarError("VRChat's OSCQuery sends too long an answer")
     return bytes(content)

@@ -1,7 +1,7 @@
 """VRChat: the avatar's face by VRCFaceTracking's Unified Expressions, and the eyes by VRChat's own addresses.
 
 OSC over UDP to VRChat's port 9000, in bundles: what moved since it was told last, at most ``MAX_RATE`` times a second,
-and everything anew every few seconds and for every new avatar. Which parameters the avatar has is known from VRChat's
+and everything again every few seconds and for every new avatar. Which parameters the avatar has is known from VRChat's
 OSCQuery service, or from the file that VRChat writes when it tells of a new avatar (``/avatar/change``); until it is
 known, every name is sent as a float. Sources: VRChat's documentation ("OSC Avatar Parameters", "OSC Eye Tracking"),
 VRCFaceTracking's ("Parameters").
@@ -30,7 +30,7 @@ from facewire.bridge.wire.pacing import SourceInterval, Thinner
 MAX_RATE = 90.0
 """VRChat takes what came once for each picture that it draws, 90 a second in most headsets."""
 REFRESH_NS = 4 * NS_PER_S
-"""Everything anew: datagrams get lost, and VRChat gives the eyes back to itself after 10 s."""
+"""Everything again: datagrams get lost, and VRChat gives the eyes back to itself after 10 s."""
 MAX_LOCAL_BYTES = 4096
 """A datagram within this machine is not cut to pieces; VRCFaceTracking sends VRChat as many in one."""
 EYE_RESOLUTION_DEG = 0.1
@@ -50,7 +50,7 @@ class VrchatOutput(Output):
         (9001 is its default).
 
         Raises:
-            OutputError: ``listen`` is no port.
+            OutputError: ``listen`` is not a port.
         """
         self._udp = UdpSender(target.host, target.port)
         listen = _port(target.options.get("listen", ""))
@@ -81,7 +81,7 @@ class VrchatOutput(Output):
         """Send what has moved, at most ``MAX_RATE`` times a second.
 
         Raises:
-            OutputError: VRChat is not there.
+            OutputError: VRChat does not answer.
             OSError: nothing can be sent.
         """
         self.overtaken += self._late
@@ -127,7 +127,7 @@ class VrchatOutput(Output):
         try:
             self._udp.settle()
         except (ConnectionRefusedError, ConnectionResetError):  # as Linux and as Windows tell of it
-            raise OutputError("VRChat does not run, or OSC is off in its Action menu") from None
+            raise OutputError("VRChat is not running, or OSC is off in its Action menu") from None
 
     def _is_due(self, now_ns: int) -> bool:
         return self._refreshed_ns is None or abs(now_ns - self._refreshed_ns) >= REFRESH_NS

@@ -22,9 +22,9 @@ MAX_IN_FLIGHT = 2
 """Values that VTube Studio has not acknowledged yet: it answers once for each picture that it draws, so a slow one gets
 fewer, and newer, frames."""
 ANSWER_NS = 3_000_000_000
-"""A VTube Studio that acknowledges nothing for so long is taken for dead."""
+"""A VTube Studio that acknowledges nothing for this long counts as dead."""
 TAKEN_NS = 10_000_000_000
-"""A parameter that another plug-in moves is tried again after so long."""
+"""A parameter that another plug-in moves is tried again after this long."""
 MAX_TOKEN_LENGTH = 256
 _API_OFF, _NEEDS_LEAVE, _DENIED, _ASKING_ALREADY, _NOT_FOUND, _TAKEN = 1, 8, 50, 51, 453, 454
 
@@ -160,9 +160,9 @@ class VtsSession:
             )
         if number in (_DENIED, _NEEDS_LEAVE):
             self.token = None
-            raise VtsError("VTube Studio does not let Facewire in any more: click Allow when it asks")
+            raise VtsError("VTube Studio no longer lets Facewire in: click Allow when it asks")
         if number == _ASKING_ALREADY:
-            raise VtsError("VTube Studio is asking already: answer its question about Facewire")
+            raise VtsError("VTube Studio is already asking: answer its question about Facewire")
         if request_id in self._creating:
             self.refused[request_id] = said
             self._made(request_id)
@@ -180,7 +180,7 @@ class VtsSession:
             self._taken |= dict.fromkeys(named, now_ns + TAKEN_NS)
         elif number == _NOT_FOUND and named:
             self.refused |= dict.fromkeys(named, said)
-        self.problem = f"VTube Studio does not take everything: {said or number}"
+        self.problem = f"VTube Studio does not accept everything: {said or number}"
         self._choose()
 
     def _release(self, now_ns: int) -> None:
@@ -213,11 +213,11 @@ def check_token(token: Any) -> str:
     """Return ``token``.
 
     Raises:
-        VtsError: it is none.
+        VtsError: it is not one.
     """
     if isinstance(token, str) and token.isascii() and token.isprintable() and 0 < len(token) <= MAX_TOKEN_LENGTH:
         return token
-    raise VtsError("VTube Studio gave a token that is none")
+    raise VtsError("VTube Studio gave a token that is not valid")
 
 
 def _custom(name: str, lowest: float, highest: float, default: float) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def _parse(text: str | bytes) -> tuple[str, str, dict[str, Any]]:
     """Return kind, request and data of a message.
 
     Raises:
-        VtsError: it is none.
+        VtsError: it is not one.
     """
     try:
         message = json.loads(text)

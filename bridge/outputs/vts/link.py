@@ -18,7 +18,7 @@ Parameters: TypeAlias = tuple[list[str], dict[str, tuple[float, float, float]]]
 """All parameters, and those of them that must be made, with lowest, highest and default value."""
 
 KEEP_NS = 400_000_000
-"""Values go out again after so long without a frame: VTube Studio takes its parameters back after a second."""
+"""Values go out again after this long without a frame: VTube Studio takes its parameters back after a second."""
 WAIT_S = 0.05
 MOST_RETRY_S = 5.0
 REPORT_NS = 60 * NS_PER_S
@@ -70,7 +70,7 @@ class Link:
             self._fail(error)
 
     def stop(self) -> None:
-        """Close the connection, and have the thread end; wait for nothing. Safe to call twice."""
+        """Close the connection, and make the thread end; wait for nothing. Safe to call twice."""
         self._stopping.set()
         for opened in (self._live, self._opened):
             if opened is not None:
@@ -154,11 +154,11 @@ class Link:
         if isinstance(error, VtsError):
             self.problem = str(error)
         elif isinstance(error, ConnectionRefusedError):
-            self.problem = 'VTube Studio does not run, or "Start API" is off in its settings'
+            self.problem = 'VTube Studio is not running, or "Start API" is off in its settings'
         elif isinstance(error, ConnectionError):  # found by hearing nothing more or by a broken pipe
             self.problem = "VTube Studio closed the connection"
         else:
-            self.problem = f"no conversation with VTube Studio: {str(error)[:200] or type(error).__name__}"
+            self.problem = f"cannot talk to VTube Studio: {str(error)[:200] or type(error).__name__}"
         self._output.waiting = f"connecting to {self._output.describe()}"
 
     def _keep(self, token: str | None) -> None:
@@ -166,7 +166,7 @@ class Link:
             self._tokens.save(token)
         except OSError as error:
             self._notify_rarely(
-                "token", f"cannot keep VTube Studio's leave, it will ask again: {error.strerror or error}"
+                "token", f"cannot save VTube Studio's permission, so it will ask again: {error.strerror or error}"
             )
 
     def _notify_rarely(self, kind: str, line: str) -> None:

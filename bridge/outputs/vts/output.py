@@ -45,7 +45,7 @@ class VtsOutput(Output):
         """Pass the frame's values to the connection.
 
         Raises:
-            OutputError: VTube Studio is not there or says no.
+            OutputError: VTube Studio does not answer or says no.
         """
         targets = self._table.apply_frame(frame)
         values = [targets[index] for index in self._driven]
@@ -59,7 +59,7 @@ class VtsOutput(Output):
         """Keep the conversation up.
 
         Raises:
-            OutputError: VTube Studio is not there or says no.
+            OutputError: VTube Studio does not answer or says no.
         """
         self._link.step(now_ns)
         if self._link.problem is not None:

@@ -20,7 +20,7 @@ from facewire.bridge.shared.clock import NS_PER_S, Clock
 
 OPEN_TIMEOUT_S = 2.0
 MAX_TEXTS = 200
-"""Messages that are taken at once; who sends more is not VTube Studio."""
+"""Messages that are read at once; a sender of more is not VTube Studio."""
 _AT_ONCE = 1 << 16
 
 
@@ -32,7 +32,7 @@ class TextSocket:
 
         Raises:
             OSError: nobody is there, or nobody answers.
-            VtsError: what answers is no websocket.
+            VtsError: what answers is not a websocket.
         """
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._protocol = ClientProtocol(parse_uri(f"ws://{where}/"), max_size=MAX_REPLY_BYTES)
@@ -57,7 +57,7 @@ class TextSocket:
         if self._protocol.state is not State.OPEN:
             why = self._protocol.handshake_exc
             raise VtsError(
-                "what answers there speaks no websocket: look at the port in VTube Studio's settings"
+                "what answers there does not speak websocket: look at the port in VTube Studio's settings"
                 if why is None or isinstance(why, (InvalidHandshake, EOFError, ValueError))
                 else str(why)
             )
@@ -82,7 +82,7 @@ class TextSocket:
                 if len(data) < _AT_ONCE:
                     break
         if len(texts) > MAX_TEXTS:
-            raise VtsError("what answers there talks without end: it is not VTube Studio")
+            raise VtsError("what answers there sends without end: it is not VTube Studio")
         self._flush()
         return texts
 

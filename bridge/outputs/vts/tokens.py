@@ -45,7 +45,7 @@ class Tokens:
     def _read(self) -> dict[str, object]:
         if self._path is None or not self._path.is_file() or self._path.stat().st_size > MAX_TOKEN_BYTES:
             return {}
-        with suppress(ValueError, RecursionError):  # a broken file is written anew
+        with suppress(ValueError, RecursionError):  # a broken file is written again
             content = json.loads(self._path.read_text(encoding="utf-8"))
             return content if isinstance(content, dict) else {}
         return {}

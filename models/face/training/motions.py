@@ -85,7 +85,7 @@ class Motions:
         self._left = np.clip(0.5 + (self.face[:, :1] - self.face[NOSE_TIP, 0]) / (0.15 * width), 0, 1)
 
     def add(self, person: str, landmarks: list[Points]) -> None:
-        """Add a person's expressions; ``person`` is empty for one who is judged nowhere."""
+        """Add a person's expressions; ``person`` is empty for one that is never judged."""
         self.people.append((person, np.array([Pose.of(points, self.face).into(points) for points in landmarks])))
 
     def draw(self) -> tuple[Points, set[str]]:

@@ -17,7 +17,7 @@ COMPONENTS = 50
 USUAL_WEIGHT = 0.3
 """Root mean square of an ARKit weight on a moving face: what makes a coefficient of 1 a usual amount."""
 SMALLEST_SHARE = 0.5
-"""A jaw turn that explains less than this share of a shape's motion is no turn of the jaw."""
+"""A jaw turn that explains less than this share of a shape's motion is not a turn of the jaw."""
 JAW_SHAPES = ("jawForward", "jawLeft", "jawOpen", "jawRight")
 
 

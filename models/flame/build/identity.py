@@ -120,7 +120,7 @@ def between(names: tuple[str, str, str], place: float) -> dict[str, float]:
 
 
 def opposite(name: str) -> str:
-    """Return the name of the target that goes the other way; the name itself where it has none."""
+    """Return the name of the target that goes the other way; the name itself if it has none."""
     for low, high in OPPOSITES:
         for one, other in ((low, high), (high, low)):
             if name.endswith(f"-{one}"):

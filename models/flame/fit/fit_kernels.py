@@ -28,7 +28,7 @@ NEAREST_M, FARTHEST_M = 0.05, 50.0
 LEAST_GAIN = 1e-3
 """A step that lowers the cost by less than this share is the last one."""
 SLOW_GAIN = 0.3
-"""A step that lowers it by more was far: then the normal matrix is made anew."""
+"""A step that lowers it by more was far: then the normal matrix is made again."""
 FIRST_DAMPING, LEAST_DAMPING = 1e-3, 1e-7
 
 
@@ -43,7 +43,7 @@ def observe(landmarks: Float32Array, width: int, height: int, bases: Bases, setu
         at = bases.order[i]
         x, y = unit * (landmarks[at, 0] - 0.5 * width), unit * (0.5 * height - landmarks[at, 1])
         z = -unit * landmarks[at, 2]
-        if not (abs(x) < 1e3 and abs(y) < 1e3 and abs(z) < 1e3):  # also where one is not a number
+        if not (abs(x) < 1e3 and abs(y) < 1e3 and abs(z) < 1e3):  # also if one is not a number
             return False
         work.seen[0, i], work.seen[1, i], work.seen[2, i] = x, y, z
         left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)

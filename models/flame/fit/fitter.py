@@ -30,7 +30,7 @@ from facewire.models.face.landmarks import (
 )
 from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD, HeadPose
 from facewire.models.flame.fit.fit_kernels import copy_state, minimise, observe, take_identity
-from facewire.models.flame.fit.identity import Identity, forget, learn, nobody
+from facewire.models.flame.fit.identity import Identity, forget, learn, unknown_identity
 from facewire.models.flame.fit.points import see, with_asymmetries
 from facewire.models.flame.fit.state import make_setup, make_state, make_work
 from facewire.models.flame.model import FlameModel
@@ -101,7 +101,7 @@ class FlameFitter:
         self._pose = HeadPose(rest_cm, points.bases.order, points.weights)
         self._gaze = Gaze(rest_cm)
         self._head, self._eyes_rad, self._matrix = np.zeros(7, np.float32), np.zeros(4, np.float32), np.eye(4)
-        self._identity = nobody(points)
+        self._identity = unknown_identity(points)
         self._compile()
         sizes = (points.expressions, 3, 3, 6, points.shapes, 3, 3)
         expression, jaw, neck, eyes, shape, rotation, translation = (np.zeros(size, np.float32) for size in sizes)
@@ -175,7 +175,7 @@ class FlameFitter:
         return fit
 
     def _solve(self, landmarks: Float32Array, width: int, height: int) -> float:
-        """Fit; on the way from the last frame or, where that leads nowhere, from none. Infinite if it is no face."""
+        """Fit; starting from the last frame or, if that leads nowhere, from none. Infinite if it is not a face."""
         self._landmarks[:] = landmarks
         if not self._observe(self._landmarks, width, height, self._points.bases, self._setup, self._work):
             return math.inf
@@ -192,7 +192,7 @@ class FlameFitter:
         return residual
 
     def _try(self, steps: int) -> float:
-        """Return the residual, infinite if what comes out is no face seen from the front."""
+        """Return the residual, infinite if what comes out is not a face seen from the front."""
         state, work = self._state, self._work
         residual = self._minimise(steps, self._points.bases, self._setup, state, self._kept, work)
         distance_m = float(np.sqrt(state.shift @ state.shift))
@@ -201,7 +201,7 @@ class FlameFitter:
         return residual if good else math.inf
 
     def _place(self, landmarks: Float32Array, width: int, height: int) -> None:
-        """Start anew: the template where the landmarks are."""
+        """Start again: the template where the landmarks are."""
         self._pose.fit(landmarks, width, height, self._head)
         matrix, state = self._pose.matrix, self._state
         scale = max(float(np.cbrt(abs(np.linalg.det(matrix[:3, :3])))), 1e-9)
@@ -226,7 +226,7 @@ class FlameFitter:
         fit.confidence = min(max(confidence, 0.0), 1.0) * (1.0 - share)
 
     def _learn(self, now_ns: int, confidence: float) -> None:
-        """Learn who it is from the frame, where one is due."""
+        """Learn who it is from the frame, if that is due."""
         frozen = self.frozen
         since_ns = now_ns - self._taken_ns
         if confidence < LEARN_CONFIDENCE or 0 <= since_ns < (REFINE_NS if frozen else TAKE_NS):

@@ -75,7 +75,7 @@ class Identity(NamedTuple):
     """[VIEWS, VIEWS], frames taken from each direction."""
 
 
-def nobody(points: FlamePoints) -> Identity:
+def unknown_identity(points: FlamePoints) -> Identity:
     """Return what is known at first."""
     s = len(points.bases.a_shape)
     return Identity(

@@ -31,7 +31,7 @@ class Setup(NamedTuple):
     roots: Float32Array
     """[3, 468], square roots of weight / variance of what is seen of each, across and in depth, 1 / m."""
     prior: Float64Array
-    """[9 + e], 1 / variance of each unknown; 0 where nothing is known."""
+    """[9 + e], 1 / variance of each unknown; 0 if nothing is known."""
     middle: Float64Array
     """[3], metres: the middle of the template's landmarks."""
     normals: Float64Array

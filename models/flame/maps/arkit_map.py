@@ -135,7 +135,7 @@ def there_and_back(model: FlameModel, maps: Maps) -> Float32Array:
 def _checked(model: FlameModel, maps: Maps | None) -> Maps:
     found = maps_of(model) if maps is None else maps
     if found.digest != model.digest:
-        raise ModelError(f"these maps are another model's, not {model.name}'s: register {model.name} anew")
+        raise ModelError(f"these maps are another model's, not {model.name}'s: register {model.name} again")
     return found
 
 

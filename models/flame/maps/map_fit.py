@@ -6,7 +6,7 @@ with the jaw turned by just that, the expression, in which skinning is linear. P
 FLAME was trained on.
 
 Eyeballs are left out: they are turned by the gaze (see ``maps``), and what is left of the shapes eyeLook… is the
-motion of the lids. The tongue is no part of FLAME: tongueOut is nothing, but on the open head, which has one.
+motion of the lids. The tongue is not part of FLAME: tongueOut is nothing, but on the open head, which has one.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ def maps_of(model: FlameModel, *, again: bool = False) -> Maps:
     """Return the maps of a model: the open head's from its own shapes, any other's made once (seconds) and kept in the
     cache.
 
-    ``again`` makes them anew.
+    ``again`` makes them once more.
 
     Raises:
-        ModelError: the model is no human face, or the cache cannot be written.
+        ModelError: the model is not a human face, or the cache cannot be written.
     """
     if model.digest == open_flame().digest:
         return _open_maps()
@@ -135,7 +135,7 @@ def _from_arrays(stored: dict[str, npt.NDArray[np.generic]], model: FlameModel) 
 
 
 def fit_maps(model: FlameModel, motions: Float64Array, weights: Float64Array) -> Maps:
-    """Fits all shapes: motions [52, v, 3] in metres of the model's vertices, of which each counts by weights [v]."""
+    """Fit all shapes: motions [52, v, 3] in metres of the model's vertices, of which each counts by weights [v]."""
     counted = weights > 0
     root = np.sqrt(weights[counted])[:, None]
     design = tangent(model).reshape(len(weights), 3, -1)[counted] * root[:, :, None] / NOISE_M

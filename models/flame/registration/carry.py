@@ -79,7 +79,7 @@ def carry(
     The weight of a vertex, 0..1, says how surely it was found on the open head; what has none is given no motion.
 
     Raises:
-        ModelError: a correspondence is another model's, or a template is no face.
+        ModelError: a correspondence is another model's, or a template is not a face.
     """
     on_model.require(model)
     on_head.require(head)

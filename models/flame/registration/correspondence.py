@@ -47,7 +47,7 @@ class Correspondence:
             ModelError: this was made for another model.
         """
         if self.digest != model.digest:
-            raise ModelError(f"this correspondence is another model's, not {model.name}'s: register {model.name} anew")
+            raise ModelError(f"this correspondence is another model's, not {model.name}'s: register {model.name} again")
 
 
 def arrays_of(correspondence: Correspondence) -> Arrays:

@@ -23,10 +23,10 @@ VERSION = 2
 def correspondence_of(model: FlameModel, *, again: bool = False) -> Correspondence:
     """Return the correspondence of a model: as it comes with the package or is kept, else made (seconds) and kept.
 
-    ``again`` makes it anew.
+    ``again`` makes it once more.
 
     Raises:
-        ModelError: the model is no human face, or the cache cannot be written.
+        ModelError: the model is not a human face, or the cache cannot be written.
     """
     if not again:
         for path in (OPEN_PATH, correspondence_path(model)):

@@ -100,7 +100,7 @@ def look(model: FlameModel) -> Front:
     """Find it all.
 
     Raises:
-        ModelError: the template is no face that looks along +z with +y up.
+        ModelError: the template is not a face that looks along +z with +y up.
     """
     template = model.template.astype(np.float64)
     centres = (model.joint_regressor.astype(np.float64) @ template)[[LEFT_EYE, RIGHT_EYE]]

@@ -26,9 +26,9 @@ class View:
     """A mesh as a camera far away sees it; pixel [row, column] looks along the view's -z."""
 
     triangle: Int32Array
-    """[rows, columns], which triangle is foremost, UNSEEN where there is none."""
+    """[rows, columns], which triangle is foremost, UNSEEN if there is none."""
     depth: Float64Array
-    """[rows, columns], z of that point in the view's space, -inf where there is none."""
+    """[rows, columns], z of that point in the view's space, -inf if there is none."""
     left: float
     top: float
     """x and y of the middle of pixel [0, 0]."""

@@ -58,7 +58,7 @@ class Skinner:
         return self._person.joints
 
     def set_shape(self, shape: Float32Array) -> None:
-        """Take an identity, float32 [shapes] in standard deviations; nothing is done where it is the same."""
+        """Take an identity, float32 [shapes] in standard deviations; nothing is done if it is the same."""
         if same(shape, self._shape):
             return
         self._shape[:] = shape

@@ -16,7 +16,7 @@ import numpy as np
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
 from facewire.models.jit import resolved
-from facewire.models.speech.decode.step_kernels import StepState, hear, make_work, step
+from facewire.models.speech.decode.step_kernels import StepState, make_work, step, take_audio
 from facewire.models.speech.decode.step_weights import StepWeights
 
 WINDOW = 600
@@ -26,7 +26,7 @@ WINDOW = 600
 class StepDecoder:
     """Decodes a stream. Delay: none; a frame's motion needs the frame's own audio and the past.
 
-    ``output`` replaces the motion decoder's [n, d] and [n], for whoever wants blendshapes or a few vertices instead of
+    ``output`` replaces the motion decoder's [n, d] and [n], for those who want blendshapes or a few vertices instead of
     the whole mesh: any linear map of the motion folds into it.
     """
 
@@ -76,11 +76,11 @@ class StepDecoder:
         if audio_feature.size != state.feature.size:
             raise ModelError(f"audio features of shape {audio_feature.shape} do not fit {state.feature.shape}")
         feature = audio_feature.reshape(state.feature.shape)
-        hear(feature, state.feature)
+        take_audio(feature, state.feature)
         self._step(style, self._layer, state, self._work)
         return self._work.motion
 
 
 def missing_style(style: object, count: int) -> str:
-    """Return what to say of a style that is not there."""
+    """Return the message about a style that does not exist."""
     return f"there is no style {style}: this checkpoint has {count}, 0 to {count - 1}"

@@ -214,7 +214,7 @@ def exponentials(row: Float32Array) -> float:
 
 
 @summing_kernel
-def hear(feature: Float32Array, kept: Float32Array) -> None:
+def take_audio(feature: Float32Array, kept: Float32Array) -> None:
     """Copy a frame's audio, unless some of it is not a number."""
     for i in range(feature.shape[0]):
         for j in range(feature.shape[1]):

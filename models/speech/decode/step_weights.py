@@ -139,7 +139,7 @@ def one_period(encoding: Float32Array, period: int) -> Float32Array:
 
 
 def smallest_period(encoding: Float32Array) -> int:
-    """After how many frames an encoding [1, frames, d] repeats; 0 where it does not."""
+    """After how many frames an encoding [1, frames, d] repeats; 0 if it does not."""
     rows = encoding.reshape(-1, encoding.shape[-1])
     for period in range(1, len(rows)):
         if np.allclose(rows[period], rows[0], atol=1e-4) and np.allclose(rows[period:], rows[:-period], atol=1e-4):

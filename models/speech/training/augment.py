@@ -1,4 +1,4 @@
-"""What happens to speech on its way to a microphone, drawn anew for each clip. Samples are float32 at 16 kHz."""
+"""What happens to speech on its way to a microphone, drawn again for each clip. Samples are float32 at 16 kHz."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class TrainConfig:
         """Read a JSON file with any of the settings.
 
         Raises:
-            ModelError: the file is none, or names unknown settings.
+            ModelError: the file is not one, or names unknown settings.
         """
         try:
             given = json.loads(path.read_text("utf-8"))
@@ -148,7 +148,7 @@ class TrainConfig:
                 raise ModelError(f"{path} has unknown settings: {', '.join(sorted(unknown))}.")
             return cls.of(given)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelError(f"{path} is no training configuration: {error}.") from error
+            raise ModelError(f"{path} is not a training configuration: {error}.") from error
 
 
 def _changed(stage: Stage, changes: dict[str, Any]) -> Stage:

@@ -98,7 +98,7 @@ def restore_mean(paths: list[Path]) -> tuple[SpeechNetwork, list[dict[str, Any]]
     """Return the mean of several files' networks, of one origin and size, and what each says of itself.
 
     Raises:
-        ModelError: a file is no such model, or they differ in size.
+        ModelError: a file is not such a model, or they differ in size.
     """
     networks, abouts = zip(*(restore(path) for path in paths), strict=True)
     if any(network.config != networks[0].config for network in networks):
@@ -114,7 +114,7 @@ def restore(path: Path) -> tuple[SpeechNetwork, dict[str, Any]]:
     What export folds stays folded: the decoder's gate is 1, its second projection of the audio changes nothing.
 
     Raises:
-        ModelError: the file is no such model.
+        ModelError: the file is not such a model.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -128,7 +128,7 @@ def restore(path: Path) -> tuple[SpeechNetwork, dict[str, Any]]:
         arrays["from_phones"] -= _closing(about.get("closing", {}))
         _fill(network, arrays)
     except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError, BadZipFile) as error:
-        raise ModelError(f"{path} is no speech model of facewire train speech: {error}.") from error
+        raise ModelError(f"{path} is not a speech model of facewire train speech: {error}.") from error
     return network, about
 
 

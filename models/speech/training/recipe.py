@@ -36,7 +36,7 @@ class Recipe:
     kokoro_hours: float = 1.8
     config: Path | None = None
     start: Sequence[Path] = ()
-    """Weights to tune rather than begin anew: of an earlier run or the shipped ones; of several, their mean."""
+    """Weights to tune, not to start from scratch: of an earlier run or the shipped ones; of several, their mean."""
 
 
 def follow(recipe: Recipe, notify: Notify, trained: Report) -> Path:
@@ -89,7 +89,7 @@ def _speech(recipe: Recipe, seed: int, notify: Notify) -> Iterator[Speech]:
 def _texts(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise ModelError(
-            f"{folder} is no folder of texts: install your system's package fortunes, or name one (--texts)."
+            f"{folder} is not a folder of texts: install your system's package fortunes, or name one (--texts)."
         )
     texts = sentences(folder)
     if not texts:

@@ -64,7 +64,7 @@ def read(dataset: Dataset, folder: Path, split: str) -> Iterator[Sequence]:
     """Yield the sequences of a split: train, validation or test.
 
     Raises:
-        ModelError: the folder is no such data.
+        ModelError: the folder does not hold such data.
     """
     templates = read_templates(folder / "templates.pkl")
     subjects = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}[split]

@@ -13,7 +13,7 @@ from facewire.bridge.formats.vmc_messages import VmcReader
 from facewire.bridge.outputs.choose import OUTPUTS, parse_spec
 from facewire.runtime.capture.remote.phone import PhoneSource
 from facewire.runtime.capture.video.source import CaptureError, Source
-from facewire.runtime.tools.network import way_to
+from facewire.runtime.tools.network import route_to
 
 LOOPBACK = "127.0.0.1"
 HERE = (LOOPBACK, "localhost", "::1")
@@ -45,7 +45,7 @@ def phone_source(what: str, notify: Callable[[str], None]) -> PhoneSource:
     """Return the source that ``what`` names; it is not open yet. ``notify`` hears of senders that are ignored.
 
     Raises:
-        CaptureError: what follows the name is no address.
+        CaptureError: what follows the name is not an address.
     """
     name, _, where = what.partition(":")
     app = APPS[name]
@@ -86,7 +86,7 @@ def _reaches(target: str, listening: str) -> bool:
     if not ipaddress.ip_address(listening).is_unspecified:
         return False
     try:
-        address, own = way_to(target)
+        address, own = route_to(target)
     except (OSError, UnicodeError):
         return False  # nothing will be sent there either
     return address == own or ipaddress.ip_address(address).is_loopback
@@ -106,5 +106,5 @@ def _address(name: str, where: str, port: int) -> tuple[str, int]:
     usable = number.isascii() and number.isdigit() and int(number[:6]) < 65536
     if not usable or any(character.isspace() or character in "/@" for character in host):
         example = "ifacialmocap:192.168.1.20" if name == "ifacialmocap" else f"{name}:{port}"
-        raise CaptureError(f"{where[:80]!r} is no address to receive {APPS[name].title} on: write {example}")
+        raise CaptureError(f"{where[:80]!r} is not an address to receive {APPS[name].title} on: write {example}")
     return host, int(number)

@@ -16,11 +16,11 @@ from facewire.bridge.shared.arrays import Float32Array, Image
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.face import REST_DISTANCE_M, FaceState
 from facewire.runtime.capture.video.source import CapturedFace, CaptureError, Source, SourceSilent
-from facewire.runtime.tools.network import own_address, way_to
+from facewire.runtime.tools.network import own_address, route_to
 
 WAIT_S = 0.1
 HOLD_NS = 1_000_000_000
-"""Who sends has the port for itself until it was silent for so long."""
+"""The sender has the port for itself until it was silent for this long."""
 SILENT_NS = 2_000_000_000
 """Silence that a person should know of."""
 ASK_NS = 1_000_000_000
@@ -35,7 +35,7 @@ NOWHERE_M: Float32Array = np.array([0, 0, -REST_DISTANCE_M], np.float32)
 class PhoneSource(Source):
     """Listens on one port and gives the newest face that came there. Delay: none beyond the way here.
 
-    State: who sends, and when it was heard last. Drop policy: of several datagrams that wait, the newest counts;
+    State: the sender, and when it was heard last. Drop policy: of several datagrams that wait, the newest counts;
     late, broken and foreign ones are counted.
     """
 
@@ -85,7 +85,7 @@ class PhoneSource(Source):
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens, once it is open."""
-        assert self._socket is not None, "open comes first"
+        assert self._socket is not None, "call open first"
         host, port = self._socket.getsockname()[:2]
         return str(host), int(port)
 
@@ -98,7 +98,7 @@ class PhoneSource(Source):
         if self._socket is not None:
             return
         if self._phone is not None:
-            self._phone_address, self._host = find_way(self._phone)
+            self._phone_address, self._host = find_route(self._phone)
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -186,7 +186,7 @@ class PhoneSource(Source):
             self._named.add(host)
             heard = self._phone_address or (self._holder or ("another",))[0]
             who, heard = (f"another program on {host}", "the first") if host == heard else (host, heard)
-            self._notify(f"{self.name}: {who} sends too; only {heard} is heard (further ones are counted)")
+            self._notify(f"{self.name}: {who} sends too; only {heard} is used (further ones are counted)")
 
     def _ask(self) -> None:
         """Send the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""
@@ -207,15 +207,15 @@ class PhoneSource(Source):
         self._said_ns = now
         self._check_way()
         if self._holder is None:
-            raise SourceSilent(f"{self.name}: nothing has come yet; let the app send to {self._where()}")
-        raise SourceSilent(f"{self.name}: nothing comes any more from {self._holder[0]}; is the app still open?")
+            raise SourceSilent(f"{self.name}: nothing has arrived yet; make the app send to {self._where()}")
+        raise SourceSilent(f"{self.name}: nothing arrives any more from {self._holder[0]}; is the app still open?")
 
     def _check_way(self) -> None:
         """Check that neither the phone nor this machine has got another address: then nothing comes here any more."""
         if self._phone is None:
             return
         try:
-            way = find_way(self._phone)
+            way = find_route(self._phone)
         except CaptureError:
             return  # no network at all: it may come back as it was
         if way != (self._phone_address, self._host):
@@ -232,17 +232,17 @@ def to_face(received: ReceivedFace) -> FaceState:
     return FaceState.of(received.blendshapes, np.concatenate([received.rotation, position_m]), received.gaze)
 
 
-def find_way(phone: str) -> tuple[str, str]:
+def find_route(phone: str) -> tuple[str, str]:
     """Return a phone's address and this machine's own on the way to it; nothing is sent.
 
     Raises:
         CaptureError: there is no way to it.
     """
     try:
-        return way_to(phone)
+        return route_to(phone)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise CaptureError(f"there is no way to the phone {phone!r} ({why}): check its address and the Wi-Fi") from None
+        raise CaptureError(f"cannot reach the phone {phone!r} ({why}): check its address and the Wi-Fi") from None
 
 
 def describe_opening(address: tuple[str, int], phone: str | None) -> str:
@@ -254,4 +254,4 @@ def describe_opening(address: tuple[str, int], phone: str | None) -> str:
     if phone is not None:
         return f"{where}, to the phone {phone} only"
     machine = own_address() if ipaddress.ip_address(host).is_unspecified else host
-    return f"{where}, to the network: whoever reaches this machine there ({machine}) can move the face"
+    return f"{where}, to the network: anyone who reaches this machine there ({machine}) can move the face"

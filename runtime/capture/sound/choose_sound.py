@@ -18,7 +18,7 @@ def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> S
     ``demo_speech`` may fetch the demo's recording.
 
     Raises:
-        CaptureError: no microphone or file has that name, the file is no sound, or a library is not
+        CaptureError: no microphone or file has that name, the file is not a sound, or a library is not
             installed.
     """
     if what == "none":
@@ -36,10 +36,10 @@ def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> S
             return None
         if named and len(path.parts) > 1:
             return _sound_file(path, loop=loop)
-        raise CaptureError(f"{what!r} is no file here, and {error}" if named else str(error)) from None
+        raise CaptureError(f"{what!r} is not a file here, and {error}" if named else str(error)) from None
     return Microphone(what)
 
 
 def _sound_file(path: Path, *, loop: bool) -> SoundFile:
-    SoundReader(path).close()  # What is no sound is said now, and not when the networks have been loaded.
+    SoundReader(path).close()  # A file that is not a sound is reported now, and not when the networks have been loaded.
     return SoundFile(path, loop=loop)

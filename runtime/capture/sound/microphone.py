@@ -18,14 +18,14 @@ from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, LARGEST_BLOCK, SoundRing
 
 SILENT_S = 1.0
-"""A device that gives no block for so long is lost: PortAudio does not say when one is unplugged."""
+"""A device that gives no block for this long is lost: PortAudio does not say when one is unplugged."""
 FIRST_S = 5.0
 """What it may take to give its first: sound servers wake their devices."""
 CHECK_S = 0.1
 MAX_CHANNELS = 8
 LONGEST_DELAY_S = 0.5
 """A driver that claims an older sound than this does not know."""
-NO_PYAUDIO = "the microphone needs PyAudio: pip install 'facewire[mic]' (on Linux, portaudio19-dev or the like first)"
+NO_PYAUDIO = "the microphone needs PyAudio: pip install 'facewire[mic]' (on Linux, first portaudio19-dev or the like)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def load_pyaudio() -> Any:
         import pyaudio
     except ImportError:
         raise CaptureError(NO_PYAUDIO) from None
-    _hush()
+    _silence_audio_libraries()
     return pyaudio
 
 
@@ -107,7 +107,7 @@ class Microphone(SoundSource):
     def open(self, ring: SoundRing) -> None:
         """Raise CaptureError if there is none of that name, or it cannot be used."""
         pyaudio = self._load()
-        # PortAudio lists the devices when it starts, so it starts anew each time.
+        # PortAudio lists the devices when it starts, so it is started again each time.
         self._system = pyaudio.PyAudio()
         device = find_microphone(self._what, _list(self._system))
         self.name = f"microphone {device.index} ({device.name})"
@@ -220,7 +220,7 @@ def _no_message(*_: object) -> None:
 _HANDLERS: list[Any] = []
 
 
-def _hush() -> None:
+def _silence_audio_libraries() -> None:
     """Keep ALSA and JACK from printing what they do not find, dozens of lines, whenever PortAudio starts."""
     if _HANDLERS or not sys.platform.startswith("linux"):
         return

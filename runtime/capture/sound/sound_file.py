@@ -24,7 +24,7 @@ class SoundReader:
     def __init__(self, path: Path) -> None:
         """Raise CaptureError if it cannot be read, has no sound, or needs PyAV, which is not installed."""
         if not path.is_file():
-            raise CaptureError(f"{path} is not there: check the name")
+            raise CaptureError(f"{path} does not exist: check the name")
         try:
             import av
         except ImportError:
@@ -33,7 +33,7 @@ class SoundReader:
         try:
             self._container: Any = av.open(str(path))
         except (av.error.FFmpegError, ValueError, MemoryError):
-            raise CaptureError(f"{path} is no sound or video that can be read") from None
+            raise CaptureError(f"{path} is not a sound or video file that can be read") from None
         try:
             if not self._container.streams.audio:
                 raise CaptureError(f"{path} has no sound")
@@ -106,7 +106,7 @@ class SoundFile(PacedSound):
         self._reader: SoundReader | None = None
 
     def open(self, ring: SoundRing) -> None:
-        """Raise CaptureError if the file is not there or is no sound."""
+        """Raise CaptureError if the file does not exist or is not a sound file."""
         self._reader = SoundReader(self._path)
         self.rate = self._reader.rate
         self._begin(ring)

@@ -10,7 +10,7 @@ from facewire.runtime.sound.blocks import SoundRing
 
 
 class SoundThread(DeviceThread):
-    """Has ``source`` write to ``ring``; see ``DeviceThread``."""
+    """Makes ``source`` write to ``ring``; see ``DeviceThread``."""
 
     def __init__(self, source: SoundSource, ring: SoundRing, notify: Callable[[str], None]) -> None:
         super().__init__(source, notify, "facewire-sound-capture")

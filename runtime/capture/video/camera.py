@@ -172,9 +172,9 @@ def _why_closed(target: int | str) -> str:
         return "cannot be opened: check the address, and that something is sending there"
     device = Path(f"/dev/video{target}")
     if sys.platform == "linux" and not device.exists():
-        return "is not there: plug it in, or list what there is with: facewire doctor"
+        return "was not found: plug it in, or list the devices with: facewire doctor"
     if sys.platform == "linux" and not os.access(device, os.R_OK | os.W_OK):
-        return f"may not be used by you: add yourself to the group that owns {device} (often: video)"
+        return f"is not open to you: add yourself to the group that owns {device} (often: video)"
     return "cannot be opened: is it free of other programs, and are they allowed to use the camera?"
 
 

@@ -43,7 +43,7 @@ class DemoSource(Source):
         media_ns = int(self._index * 1e9 / self.rate)
         if not self._sleep_until(self._start_ns + media_ns if self._paced else 0, self._clock):
             return None
-        # Where the machine is too slow, whole pictures are left out: the demo keeps the pace of its time.
+        # If the machine is too slow, whole pictures are left out: the demo keeps the pace of its time.
         late = int((self._clock() - self._start_ns - media_ns) * 1e-9 * self.rate) if self._paced else 0
         self._index += max(late, 0)
         capture_ns = self._clock() if self._paced else media_ns

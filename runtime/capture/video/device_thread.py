@@ -26,7 +26,7 @@ class Device(Protocol):
 
 
 class DeviceThread:
-    """Keeps one source going. A source that returns is tried again for ever, at least every five seconds.
+    """Keeps one source going. A source that returns is tried again forever, at least every five seconds.
 
     ``notify`` gets one line when the source is lost and one when it is back, from this thread.
     """

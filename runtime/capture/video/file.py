@@ -36,13 +36,13 @@ class FileSource(Source):
 
     def open(self) -> None:
         if not self._path.exists():
-            raise CaptureError(f"{self._path} is not there: check the name")
+            raise CaptureError(f"{self._path} does not exist: check the name")
         if self._path.is_dir():
             raise CaptureError(f"{self._path} is a folder: name a video file in it")
         self._capture = self._opener(str(self._path))
         if not self._capture.isOpened():
             self.close()
-            raise CaptureError(f"{self._path} is no video that can be read")
+            raise CaptureError(f"{self._path} is not a video that can be read")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 1.0 <= rate <= 1000.0 else DEFAULT_RATE
         self.frames = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)

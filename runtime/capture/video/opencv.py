@@ -45,7 +45,7 @@ def open_stream(target: int | str) -> VideoCapture:
 
 
 def retrieve(capture: VideoCapture, spare: Image | None) -> Image | None:
-    """Decode the grabbed picture, into ``spare`` where its size fits; None when it is no colour picture."""
+    """Decode the grabbed picture, into ``spare`` if its size fits; None if it is not a colour picture."""
     ok, image = capture.retrieve() if spare is None else capture.retrieve(spare)
     if not ok or image is None or image.ndim != 3 or image.shape[2] != 3:
         return None

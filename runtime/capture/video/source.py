@@ -54,7 +54,7 @@ class Source(ABC):
     returns: bool
     """Whether it may come back after a failure, as a camera does; a file that ends has ended."""
     rate: float = 0.0
-    """Pictures a second that it is expected to give, known after ``open``; 0 where it does not say."""
+    """Pictures a second that it is expected to give, known after ``open``; 0 if it does not say."""
     opened: str | None = None
     """What it listens on and who may send there, for people; None for what opens nothing."""
 
@@ -80,7 +80,7 @@ class Source(ABC):
 
     @property
     def dropped(self) -> dict[str, int]:
-        """What came and was not used, by reason; empty where there is no such thing."""
+        """What came and was not used, by reason; empty if there is none."""
         return {}
 
     @abstractmethod

@@ -61,7 +61,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of them")
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; of several, the folder for them"
+        "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; for several inputs, a folder"
     )
     parser.add_argument(
         "--format",
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     """Bake each input; a take is written whole or not at all.
 
     Raises:
-        UsageError: what was asked for is not there or does not go together.
+        UsageError: what was asked for does not exist or does not go together.
         FacewireError: it cannot be done; the message says why.
         ModelError: a network or its file cannot be used.
     """
@@ -109,7 +109,7 @@ def bake_options(args: argparse.Namespace) -> BakeOptions:
     """Return what the command line asks for.
 
     Raises:
-        UsageError: its options do not go together, or name a file that is not there.
+        UsageError: its options do not go together, or name a file that does not exist.
     """
     return BakeOptions(
         tracking=tracking_options(args),
@@ -135,7 +135,7 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
     """Return what to bake to where.
 
     Raises:
-        UsageError: an input is not there or a take cannot be written, before any work is done.
+        UsageError: an input does not exist or a take cannot be written, before any work is done.
     """
     given = list(inputs)
     for path in given:
@@ -145,12 +145,12 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
     if not into_folder or (output.suffix.lower() in SUFFIXES and len(given) == 1 and not given[0].is_dir()):
         check_output(output, force=force)
         if form is not None:
-            raise UsageError(f"{output} says itself what to write: --format is for a folder")
+            raise UsageError(f"{output} already says what to write: --format is for a folder")
         return [Job(videos[0], output)]
     if output.suffix.lower() in SUFFIXES and not output.is_dir():
         raise UsageError(f"several takes do not fit into {output}: name a folder, and what to write with --format")
     if not output.parent.is_dir():
-        raise UsageError(f"the folder {output.parent} is not there: make it first")
+        raise UsageError(f"the folder {output.parent} does not exist: make it first")
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: name a folder for the takes")
     jobs = [Job(video, output / f"{video.stem}.{form or 'mcap'}") for video in videos]
@@ -179,7 +179,7 @@ def check_output(path: Path, *, force: bool) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path} would be a {path.suffix or 'file without a suffix'}: name it {' or '.join(SUFFIXES)}")
     if not path.parent.is_dir():
-        raise UsageError(f"the folder {path.parent} is not there: make it first")
+        raise UsageError(f"the folder {path.parent} does not exist: make it first")
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name a file in it")
     if path.exists() and not force:

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def demo_pictures() -> list[Image]:
-    """Two seconds of the demo face, drawn beforehand so that drawing is not measured."""
+    """Two seconds of the demo face, drawn in advance so that drawing is not measured."""
     from facewire.runtime.capture.video.demo import DemoSource
     from facewire.runtime.session.networks import fetch
 
@@ -131,9 +131,9 @@ def measure_driver(name: str, look_ahead_ms: int, device: str, seconds: float) -
     import numpy as np
 
     from facewire.models.speech.features import SAMPLE_RATE
-    from facewire.runtime.session.networks import patience
+    from facewire.runtime.session.networks import notify_if_slow
 
-    with patience():
+    with notify_if_slow():
         driver = make_driver(name, DriverOptions(look_ahead_ms=look_ahead_ms, device=device))
     sound = np.random.default_rng(1).normal(0.0, 0.1, SAMPLE_RATE).astype(np.float32)
     clock, block = now_ns, SAMPLE_RATE // 60

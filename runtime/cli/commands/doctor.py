@@ -112,7 +112,7 @@ def _libraries() -> Iterator[Finding]:
     if not runtimes:
         yield Finding("bad", "onnxruntime", "is not installed", "install it with: pip install onnxruntime")
     elif len(runtimes) > 1:
-        # The two share one folder; whichever was installed last wins.
+        # The two share one folder; the one installed last wins.
         advice = "keep one: pip uninstall onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu"
         yield Finding("note", "onnxruntime", "both builds are installed and overwrite each other", advice)
     yield Finding("ok", "libraries", ", ".join(found + runtimes))
@@ -168,7 +168,7 @@ def _gpu() -> Iterator[Finding]:
         create_session(asset_path("face_blendshapes", offline=True), device="cuda")
         yield Finding("ok", "GPU", "CUDA works")
     elif "no NVIDIA driver" in trouble:
-        yield Finding("ok", "GPU", "none of NVIDIA's; the processor is enough")
+        yield Finding("ok", "GPU", "none from NVIDIA; the processor is enough")
     else:
         yield Finding("note", "GPU", "not in use; the processor is enough", f"for a GPU: {trouble}")
 
@@ -183,7 +183,7 @@ def _cameras() -> Iterator[Finding]:
             yield Finding("ok", f"camera {camera.index}", camera.name)
         else:
             advice = f"allow it with: sudo usermod -aG $(stat -c %G {path}) $USER, and log in again"
-            yield Finding("note", f"camera {camera.index}", f"{camera.name}: you may not use it", advice)
+            yield Finding("note", f"camera {camera.index}", f"{camera.name}: you are not allowed to use it", advice)
     if not cameras and sys.platform == "linux":
         advice = "plug one in, use a file or an address, or try: facewire serve --video demo"
         yield Finding("note", "camera", "none found", advice)
@@ -203,7 +203,7 @@ def _microphones() -> Iterator[Finding]:
     if not microphones:
         advice = (
             "plug one in, or go on with the camera; on Linux, is PulseAudio or PipeWire running? "
-            "To see speech without one: facewire serve --video demo --audio demo"
+            "To try speech without one: facewire serve --video demo --audio demo"
         )
         yield Finding("note", "microphone", "none found", advice)
     for microphone in microphones:
@@ -226,7 +226,7 @@ def _phones() -> Iterator[Finding]:
     if free:
         yield Finding("ok", "phones", f"can be received: {', '.join(free)}")
     if taken:
-        advice = "another program reads that app here: stop it, or name another port, as in --video livelink:11112"
+        advice = "another program receives from that app: stop it, or name another port, as in --video livelink:11112"
         yield Finding("note", "phones", f"taken: {', '.join(taken)}", advice)
 
 
@@ -239,7 +239,7 @@ def _kernel_cache() -> Iterator[Finding]:
     if path and os.access(path, os.W_OK):
         yield Finding("ok", "compiled kernels", f"kept in {path}")
     else:
-        advice = "set NUMBA_CACHE_DIR to a folder that you may write; without it each start takes seconds longer"
+        advice = "set NUMBA_CACHE_DIR to a folder that you can write to; without it each start takes seconds longer"
         yield Finding("note", "compiled kernels", f"cannot be kept in {path}", advice)
 
 

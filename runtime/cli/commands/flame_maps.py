@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the table.
 
     Raises:
-        UsageError: what was asked for is not there or does not go together.
+        UsageError: what was asked for does not exist or does not go together.
         ModelError: a network or its file cannot be used.
     """
     import math

@@ -23,8 +23,8 @@ def add_parser(actions: Subparsers) -> None:
         "register",
         "lay the 478 landmarks onto a model, and draw them",
         "Finds where the 478 landmarks lie on a model and what ARKit's 52 shapes are in its parameters, and keeps\n"
-        "both in the cache: it is done once for each file. Draws a picture of it: look whether eyes and lips are\n"
-        "where they should be. Without FILE it is the open head, which is ready and only drawn.",
+        "both in the cache: this is done once for each file. Draws a picture of it: check that eyes and lips are\n"
+        "where they should be. Without FILE it uses the open head, which is ready and only drawn.",
         "facewire flame register flame2023.pkl -o landmarks.png",
     )
     parser.add_argument(
@@ -44,11 +44,11 @@ def add_parser(actions: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Register anew, keep the result, draw it.
+    """Register again, keep the result, draw it.
 
     Raises:
         ModelError: a network or its file cannot be used.
-        UsageError: what was asked for is not there or does not go together.
+        UsageError: what was asked for does not exist or does not go together.
         FacewireError: it cannot be done; the message says why.
     """
     from facewire.bridge.export.output import replacing

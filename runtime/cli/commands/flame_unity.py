@@ -22,7 +22,7 @@ def add_parser(actions: Subparsers) -> None:
         "unity",
         "write a head for Unity's Facewire Flame component",
         "Writes a FLAME head as a .flame.bytes file: drag it onto a Facewire Flame component in Unity. Without FILE\n"
-        "it is the open head. What is made of your own FLAME file stays under that file's licence.",
+        "it writes the open head. What is made of your own FLAME file stays under that file's licence.",
         "facewire flame unity -o open.flame.bytes\n"
         "facewire flame unity flame2023.pkl -o me.flame.bytes --identity take.npz",
     )
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         ModelError: a network or its file cannot be used.
-        UsageError: what was asked for is not there or does not go together.
+        UsageError: what was asked for does not exist or does not go together.
         FacewireError: it cannot be done; the message says why.
     """
     from facewire.bridge.export.output import replacing
@@ -90,14 +90,14 @@ def read_identity(path: Path, digest: str) -> NDArray[np.float32]:
         found, whose, name = (read(key) for key in ("shape", "flame_digest", "flame_model"))
         shape = np.asarray(0.0 if found is None else found, np.float32)
     except (OSError, ModelError, ValueError, TypeError) as error:
-        raise FacewireError(f"{path} holds no `shape` to take an identity from ({type(error).__name__})") from None
+        raise FacewireError(f"{path} has no `shape` to take an identity from ({type(error).__name__})") from None
     if found is None:
-        raise FacewireError(f"{path} holds no `shape` to take an identity from")
+        raise FacewireError(f"{path} has no `shape` to take an identity from")
     if whose is not None and str(whose) != digest:
         raise FacewireError(
             f"the identity in {path} is one of {str(name)[:80]!r}: give the FLAME file that it was baked with"
         )
     if not shape.size or not np.isfinite(shape).all():
-        raise FacewireError(f"{path} has a `shape` that is no numbers")
+        raise FacewireError(f"{path} has a `shape` that is not made of numbers")
     # A take has one identity for each frame or one for all; the last is the most settled.
     return shape.reshape(-1, shape.shape[-1])[-1] if shape.ndim else shape.reshape(1)

@@ -40,7 +40,7 @@ def add_parser(commands: Subparsers) -> None:
         "--timecode-rate",
         metavar="N",
         type=_timecode_rate,
-        help="frames a second that the timecode counts (default: found out)",
+        help="frames a second that the timecode counts (default: worked out from the take)",
     )
     parser.set_defaults(run=run)
 
@@ -52,14 +52,14 @@ def _offset_s(text: str) -> float:
     except ValueError:
         value = math.nan
     if not abs(value) <= MAX_OFFSET_S:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds such as 0.25 or -0.25")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 0.25 or -0.25")
     return value
 
 
 def _timecode_rate(text: str) -> int:
     """Frames a second, for argparse."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= MAX_TIMECODE_RATE):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of frames a second such as 60")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of frames a second, such as 60")
     return int(text)
 
 
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     notify(f"{args.output}: {report.frames} frames, {duration_text(report.duration_s)}")
     if report.missing:
         more = f" and {len(report.missing) - MAX_NAMED} more" if len(report.missing) > MAX_NAMED else ""
-        notify(f"the take has no {', '.join(report.missing[:MAX_NAMED])}{more}: at rest")
+        notify(f"the take has no {', '.join(report.missing[:MAX_NAMED])}{more}: they stay at rest")
     if report.skipped:
         notify(f"{report.skipped} rows repeat the time of the row before and were left out")
     return 0

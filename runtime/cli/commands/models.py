@@ -78,7 +78,7 @@ def run_pull(args: argparse.Namespace) -> int:
     """Fetch what is missing.
 
     Raises:
-        UsageError: what was asked for is not there or does not go together.
+        UsageError: what was asked for does not exist or does not go together.
         ModelError: a network or its file cannot be used.
     """
     from facewire.models.assets.store import find_asset, list_assets
@@ -103,7 +103,7 @@ def run_encoder(args: argparse.Namespace) -> int:
     """Export one encoder.
 
     Raises:
-        UsageError: what was asked for is not there or does not go together.
+        UsageError: what was asked for does not exist or does not go together.
         FacewireError: it cannot be done; the message says why.
         ModelError: a network or its file cannot be used.
     """

@@ -30,7 +30,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="the take, *.mcap")
     add_live_options(parser)
-    parser.add_argument("--duration", metavar="TIME", type=seconds, help="stop after so long (default: at Ctrl-C)")
+    parser.add_argument("--duration", metavar="TIME", type=seconds, help="stop after this time (default: at Ctrl-C)")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.set_defaults(run=run)
 

@@ -20,7 +20,7 @@ def add_parser(commands: Subparsers) -> None:
         "facewire repair take.mcap.part\nfacewire repair broken.mcap -o saved.mcap",
     )
     parser.add_argument("input", metavar="FILE", type=Path, help="the cut or damaged session")
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="the mended session (default: beside FILE)")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="the repaired session (default: beside FILE)")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.set_defaults(run=run)
 
@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     if whole:
         notify(f"{args.input} is whole: there is nothing to repair")
         return 0
-    output = args.output or mended_path(args.input)
+    output = args.output or repaired_path(args.input)
     require_suffix(output, SUFFIX)
-    with progress_bar(f"mending {args.input.name}") as progress:
+    with progress_bar(f"repairing {args.input.name}") as progress:
         report = repair(args.input, output, force=args.force, progress=progress)
     lost = [f"{report.lost_bytes} bytes at the end belong to nothing whole"] if report.lost_bytes else []
     lost += [f"{report.damaged_chunks} damaged parts were left out"] if report.damaged_chunks else []
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def mended_path(path: Path) -> Path:
+def repaired_path(path: Path) -> Path:
     """``take.mcap`` for ``take.mcap.part``; ``take-repaired.mcap`` for ``take.mcap``."""
     from facewire.bridge.recording.layout import PART_SUFFIX, SUFFIX
 

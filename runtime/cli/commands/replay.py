@@ -32,7 +32,9 @@ def add_parser(commands: Subparsers) -> None:
         "facewire replay take.mcap --loop\nfacewire replay take.mcap --once --wait-subscriber   # in CI",
     )
     parser.add_argument("input", metavar="FILE", type=Path, help="a session")
-    parser.add_argument("--speed", metavar="X", type=float, default=1.0, help="times as fast, 0.05 to 20 (default: 1)")
+    parser.add_argument(
+        "--speed", metavar="X", type=float, default=1.0, help="speed as a factor, 0.05 to 20 (default: 1)"
+    )
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--loop", action="store_true", help="start again at the end")
     ends.add_argument("--once", action="store_true", help="exit at the end instead of waiting there for commands")
@@ -90,7 +92,7 @@ def replay_options(args: argparse.Namespace) -> ReplayOptions:
 
 
 def _wait(replay: Replay, *, once: bool) -> None:
-    """Wait for the end of the take; for ever if clients may still seek. What ended the replay early is raised."""
+    """Wait for the end of the take; forever if clients may still seek. What ended the replay early is raised."""
     wait_until(lambda: replay.ended.is_set() and (once or replay.error is not None))
     if replay.error is not None:
         raise replay.error

@@ -54,7 +54,7 @@ def serve_options(args: argparse.Namespace) -> ServeOptions:
     """Return what the command line asks for.
 
     Raises:
-        UsageError: its options do not go together, or name a file that is not there.
+        UsageError: its options do not go together, or name a file that does not exist.
     """
     return ServeOptions(live_options(args), server_config(args), args.record, tuple(args.output))
 
@@ -102,7 +102,7 @@ def start_block(session: ServeSession) -> str:
         "stop": "Ctrl-C",
     }
     if server.token:
-        lines["note"] = "whoever has these addresses can watch: share them with care"
+        lines["note"] = "anyone who has these addresses can watch: share them with care"
     return "Facewire is live\n\n" + "\n".join(f"  {key:8}{value}" for key, value in lines.items()) + "\n"
 
 

@@ -49,7 +49,7 @@ def live_url(text: str) -> str:
     """Return the websocket's address from what a person writes: it, the page's address, or HOST:PORT.
 
     Raises:
-        UsageError: it is no such address.
+        UsageError: it is not such an address.
     """
     text = text if "://" in text else f"ws://{text}"
     try:
@@ -59,7 +59,7 @@ def live_url(text: str) -> str:
         good = False
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme) if good else ""
     if scheme not in ("ws", "wss"):
-        raise UsageError(f"{text!r} is no address of a server: it looks like {DEFAULT_URL}")
+        raise UsageError(f"{text!r} is not a server's address, which looks like {DEFAULT_URL}")
     path = "/v1/live" if parts.path in ("", "/") else parts.path
     return parts._replace(scheme=scheme, path=path).geturl()
 
@@ -118,8 +118,8 @@ def _watch(client: BlockingClient, rate: float) -> None:
 
 def _waiting(client: BlockingClient) -> str:
     if client.client.state == "open":
-        return f"{client.client.url}: connected, no frame comes: is its input there?"
-    return f"{client.client.url}: not there yet, trying again (start it with: facewire serve)"
+        return f"{client.client.url}: connected, but no frames arrive: is its input there?"
+    return f"{client.client.url}: no server there yet, trying again (start it with: facewire serve)"
 
 
 def _facts(client: BlockingClient, screen: Screen) -> list[str]:

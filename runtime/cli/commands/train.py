@@ -1,4 +1,4 @@
-"""``facewire train``: teach the speech network anew."""
+"""``facewire train``: train the speech network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _add_speech(kinds: Subparsers) -> None:
         "speech",
         "speech to motion",
         "Builds a corpus of generated speech, trains on one CPU or GPU (on many: torchrun -m facewire.runtime.cli),\n"
-        "validates on voices that it does not learn from, and exports weights. Run again after a kill, it goes on.",
+        "validates on voices that it does not learn from, and exports weights. Run again after a kill, it continues.",
         "facewire train speech --out run --speech aligned_speech\nfacewire serve --speech run/causal.npz",
     )
     speech.add_argument(
@@ -53,7 +53,7 @@ def _add_speech(kinds: Subparsers) -> None:
         type=_weights,
         action="append",
         default=[],
-        help="tune the weights of an earlier run, or the `shipped` ones, not begin anew; if repeated, their mean",
+        help="tune the weights of an earlier run, or the `shipped` ones, not new ones; if repeated, their mean",
     )
     speech.set_defaults(run=run)
 
@@ -75,7 +75,7 @@ def _add_voices(speech: argparse.ArgumentParser) -> None:
     )
     speech.add_argument("--kokoro-hours", metavar="H", type=float, default=1.8, help="speech by Kokoro (default: 1.8)")
     speech.add_argument(
-        "--texts", metavar="FOLDER", type=Path, default=TEXTS, help=f"what flite reads (default: {TEXTS})"
+        "--texts", metavar="FOLDER", type=Path, default=TEXTS, help=f"the texts that flite reads (default: {TEXTS})"
     )
     speech.add_argument("--flite-hours", metavar="H", type=float, default=1.1, help="speech by flite (default: 1.1)")
 

@@ -22,7 +22,7 @@ def seconds(text: str) -> float:
     except ValueError:
         values = []
     if not 1 <= len(values) <= 3 or not all(0 <= value < 1e6 for value in values):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 12.5 or 1:02.5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time, such as 12.5 or 1:02.5")
     total = 0.0
     for value in values:
         total = total * 60 + value
@@ -53,7 +53,7 @@ def require_suffix(path: Path, *suffixes: str) -> None:
 def require_file(path: Path) -> None:
     """Raise UsageError if there is nothing of that name."""
     if not path.exists():
-        raise UsageError(f"{path} is not there: check the name")
+        raise UsageError(f"{path} does not exist: check the name")
 
 
 @contextmanager

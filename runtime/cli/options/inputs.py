@@ -27,7 +27,7 @@ def add_live_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-device-names",
         action="store_true",
-        help="put the devices' names, which may tell who you are, into recordings (default: leave them out)",
+        help="put the devices' names, which may reveal who you are, into recordings (default: leave them out)",
     )
 
 
@@ -35,7 +35,7 @@ def live_options(args: argparse.Namespace) -> LiveOptions:
     """Return what ``add_live_options``'s options ask for.
 
     Raises:
-        UsageError: they do not go together, or name a file that is not there.
+        UsageError: they do not go together, or name a file that does not exist.
     """
     return LiveOptions(
         inputs=InputOptions(args.video, args.audio, args.mouth, args.mode, args.rate, args.loop),
@@ -53,8 +53,8 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--video",
         metavar="SRC",
         default="auto",
-        help="auto, a camera's number or name, a file, an address (rtsp://, http://), demo, none, or who tracks the "
-        "face already: livelink[:PORT], ifacialmocap:PHONE, vmc[:PORT] (default: auto)",
+        help="auto, a camera's number or name, a file, an address (rtsp://, http://), demo, none, or a phone or "
+        "program that tracks the face already: livelink[:PORT], ifacialmocap:PHONE, vmc[:PORT] (default: auto)",
     )
     parser.add_argument(
         "--audio",
@@ -81,7 +81,7 @@ def _add_face_options(parser: argparse.ArgumentParser) -> None:
         help=f"who drives the face: {explained(MODES)} (default: auto)",
     )
     parser.add_argument(
-        "--sync", action="store_true", help="have the faster of camera and microphone wait for the slower one"
+        "--sync", action="store_true", help="make the faster of camera and microphone wait for the slower one"
     )
     parser.add_argument(
         "--no-learning", action="store_true", help="do not learn the face's range while streaming: profiles only"

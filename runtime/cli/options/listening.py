@@ -24,9 +24,9 @@ def add_listen_options(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         type=listen_address,
         default=DEFAULT_LISTEN,
-        help=f"where to serve; port 0 takes a free one (default: {DEFAULT_LISTEN})",
+        help=f"where to serve; port 0 picks a free one (default: {DEFAULT_LISTEN})",
     )
-    parser.add_argument("--token", help="what clients must show; made and printed if one is needed and none is given")
+    parser.add_argument("--token", help="what clients must present; made and printed if needed and none is given")
     parser.add_argument("--tls-cert", metavar="PEM", type=Path, help="certificate chain, to serve wss:// and https://")
     parser.add_argument("--tls-key", metavar="PEM", type=Path, help="the certificate's private key")
     parser.add_argument(
@@ -45,7 +45,7 @@ def listen_address(text: str) -> tuple[str, int]:
     elif text.count(":") == 1:
         host, port = text.split(":")
     if not (port.isascii() and port.isdigit() and int(port) < 65536) or " " in host:
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT such as {DEFAULT_LISTEN}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as {DEFAULT_LISTEN}")
     return host or default_host, int(port)
 
 
@@ -67,8 +67,8 @@ def server_config(args: argparse.Namespace) -> ServerConfig:
 def wait_until(done: Callable[[], bool], step_s: float = POLL_S) -> None:
     """Wait on the main thread, which signals interrupt, and look every ``step_s``; ``done`` takes no lock.
 
-    ``Event.wait`` will not do: an interrupt that meets it while it takes its lock leaves that taken, and whoever sets
-    the event, as the shutdown does, then waits for ever. ``time.sleep`` holds nothing.
+    ``Event.wait`` will not do: an interrupt that meets it while it takes its lock leaves that taken, and a thread that
+    sets the event, as the shutdown does, then waits forever. ``time.sleep`` holds nothing.
     """
     while not done():
         time.sleep(step_s)

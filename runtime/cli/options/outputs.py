@@ -24,7 +24,7 @@ def people_stream(specs: Iterable[str]) -> TextIO:
     """Return where a command tells people what it does: not where an output writes frames.
 
     Raises:
-        UsageError: one is no output.
+        UsageError: one is not an output.
     """
     from facewire.bridge.outputs.base import OutputError
     from facewire.runtime.cli.options.usage import UsageError

@@ -16,25 +16,25 @@ def add_speech_options(parser: argparse.ArgumentParser) -> None:
         "--mouth",
         choices=("auto", "video", "audio"),
         default="auto",
-        help="what moves the mouth: auto takes speech if there is no picture (default: auto)",
+        help="what moves the mouth: auto uses speech if there is no picture (default: auto)",
     )
     parser.add_argument(
         "--speech",
         metavar="MODEL",
         default=DEFAULT_DRIVER,
-        help=f"what makes motion of speech: {_drivers()} (default: {DEFAULT_DRIVER})",
+        help=f"what turns speech into motion: {_drivers()} (default: {DEFAULT_DRIVER})",
     )
     parser.add_argument(
         "--speech-encoder",
         metavar="PATH",
         help="a FaceFormer's wav2vec 2.0: a folder, a hub name, or an .onnx of `facewire models encoder`",
     )
-    parser.add_argument("--speech-style", metavar="N", type=int, default=0, help="whose way of speaking (default: 0)")
+    parser.add_argument("--speech-style", metavar="N", type=int, default=0, help="whose style of speaking (default: 0)")
     parser.add_argument(
         "--look-ahead",
         metavar="MS",
         type=int,
-        help=f"how much sound to wait for before moving; later and steadier ({_look_aheads()})",
+        help=f"how much sound to wait for before moving; more is later and steadier ({_look_aheads()})",
     )
     parser.add_argument(
         "--expressiveness",

@@ -19,7 +19,7 @@ else:
 
 
 class UsageError(FacewireError):
-    """The command was asked for something that it does not do, or of a file that is not there."""
+    """The command was asked for something that it does not do, or of a file that does not exist."""
 
     exit_code = 2
 
@@ -50,14 +50,14 @@ def add_tracking_options(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="where the networks run; auto takes a usable GPU (default: auto)",
+        help="where the networks run; auto uses a GPU if one is usable (default: auto)",
     )
     parser.add_argument("--mirror", action="store_true", help="swap left and right, as in a mirror")
     parser.add_argument(
         "--smoothing",
         choices=tuple(SMOOTHING_LEVELS),
         default=DEFAULT_SMOOTHING,
-        help=f"how calm the face is kept; {explained(SMOOTHING_LEVELS)} (default: {DEFAULT_SMOOTHING})",
+        help=f"how much the face is smoothed; {explained(SMOOTHING_LEVELS)} (default: {DEFAULT_SMOOTHING})",
     )
 
 
@@ -92,9 +92,9 @@ def flame_option(args: argparse.Namespace) -> str | None:
     """Return what ``add_flame_option``'s option asks for.
 
     Raises:
-        UsageError: it names a file that is not there.
+        UsageError: it names a file that does not exist.
     """
     name: str | None = args.flame
     if name not in (None, OPEN_FLAME) and not Path(str(name)).exists():
-        raise UsageError(f"{name} is not there: check the name")
+        raise UsageError(f"{name} does not exist: check the name")
     return name

@@ -183,9 +183,9 @@ def test_without_reconnect_the_iteration_ends_with_the_server(serve: Serve) -> N
     ("url", "options", "message"),
     [
         ("", {"token": "wrong"}, "refuses \\(401\\)"),
-        ("http://127.0.0.1:8787/v1/live", {}, "no websocket address"),
-        ("ws://127.0.0.1:99999/v1/live", {}, "no websocket address"),
-        ("ws://a..b/v1/live", {}, "no websocket address"),
+        ("http://127.0.0.1:8787/v1/live", {}, "is not a websocket address"),
+        ("ws://127.0.0.1:99999/v1/live", {}, "is not a websocket address"),
+        ("ws://a..b/v1/live", {}, "is not a websocket address"),
         ("ws://127.0.0.1:{port}/v2/live", {}, "refuses \\(404\\)"),
     ],
 )

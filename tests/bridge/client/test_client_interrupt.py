@@ -27,7 +27,7 @@ def assert_turns(client: BlockingClient) -> None:
 
 
 def test_an_interrupted_wait_leaves_the_client_running() -> None:
-    """With futures, whose locks are Python's, one interrupt in some hundreds to thousands stops the client for ever."""
+    """With futures, whose locks are Python's, one interrupt in some hundreds to thousands stops the client forever."""
 
     def wait() -> None:
         with contextlib.suppress(TimeoutError):

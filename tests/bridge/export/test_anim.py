@@ -82,7 +82,7 @@ def load(clip: Clip, paths: RigPaths | None = None) -> dict[str, Any]:
 
 
 def hermite(keys: list[dict[str, float]], at_s: np.ndarray) -> np.ndarray:
-    """What Unity's AnimationCurve.Evaluate gives for keys without weights."""
+    """Return what Unity's AnimationCurve.Evaluate gives for keys without weights."""
     times = np.array([key["time"] for key in keys])
     values = np.array([key["value"] for key in keys])
     into, out = (np.array([key[name] for key in keys]) for name in ("inSlope", "outSlope"))

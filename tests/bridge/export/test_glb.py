@@ -46,7 +46,7 @@ OPEN_S, SHUT_S = 1 / 6, 1 / 3
 
 
 def toolchain() -> ModuleType:
-    """The Unity client's tests fetch npm packages into the cache already."""
+    """Load the Unity client's tests' toolchain, which fetches npm packages into the cache already."""
     return load_module(TESTS / "unity_client" / "toolchain.py")
 
 
@@ -78,7 +78,7 @@ def clip(make_take: MakeTake) -> Clip:
 
 @pytest.fixture(scope="module")
 def head() -> HeadMesh:
-    """The head that ships."""
+    """Return the head that ships."""
     return load_head()
 
 
@@ -153,7 +153,7 @@ def test_normals_are_unit_and_outward() -> None:
 
 @pytest.fixture
 def served(clip: Clip, head: HeadMesh, tmp_path: Path) -> Iterator[str]:
-    """A web server on loopback with the viewer, three.js and the take."""
+    """Serve the viewer, three.js and the take on loopback."""
     (tmp_path / "take.glb").write_bytes(glb(clip, head))
     shutil.copy(HERE / "glb_viewer.html", tmp_path / "index.html")
     (tmp_path / "three").symlink_to(fetched(THREE))

@@ -200,7 +200,7 @@ def test_wav_that_is_none_is_refused(tmp_path: Path) -> None:
     adpcm = b"fmt \x10\0\0\0" + struct.pack("<HHIIHH", 2, 1, 8000, 4000, 256, 4) + b"data\4\0\0\0" + bytes(4)
     for data in (b"", b"RIFFxxxxAVI ", *(b"RIFF\0\0\0\0WAVE" + rest for rest in (b"", b"fmt \x10" + bytes(19), adpcm))):
         path.write_bytes(data)
-        with pytest.raises(SessionError, match=r"no WAV file|cannot be read: save it as 16-bit PCM"):
+        with pytest.raises(SessionError, match=r"not a WAV file|cannot be read: save it as 16-bit PCM"):
             read_wav(path)
 
 
@@ -340,7 +340,7 @@ def test_unknown_suffixes_and_existing_outputs(make_take: MakeTake, tmp_path: Pa
         format_of(Path("a.fbx"))
     (tmp_path / "a.csv").write_text("mine")
     with open_session(make_take(seconds=1)) as session:
-        with pytest.raises(SessionError, match="is there already: use --force"):
+        with pytest.raises(SessionError, match="already exists: use --force"):
             export(session, tmp_path / "a.csv")
         with pytest.raises(SessionError, match="has no sound to export"):
             export(session, tmp_path / "a.wav")
@@ -406,12 +406,12 @@ def test_head_angles_come_back(yaw: float, pitch: float, roll: float) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no Live Link Face take"),
-        ("a,b,c\n1,2,3\n", "is no Live Link Face take"),
+        ("", "is not a Live Link Face take"),
+        ("a,b,c\n1,2,3\n", "is not a Live Link Face take"),
         ("Timecode,BlendShapeCount,JawOpen\n", "this take is empty"),
-        ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,x\n", "line 2: a value is missing or is no number"),
-        ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61\n", "line 2: a value is missing or is no number"),
-        ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,nan\n", "line 2: a value is missing or is no number"),
+        ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,x\n", "line 2: a value is missing or is not a number"),
+        ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61\n", "line 2: a value is missing or is not a number"),
+        ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,nan\n", "line 2: a value is missing or is not a number"),
         ("Timecode,BlendShapeCount,JawOpen\nsoon,61,1\n", "row 2: the timecode 'soon' is not like"),
         ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,1\n99999999999:2:3:4,61,1\n", "row 3: the timecode '9"),
         ("Timecode,BlendShapeCount,JawOpen\n1:2:3:4,61,1\n1:2:2:4,61,1\n", "row 3: the timecode goes back"),

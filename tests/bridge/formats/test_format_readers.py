@@ -263,7 +263,7 @@ def test_no_damage_makes_the_vmc_reader_fail(which, at, damage, end):
 
 
 def sent_by_vmc(frame, names):
-    """The datagrams of ``frame``."""
+    """Return the datagrams of ``frame``."""
     output, sent = VmcOutput(Target("127.0.0.1", 9, options={"names": names})), []
     output._udp = type("Kept", (), {"send": lambda _, data: sent.append(bytes(data)), "settle": lambda _: None})()
     output.send(frame, 0)

@@ -94,7 +94,7 @@ def same_turn(a, b):
 
 
 def read_live_link(data):
-    """A reader of the tests' own, straight from the layout; values by the engine's names."""
+    """Read a packet straight from the layout, independently of the code under test; values by the engine's names."""
     at, names = 1, []
     for _ in range(2):
         (length,) = struct.unpack_from(">i", data, at)

@@ -105,7 +105,7 @@ def test_writing_a_template_allocates_nothing() -> None:
         (b"/ab\0f\0\0\0", "needs its type tags"),
         (b"/ab\0,f\0\0", "ends within an argument"),
         (b"/ab\0,t\0\0\0\0\0\1", "ends within an argument"),
-        (b"/ab\0,q\0\0\0\0\0\0", "nobody knows"),
+        (b"/ab\0,q\0\0\0\0\0\0", "an unknown OSC type"),
         (b"/ab\0,b\0\0\x7f\xff\xff\xff", "blob is longer"),
         (b"/ab\0,b\0\0\xff\xff\xff\xff", "blob is longer"),
         (b"/ab\0,s\0\0abcd", "no end"),

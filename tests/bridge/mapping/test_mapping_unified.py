@@ -56,7 +56,7 @@ VTS_DEFAULTS = {
 
 
 def face(shapes: Map[str, float] | None = None, **changes: Any) -> FaceFrame:
-    """A frame of these shapes; ``yaw``, ``pitch`` and ``roll`` turn the head (radians, as FaceFrame has them)."""
+    """Make a frame of these shapes; ``yaw``, ``pitch`` and ``roll`` turn the head (radians, as FaceFrame has them)."""
     angles = [changes.pop(name, 0.0) / 2 for name in ("pitch", "yaw", "roll")]
     axis = next((i for i, angle in enumerate(angles) if angle), 0)
     head = np.zeros(7, np.float32)

@@ -71,7 +71,7 @@ def test_jsonl_has_every_frame_after_each_flush(tmp_path: Path, frames: Frames) 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("precious")
-    with pytest.raises(OutputError, match="there already"):
+    with pytest.raises(OutputError, match="already exists"):
         make_output(f"csv:{path}").open()
     assert path.read_text() == "precious"
     with pytest.raises(OutputError, match=r"cannot write .*no/take.csv: No such file"):

@@ -18,7 +18,7 @@ from facewire.bridge.wire.frame import FaceFrame
 
 @pytest.fixture
 def reader():
-    """What would be the other program: a socket on a port of its own."""
+    """Open a socket in place of the other program, on a port of its own."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.bind(("127.0.0.1", 0))
         one.settimeout(30)
@@ -27,7 +27,7 @@ def reader():
 
 @pytest.fixture
 def opened():
-    """Makes outputs that are closed after the test."""
+    """Make outputs that are closed after the test."""
     made = []
 
     def make(spec):
@@ -105,7 +105,7 @@ def send_until_asked(output, frame):
 
 
 def has_asked(output, reader, version):
-    """Looks for new hand-shakes, as every frame does."""
+    """Look for new hand-shakes, as every frame does."""
     output._phone.look()
     return output._phone.askers.get(("127.0.0.1", port_of(reader))) == version
 
@@ -182,5 +182,5 @@ def test_a_command_opens_no_network():
     for spec in ("ifacialmocap:?phone=0.0.0.0", "ifacialmocap:?phone=192.168.1.5", "ifacialmocap:?phone=somewhere"):
         with pytest.raises(OutputError, match="command line"):
             check_remote(spec)
-    with pytest.raises(OutputError, match="no address"):
+    with pytest.raises(OutputError, match="is not an address"):
         check_remote("livelink:8.8.8.8")

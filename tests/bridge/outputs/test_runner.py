@@ -95,7 +95,7 @@ def no_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def held_up(run: Callable[..., One], output: FakeOutput, frames: Iterable[FaceFrame], *about: Any) -> One:
-    """A runner that has been offered ``frames`` while its output is in the middle of the first."""
+    """Return a runner that has been offered ``frames`` while its output is in the middle of the first."""
     output.gate.clear()
     runner = run(output, *about)
     for frame in frames:
@@ -289,7 +289,7 @@ def test_an_output_that_hangs_is_seen_to_hang(run, frames: Frames) -> None:
     runner = held_up(run, output, frames(5), [], lambda: now[0])
     assert runner.state()["state"] == "on"
     now[0] += STUCK_NS + 1
-    assert (runner.state()["state"], runner.state()["why"]) == ("failing", "it takes nothing; 5 frames wait")
+    assert (runner.state()["state"], runner.state()["why"]) == ("failing", "it accepts nothing; 5 frames are waiting")
     output.gate.set()
     wait_until(lambda: output.sent == 5)
     assert runner.state()["state"] == "on"
@@ -319,7 +319,7 @@ def test_outputs_come_and_go_while_frames_flow(frames: Frames) -> None:
         outputs = Outputs(time.perf_counter_ns, said.append)
         outputs.offer(next(frames(1)))  # to nobody
         outputs.add(spec)
-        with pytest.raises(OutputError, match="runs already"):
+        with pytest.raises(OutputError, match="is already running"):
             outputs.add(spec)
         with pytest.raises(OutputError, match="there is no output 'vmc' to stop; those that run: vmc:127"):
             outputs.remove("vmc")
@@ -442,14 +442,14 @@ def test_options_and_files() -> None:
         ("", "there is no output ''"),
         ("vcm", "choose one of vmc, "),
         ("VMC", "there is no output 'VMC'"),
-        ("vmc:127.0.0.1:0", "no port"),
-        ("vmc:127.0.0.1:65536", "no port"),
-        ("vmc:127.0.0.1:²", "no port"),
-        ("vmc:127.0.0.1:9999999999", "no port"),
+        ("vmc:127.0.0.1:0", "is not a port"),
+        ("vmc:127.0.0.1:65536", "is not a port"),
+        ("vmc:127.0.0.1:²", "is not a port"),
+        ("vmc:127.0.0.1:9999999999", "is not a port"),
         ("vmc:::1:39539", "brackets"),
         ("vmc:http://x:1", "brackets"),
-        ("vmc:a b", "no host"),
-        ("vmc:a\nb:1", "no host"),
+        ("vmc:a b", "is not a host"),
+        ("vmc:a\nb:1", "is not a host"),
         ("vmc?names=klingon", "names is one of arkit"),
         ("vmc?volume=11", "no option 'volume'; it has: names, bones"),
         ("csv", "say where csv goes"),

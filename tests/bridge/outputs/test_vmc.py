@@ -174,7 +174,7 @@ def test_names_as_the_other_program_has_them(
     got = shapes(receiver.frame())
     assert {name: got[name] for name in wanted} == pytest.approx(wanted)
     assert missing not in got
-    # What nothing drives is left to whoever else moves the avatar.
+    # What nothing drives is left to other senders that move the avatar.
     assert not {"neutral", "relaxed", "Neutral", "Fun"} & set(got)
 
 

@@ -54,7 +54,7 @@ class Vrchat:
         self.datagrams = 0
 
     def read(self) -> dict[str, Any]:
-        """What has come by now: each address with its newest values."""
+        """Return what has come by now: each address with its newest values."""
         told: dict[str, Any] = {}
         self.socket.settimeout(0.05)
         with contextlib.suppress(TimeoutError):
@@ -221,7 +221,7 @@ def test_nobody_there_and_then_somebody(monkeypatch: pytest.MonkeyPatch) -> None
 
     try:
         assert sum(send(i * 20 * MS) for i in range(20)) > 0
-        assert said == {"VRChat does not run, or OSC is off in its Action menu"}
+        assert said == {"VRChat is not running, or OSC is off in its Action menu"}
         absent.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         absent.socket.bind(("127.0.0.1", absent.port))
         send(REFRESH_NS)
@@ -408,9 +408,9 @@ def test_answers_that_are_none_raise_in_words(
     with pytest.raises(OSError, match="refused"):
         oscquery.fetch_avatar("127.0.0.1", vrchat.port, now_ns)
     monkeypatch.setattr(oscquery, "FETCH_TIMEOUT_S", 0.2)
-    deaf = socket.create_server(("127.0.0.1", 0))
-    with deaf, pytest.raises(TimeoutError):
-        oscquery.fetch_avatar("127.0.0.1", deaf.getsockname()[1], now_ns)
+    stalled = socket.create_server(("127.0.0.1", 0))
+    with stalled, pytest.raises(TimeoutError):
+        oscquery.fetch_avatar("127.0.0.1", stalled.getsockname()[1], now_ns)
 
 
 def test_only_this_machines_vrchat_counts() -> None:

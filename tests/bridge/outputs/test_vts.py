@@ -286,8 +286,8 @@ def test_nobody_there_then_vts_then_closed_then_back(make: Callable[..., tuple[V
         port = free.getsockname()[1]
     output, lines = make(port)
     wait_until(lambda: problem_of(output))
-    assert "VTube Studio does not run" in (problem_of(output) or "")
-    with pytest.raises(OutputError, match="does not run"):
+    assert "VTube Studio is not running" in (problem_of(output) or "")
+    with pytest.raises(OutputError, match="is not running"):
         send(output, face())
     assert lines == []
     output.close()
@@ -323,7 +323,7 @@ def test_a_question_that_nobody_answers_holds_nothing_up(
     assert output.waiting == lines[0]
     start_s = time.monotonic()
     output.close()
-    assert time.monotonic() - start_s < 20.0, "the question stands for ever"
+    assert time.monotonic() - start_s < 20.0, "the question stands forever"
 
 
 def test_a_no_is_a_no(studio: Studio, make: Callable[..., tuple[VtsOutput, list[str]]]) -> None:
@@ -431,7 +431,7 @@ def test_a_server_that_is_no_websocket(make: Callable[..., tuple[VtsOutput, list
         with connection:
             connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             wait_until(lambda: problem_of(output))
-        assert "speaks no websocket" in (problem_of(output) or "")
+        assert "does not speak websocket" in (problem_of(output) or "")
 
 
 def test_a_frame_that_is_no_face_sends_no_nonsense(

@@ -93,7 +93,7 @@ def test_what_is_no_session_is_refused_in_one_line(tmp_path: Path) -> None:
         writer = Writer(file)
         writer.start()
         writer.finish()
-    with pytest.raises(SessionError, match="no Facewire session"):
+    with pytest.raises(SessionError, match="is not a Facewire session"):
         open_session(path)
     with pytest.raises(SessionError, match=r"cannot open .*: No such file"):
         open_session(tmp_path / "nothing.mcap")
@@ -183,7 +183,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_appears(
 ) -> None:
     path = make_take()
     before = path.read_bytes()
-    with pytest.raises(SessionError, match="is there already: use --force"):
+    with pytest.raises(SessionError, match="already exists: use --force"):
         SessionWriter(path, METADATA)
     writer = SessionWriter(path, METADATA, force=True)
     assert path.read_bytes() == before
@@ -194,7 +194,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_appears(
     other.close()
     with pytest.raises(SessionError, match=r"b\.mcap\.part is left from a recording that was cut: repair it"):
         SessionWriter(tmp_path / "b.mcap", METADATA)
-    with pytest.raises(SessionError, match=r"the folder .* is not there"):
+    with pytest.raises(SessionError, match=r"the folder .* does not exist"):
         SessionWriter(tmp_path / "no" / "c.mcap", METADATA)
 
 

@@ -170,8 +170,8 @@ def stop_among_many(serve: Serve, raw: Any) -> float:
     """Return how long it took to stop, in s."""
     server = serve(rate=200)
     polite = [raw(server) for _ in range(20)]
-    deaf = raw(server, receive_buffer=4096)
-    tell(deaf, {"type": "subscribe", "streams": ["landmarks"]})
+    stalled = raw(server, receive_buffer=4096)
+    tell(stalled, {"type": "subscribe", "streams": ["landmarks"]})
     silent = raw(server, handshake=False)  # Connected, never shook hands.
     wait_until(lambda: server.counts.replaced > 0)
     codes: list[int] = []

@@ -31,7 +31,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 @pytest.fixture
 def onlooker(serve: Serve, raw: Any) -> Iterator[tuple[LiveServer, Any]]:
-    """A server and a well-behaved subscriber, whose stream must not have suffered in the end."""
+    """Start a server and a well-behaved subscriber, whose stream must not have suffered in the end."""
     server = serve(handshake_timeout_s=3.0)
     client = raw(server)
     seqs(client, 1)
@@ -240,8 +240,8 @@ def test_whoever_does_not_finish_the_handshake_is_hung_up_on(serve: Serve, raw: 
 def test_a_subscriber_that_never_reads_is_dropped_and_holds_nobody_back(serve: Serve, raw: Any) -> None:
     server = serve(stall_timeout_s=0.5, rate=200)
     good = raw(server)
-    deaf = raw(server, receive_buffer=4096)
-    deaf.send_frame(TEXT, b'{"type":"subscribe","streams":["landmarks"]}')
+    stalled = raw(server, receive_buffer=4096)
+    stalled.send_frame(TEXT, b'{"type":"subscribe","streams":["landmarks"]}')
     began, received = time.monotonic(), []
     while server.counts.stalled == 0:
         received += seqs(good, 1)
@@ -346,11 +346,11 @@ def test_a_tls_subscriber_that_never_reads_is_dropped_too(
 ) -> None:
     server = serve(certificate=certificate[0], key=certificate[1], stall_timeout_s=0.5, rate=200)
     context = ssl.create_default_context(cafile=str(certificate[0]))
-    good, deaf = raw(server, handshake=False), raw(server, handshake=False, receive_buffer=4096)
-    for client in (good, deaf):
+    good, stalled = raw(server, handshake=False), raw(server, handshake=False, receive_buffer=4096)
+    for client in (good, stalled):
         client.socket = context.wrap_socket(client.socket, server_hostname="127.0.0.1")
         assert "101" in client.handshake()
-    deaf.send_frame(TEXT, b'{"type":"subscribe","streams":["landmarks"]}')
+    stalled.send_frame(TEXT, b'{"type":"subscribe","streams":["landmarks"]}')
     began, received = time.monotonic(), []
     while server.counts.stalled == 0:
         received += seqs(good, 1)

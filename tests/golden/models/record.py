@@ -35,7 +35,7 @@ def network_input(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def sample(index: int, values: np.ndarray) -> np.ndarray:
-    """The same 16 places of a tensor each time."""
+    """Take the same 16 places of a tensor each time."""
     places = np.random.default_rng(index).integers(0, values.size, SAMPLES)
     return values.reshape(-1)[places].astype(np.float32)
 

@@ -36,7 +36,7 @@ METADATA = SessionMetadata(
 
 
 def frame(seq: int, sources: str = "video", **more: Any) -> FaceFrame:
-    """A frame whose values tell which it is."""
+    """Make a frame whose values tell which one it is."""
     shapes = ((np.arange(52, dtype=np.float32) * 7 + seq * 3) % 53) / np.float32(64)
     head = np.array([0, 0.6, 0, 0.8, seq / 256, -0.125, -0.5], np.float32)
     gaze = np.array([0.125, -0.0625, 0.25, -0.5], np.float32)
@@ -94,7 +94,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def write_foreign(name: str, compression: CompressionType) -> Path:
-    """A session as another program may write it: other channels, keys that are not known, channels in another order."""
+    """Write a session as another program may: other channels, keys that are not known, channels in another order."""
     path = HERE / f"{name}.mcap"
     with path.open("wb") as file:
         writer = Writer(file, compression=compression)
@@ -112,7 +112,7 @@ def write_foreign(name: str, compression: CompressionType) -> Path:
 
 
 def write_invalid(whole: Path) -> None:
-    """The files that a reader must refuse."""
+    """Write the files that a reader must refuse."""
     folder, data = HERE / "invalid", whole.read_bytes()
     folder.mkdir(exist_ok=True)
     with (folder / "no_metadata.mcap").open("wb") as file:

@@ -77,7 +77,7 @@ UseSources = Callable[..., None]
 
 @pytest.fixture
 def use_sources(monkeypatch: pytest.MonkeyPatch) -> UseSources:
-    """Makes `thing` the only asset, with these sources."""
+    """Make `thing` the only asset, with these sources."""
 
     def use(*sources: Source) -> None:
         original = Original("thing.bin", len(DATA), DIGEST, "none", sources)

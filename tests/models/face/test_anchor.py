@@ -41,7 +41,7 @@ def test_v2_looks_first_and_then_once_an_interval(frames: list[np.ndarray], monk
         assert tracker.step(image, now_ns) is not None
     every = -(-INTERVAL_NS // FRAME_NS)
     assert looks == [i * FRAME_NS for i in range(0, len(frames), every)]
-    now_ns = 0  # A clock that starts anew must not silence it.
+    now_ns = 0  # A clock that starts again must not silence it.
     tracker.step(frames[0], now_ns)
     assert looks[-1] == 0
 

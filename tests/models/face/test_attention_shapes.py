@@ -32,7 +32,7 @@ def weights(random: np.random.Generator) -> list[np.ndarray]:
 
 
 def twin(codes: np.ndarray, direct: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The plain twin of the kernel, in float64."""
+    """Compute what the kernel does, plainly and in float64."""
     inputs = np.append(codes.astype(np.float64), 1.0)
     hidden = inputs @ first
     hidden *= 0.5 * (1 + np.array([erf(value * sqrt(0.5)) for value in hidden]))

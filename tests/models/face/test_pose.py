@@ -15,7 +15,7 @@ pytestmark = pytest.mark.models
 
 
 def svd_procrustes(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """The textbook answer (Umeyama 1991): rotation, scale, translation."""
+    """Return the textbook answer (Umeyama 1991): rotation, scale, translation."""
     share = weights / weights.sum()
     a, b = source - share @ source, target - share @ target
     u, d, vt = np.linalg.svd((b * share[:, None]).T @ a)

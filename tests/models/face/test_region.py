@@ -12,7 +12,7 @@ from facewire.models.face.region import MARGIN, crop, project, region_from_landm
 
 
 def plain_crop(image: np.ndarray, region: np.ndarray, side: int, *, replicate: bool) -> np.ndarray:
-    """The same in numpy, exactly bilinear: float32[3, side, side] of RGB 0..255."""
+    """Compute the same in numpy, exactly bilinear: float32[3, side, side] of RGB 0..255."""
     step = region[2] / side
     a, b = step * math.cos(region[3]), step * math.sin(region[3])
     i, j = np.meshgrid(np.arange(side) - side / 2, np.arange(side) - side / 2)

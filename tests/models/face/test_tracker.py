@@ -255,7 +255,7 @@ def middle_x(seen: FaceState | None) -> float:
 
 
 def scaled(image: np.ndarray, factor: float) -> np.ndarray:
-    """The image made smaller in the upper left corner of a black one."""
+    """Return the image made smaller in the upper left corner of a black one."""
     small, shown = cv2.resize(image, None, fx=factor, fy=factor), np.zeros_like(image)
     shown[: small.shape[0], : small.shape[1]] = small
     return shown

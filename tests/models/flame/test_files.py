@@ -115,16 +115,16 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "flat basis": (lambda a: {**a, "shapedirs": a["shapedirs"][0]}, "shapedirs is"),
     "other vertices": (lambda a: {**a, "weights": a["weights"][1:]}, r"weights is float32 \[199, 5\]"),
     "few vertices": (lambda a: {**a, "v_template": a["v_template"][:50]}, "50 vertices"),
-    "not a number": (lambda a: {**a, "v_template": a["v_template"] * np.nan}, "no numbers"),
-    "infinite": (lambda a: {**a, "weights": a["weights"] * 1e300}, "no numbers"),
+    "not a number": (lambda a: {**a, "v_template": a["v_template"] * np.nan}, "not numbers"),
+    "infinite": (lambda a: {**a, "weights": a["weights"] * 1e300}, "not numbers"),
     "millimetres": (lambda a: {**a, "v_template": a["v_template"] * 1000}, "FLAME is in metres"),
     "weights": (lambda a: {**a, "weights": a["weights"] * 0.5}, "do not sum to 1"),
-    "other tree": (lambda a: {**a, "kintree_table": a["kintree_table"][::-1]}, "hang together"),
+    "other tree": (lambda a: {**a, "kintree_table": a["kintree_table"][::-1]}, "are connected as"),
     "triangles": (lambda a: {**a, "f": a["f"] + 10}, "vertices that it does not have"),
     "words": (lambda a: {**a, "weights": "many"}, "Python|str"),
     "two dimensions": (lambda a: {**a, "f": a["f"].ravel()}, "triangles"),
     "one number": (lambda a: {**a, "v_template": np.float64(1)}, r"v_template is \[\], not \[v, 3\]|a Scalar"),
-    "no tree": (lambda a: {**a, "kintree_table": np.full((2, 5), np.nan)}, "hang together"),
+    "no tree": (lambda a: {**a, "kintree_table": np.full((2, 5), np.nan)}, "are connected as"),
     "many counts": (
         lambda a: {**a, "shape_count": np.array([300, 300])},
         r"shape_count is int64 \[2\], not one number",
@@ -153,7 +153,7 @@ def test_refuses_files_of_other_kinds(tmp_path: Path) -> None:
         ("z.npz", b"PK\3\4x"),
     ):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(ModelError, match="no FLAME model"):
+        with pytest.raises(ModelError, match="is not a FLAME model"):
             load_flame(tmp_path / name)
     with zipfile.ZipFile(tmp_path / "FLAME2020.zip", "w") as archive:
         archive.writestr("generic_model.pkl", b"")

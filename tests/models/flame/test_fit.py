@@ -55,7 +55,7 @@ def seen(points: Array, noise_m: float, rng: np.random.Generator) -> Array:
 def talking(
     on: Correspondence, seed: int, frames: int, noise_m: float, lasting: Array | float = 0.0
 ) -> Iterator[Truth]:
-    """A person whom nobody has seen, who turns the head, talks and makes faces."""
+    """Yield a person whom nobody has seen, who turns the head, talks and makes faces."""
     model, rng = open_flame(), np.random.default_rng(seed)
     skinner, shape = Skinner(model), rng.normal(size=model.shapes).astype(np.float32)
     phase, speed = rng.uniform(0, 6.28, model.expressions), rng.uniform(0.15, 1.5, model.expressions)
@@ -72,7 +72,7 @@ def talking(
 
 
 def laid_onto(moving: Array, still: Array) -> Array:
-    """``moving`` turned, shifted and scaled onto ``still``: no single camera sees how large or how far a head is."""
+    """Turn, shift and scale ``moving`` onto ``still``: no single camera sees how large or how far away a head is."""
     a, b = moving - moving.mean(0), still - still.mean(0)
     u, d, vt = np.linalg.svd(b.T @ a)
     sign = np.diag([1, 1, np.linalg.det(u @ vt)])
@@ -202,7 +202,7 @@ def test_identity_is_learned_from_few_frames_then_moves_slowly(on: Correspondenc
 
 
 def test_a_crooked_mouth_at_rest_is_the_persons_and_no_expression(on: Correspondence) -> None:
-    """The open head's identities are symmetric; what is lopsided in every frame must not be an expression for ever."""
+    """The open head's identities are symmetric; what is lopsided in every frame must not be an expression forever."""
     model = open_flame()
     lopsided = see(model, on)
     crooked = np.zeros(model.expressions)

@@ -198,7 +198,7 @@ def test_bounded_least_squares_finds_the_best(rank: int) -> None:
 
 @pytest.fixture(scope="module")
 def other() -> tuple[FlameModel, np.ndarray, Correspondence]:
-    """A head of other size and features, with other vertices; which of the open head's they are; its landmarks."""
+    """Return a head of other size, features and vertices; which of the open head's these are; and its landmarks."""
     model, known = open_flame(), correspondence_of(open_flame())
     identity = np.random.default_rng(8).normal(0, 0.8, model.shapes).astype(np.float32)
     template = 1.1 * (model.template + model.shape_basis @ identity)

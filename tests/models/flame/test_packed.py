@@ -20,7 +20,7 @@ make = load_module(GOLDEN / "flame" / "make.py")
 
 
 def unpack(data: bytes) -> dict[str, np.ndarray]:
-    """The file as docs have it, read by its letter."""
+    """Read the file as docs describe it, byte by byte."""
     assert data[:8] == MAGIC
     v, f, m, e, c = struct.unpack_from("<5i", data, 8)
     at = 28

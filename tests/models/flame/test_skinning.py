@@ -26,7 +26,7 @@ RELATIVE = 1e-6
 
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> FlameModel:
-    """A model of FLAME's own size, with pose correctives and every weight in use."""
+    """Load a model of FLAME's own size, with pose correctives and every weight in use."""
     arrays = random_flame(np.random.default_rng(5), 5023)
     return load_flame(write_official(tmp_path_factory.mktemp("flame") / "m.pkl", arrays))
 

@@ -24,7 +24,7 @@ REST = np.zeros(3, np.float32)
 
 
 def write_flame(path: Path, vertices: int = VOCASET_VERTICES, seed: int = 0) -> Path:
-    """A head in FLAME's own keys: an ellipsoid with smooth bases of FLAME's sizes, whose jaw is its lower front."""
+    """Write a head in FLAME's own keys: an ellipsoid, smooth bases of FLAME's sizes, the jaw its lower front."""
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(vertices, 3))
     points *= np.array([0.08, 0.12, 0.10]) / np.linalg.norm(points, axis=1)[:, None]
@@ -70,7 +70,7 @@ def inverse(model):
 
 
 def displaced(skinner: Skinner, expression, jaw) -> np.ndarray:
-    """What a FaceFormer would give, flat [15069]: the vertices for this speech less the face at rest."""
+    """Return what a FaceFormer would give, flat [15069]: the vertices for this speech less the face at rest."""
     pose = np.concatenate([REST, REST, jaw, REST, REST]).astype(np.float32)
     moved = skinner.skin(np.zeros(skinner.shapes, np.float32), expression.astype(np.float32), pose, REST).copy()
     rest = skinner.skin(np.zeros(skinner.shapes, np.float32), 0 * expression.astype(np.float32), 0 * pose, REST)
@@ -122,7 +122,7 @@ def other(tmp_path_factory) -> FlameModel:
 
 
 def random_decoder(seed=3):
-    """A VOCASET decoder's arrays under their published names, random, its motions some millimetres."""
+    """Return a VOCASET decoder's arrays under their published names: random, with motions of some millimetres."""
     rng, d, layer = np.random.default_rng(seed), 64, "transformer_decoder.layers.0."
     shapes = {"audio_feature_map": (d, d), "vertice_map": (d, FLAME_OUTPUTS), "vertice_map_r": (FLAME_OUTPUTS, d)}
     shapes |= {f"{layer}{name}.out_proj": (d, d) for name in ("self_attn", "multihead_attn")}

@@ -39,7 +39,7 @@ def old_norm_names(state):
 
 
 def checkpoint(d=64, outputs=30, subjects=8, period=30, audio=768, encoder=None, seed=0):
-    """A state dict with the names and shapes of the published ones, written down here apart from the network."""
+    """Make a state dict with the published names and shapes, written down here apart from the network."""
     torch.manual_seed(seed)
 
     def normal(*shape):
@@ -202,12 +202,12 @@ def without(name):
 BAD = {
     "code": (lambda tmp: checkpoint() | {"x": Payload(f"touch {tmp}/ran")}, "more than weights"),
     "whole model": (lambda _: torch.nn.Linear(2, 2), "more than weights"),
-    "a list": (lambda _: [1, 2], "no state dict"),
+    "a list": (lambda _: [1, 2], "is not a state dict"),
     "another network": (lambda _: torch.nn.Linear(2, 2).state_dict(), "it has no"),
     "a part is missing": (lambda _: without("vertice_map.bias"), "it has no vertice_map.bias"),
     "no encoding": (lambda _: without("PPE.pe"), "it has no PPE.pe"),
     "another shape": (lambda _: checkpoint() | {"vertice_map.weight": torch.zeros(64, 31)}, "vertice_map.weight"),
-    "one number": (lambda _: checkpoint() | {"obj_vector.weight": torch.zeros(())}, "no FaceFormer checkpoint"),
+    "one number": (lambda _: checkpoint() | {"obj_vector.weight": torch.zeros(())}, "is not a FaceFormer checkpoint"),
     "odd width": (lambda _: checkpoint(d=66), "does not divide"),
     "another period": (lambda _: checkpoint(period=25), "give the period"),
 }
@@ -226,7 +226,7 @@ def test_a_bad_checkpoint_is_one_line_and_runs_nothing(save, tmp_path, case):
 @pytest.mark.parametrize("content", [b"", b"\0" * 1000, b"PK\x03\x04" + b"x" * 500, b"\x80\x04\x95 nothing", b"la la"])
 def test_a_file_that_is_no_checkpoint_is_one_line(tmp_path, content):
     (tmp_path / "x.pth").write_bytes(content)
-    with pytest.raises(ModelError, match=r"no checkpoint that torch can read|more than weights") as caught:
+    with pytest.raises(ModelError, match=r"is not a checkpoint that torch can read|more than weights") as caught:
         faceformer.load(tmp_path / "x.pth")
     assert "\n" not in str(caught.value)
 

@@ -51,7 +51,7 @@ def network(outputs=FLAME_OUTPUTS, per_frame=1, period=30):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A checkpoint without its encoder, one with it, and the encoder's folder."""
+    """Write a checkpoint without its encoder, one with it, and the encoder's folder."""
     folder = tmp_path_factory.mktemp("published")
     model = network()
     torch.save(model.state_dict(), folder / "bare.pth")
@@ -138,11 +138,11 @@ def test_a_part_that_does_not_fit_is_one_line():
     weights = network().step_weights()
     with pytest.raises(ModelError, match="there is no style 2"):
         FaceFormerDriver(weights, Loudness(), style=2)
-    with pytest.raises(ModelError, match="50 features a second and the checkpoint wants 30"):
+    with pytest.raises(ModelError, match="50 features a second and the checkpoint needs 30"):
         FaceFormerDriver(weights, Loudness(rate=50))
     wide = Loudness()
     wide.width = 768
-    with pytest.raises(ModelError, match="gives 768 values a feature and the checkpoint wants 64"):
+    with pytest.raises(ModelError, match="gives 768 values a feature and the checkpoint needs 64"):
         FaceFormerDriver(weights, wide)
     with pytest.raises(ModelError, match=r"moves 10 vertices; only FLAME's 5023"):
         FaceFormerDriver(network(outputs=30).step_weights(), Loudness())

@@ -109,7 +109,7 @@ def test_what_is_exported_speaks_as_what_was_trained(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """An exported network whose parts all matter, with the closing on top."""
+    """Export a network whose parts all matter, with the closing on top."""
     torch.manual_seed(3)
     network = SpeechNetwork(SMALL)
     with torch.no_grad():
@@ -142,7 +142,7 @@ def test_lips_shut_further_for_a_named_closure_than_what_was_learnt(small: Path)
 
 
 def test_a_run_from_weights_tunes_them(small: Path, corpus: Corpus, tmp_path: Path) -> None:
-    """It starts with the weights given, not anew, and leaves out what teaches them from the beginning."""
+    """It starts with the weights given, not from scratch, and leaves out what teaches them from the beginning."""
     start, _ = restore(small)
     heard: list[tuple[str, int]] = []
     still = replace(CONFIG, network=NetworkConfig())
@@ -193,7 +193,7 @@ def test_weights_that_are_none_are_one_line(small: Path, tmp_path: Path) -> None
     for content in (b"no", small.read_bytes()[:2000], path.read_bytes()):
         path.write_bytes(content)
         for read in (restore, lambda path: SpeechDriver(weights=path)):
-            with pytest.raises(ModelError, match=r"other\.npz is no speech model"):
+            with pytest.raises(ModelError, match=r"other\.npz is not a speech model"):
                 read(path)
 
 
@@ -209,7 +209,7 @@ def test_weights_whose_parts_do_not_fit_are_one_line(small: Path, tmp_path: Path
         arrays = dict(stored)
     arrays[name] = {"history": np.zeros(1), "slopes": np.ones(3)}.get(name, arrays[name][..., :-1])
     np.savez(tmp_path / "other.npz", **arrays)
-    with pytest.raises(ModelError, match=r"^[^\n]*other\.npz is no speech model[^\n]* does not fit the rest\.$"):
+    with pytest.raises(ModelError, match=r"^[^\n]*other\.npz is not a speech model[^\n]* does not fit the rest\.$"):
         SpeechDriver(weights=tmp_path / "other.npz")
 
 

@@ -23,7 +23,7 @@ WIDTH = 64
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A local folder as transformers saves it."""
+    """Write a local folder as transformers saves it."""
     torch.manual_seed(1)
     config = transformers.Wav2Vec2Config(
         hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, conv_dim=[32] * 7

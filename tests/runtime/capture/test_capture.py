@@ -63,7 +63,7 @@ class FakeCapture:
 
 
 class Script:
-    """An opener that hands out the given captures, then the last one for ever; and a capture thread without waiting."""
+    """An opener that hands out the given captures, then the last one forever; and a capture thread without waiting."""
 
     def __init__(self, *captures: FakeCapture) -> None:
         self.captures, self.opened, self.reports = list(captures), [], []
@@ -250,11 +250,11 @@ def test_a_paced_file_that_waits_can_be_interrupted(clip):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda _: None, "is not there"),
+        (lambda _: None, "does not exist"),
         (lambda p: p.mkdir(), "is a folder"),
-        (lambda p: p.write_text("hello " * 1000), "is no video"),
-        (lambda p: p.write_bytes(b""), "is no video"),
-        (lambda p: p.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 500), "is no video"),
+        (lambda p: p.write_text("hello " * 1000), "is not a video"),
+        (lambda p: p.write_bytes(b""), "is not a video"),
+        (lambda p: p.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 500), "is not a video"),
     ],
     ids=["missing", "folder", "text", "empty", "header only"],
 )
@@ -283,7 +283,7 @@ def test_a_file_that_fails_ends_the_thread_with_its_error(tmp_path):
     thread.start()
     assert slot.take(60) is None
     assert slot.exhausted
-    assert "is not there" in str(thread.error)
+    assert "does not exist" in str(thread.error)
     assert reports == []
 
 

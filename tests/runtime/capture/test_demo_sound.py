@@ -35,7 +35,7 @@ class Clock:
 
 @pytest.fixture
 def recording(tmp_path):
-    """A second and a bit of a voice, and of what is none on the other channel."""
+    """Write a little more than a second of a voice, with something else on the other channel."""
     voice = (np.arange(RATE + 20) % 100 + 1).astype("<i2")
     with wave.open(str(tmp_path / "voice.wav"), "wb") as file:
         file.setparams((2, 2, RATE, 0, "NONE", "not compressed"))

@@ -196,7 +196,7 @@ def test_without_pyaudio_it_is_one_line(monkeypatch):
 
 
 def test_a_name_that_looks_like_a_file_is_one(tmp_path):
-    with pytest.raises(CaptureError, match=r"no\.wav is not there"):
+    with pytest.raises(CaptureError, match=r"no\.wav does not exist"):
         choose_sound(str(tmp_path / "no.wav"), loop=False, demo_speech=Path)
     sound = write_wav(tmp_path / "yes.wav", np.zeros(1600))
     assert isinstance(choose_sound(str(sound), loop=False, demo_speech=Path), SoundFile)
@@ -209,6 +209,6 @@ def test_a_microphone_s_name_may_look_like_a_file_s(tmp_path, monkeypatch):
     (tmp_path / "usb").mkdir()
     for what in ("USB 2.0 Camera", "usb"):
         assert choose_sound(what, loop=False, demo_speech=Path).name == f"microphone {what}"
-    neither = r"'2\.1' is no file here, and no microphone is called '2\.1'; microphones here: 4: USB 2\.0 Camera"
+    neither = r"'2\.1' is not a file here, and no microphone is called '2\.1'; microphones here: 4: USB 2\.0 Camera"
     with pytest.raises(CaptureError, match=neither):
         choose_sound("2.1", loop=False, demo_speech=Path)

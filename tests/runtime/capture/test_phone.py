@@ -67,7 +67,7 @@ def a_frame(seq=0, jaw=0.9):
 
 @pytest.fixture
 def use():
-    """Opens sources and outputs, and closes them after the test."""
+    """Open sources and outputs, and close them after the test."""
     with contextlib.ExitStack() as stack:
 
         def opened(one):
@@ -86,7 +86,7 @@ def sender():
 
 
 def phone(what, **options):
-    """The source that a user writes as ``what``, on a free port."""
+    """Open the source that a user writes as ``what``, on a free port."""
     reports = []
     source = phone_source(f"{what}:0", reports.append)
     source.reports = reports
@@ -127,7 +127,7 @@ class Run:
         return self.live.status()["devices"]["video"]
 
     def stream(self, output, until, frame=a_frame):
-        """Sends frames at about 200 a second until a condition holds."""
+        """Send frames at about 200 a second until a condition holds."""
         numbers = itertools.count()
 
         def send():
@@ -208,8 +208,8 @@ def test_a_phone_that_sleeps_lets_the_face_rest_and_takes_it_up_again(use, run, 
     wait_until(lambda: receiver.live.capture.state == "lost")
     assert len(receiver.frames) == before, "a face that rests sends nothing"
     assert receiver.live.capture.losses == losses + 1
-    assert "nothing comes any more from 127.0.0.1" in receiver.reports[-1]
-    assert "nothing comes any more" in find_problems(receiver.live.status())[0]
+    assert "nothing arrives any more from 127.0.0.1" in receiver.reports[-1]
+    assert "nothing arrives any more" in find_problems(receiver.live.status())[0]
     receiver.stream(sender, lambda: receiver.last.sources == "video" and receiver.jaw > 0.2)
     assert receiver.reports[-1].endswith("is back")
 
@@ -232,7 +232,7 @@ def test_a_phone_that_loses_the_face_lets_it_rest_at_once(use, run):
 
 
 def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender, monkeypatch):
-    monkeypatch.setattr(phone_module, "HOLD_NS", 600 * S)  # a machine that stops for a second is no phone that sleeps
+    monkeypatch.setattr(phone_module, "HOLD_NS", 600 * S)  # a machine that stops for a second is no sleeping phone
     source = use(phone("livelink"))
     output = use(make_output(f"livelink:127.0.0.1:{source.address[1]}"))
     receiver = run(source)
@@ -254,7 +254,7 @@ def test_hostile_datagrams_change_nothing_while_a_phone_streams(use, run, sender
     assert receiver.device["dropped"]["foreign"] >= enough
     assert receiver.live.status()["drops"]["bad_frames"] == 0
     said = [line.partition(": ")[2] for line in receiver.reports + source.reports if "sends too" in line]
-    assert said == ["another program on 127.0.0.1 sends too; only the first is heard (further ones are counted)"]
+    assert said == ["another program on 127.0.0.1 sends too; only the first is used (further ones are counted)"]
 
 
 # The source by itself
@@ -267,7 +267,7 @@ def read(source):
 
 
 def read_all(source, count):
-    """Reads until ``count`` datagrams have come since it was opened; returns the faces that they were news of."""
+    """Read until ``count`` datagrams have come since the source was opened; return the new faces among them."""
     faces = []
     while len(faces) + sum(source.dropped.values()) < count:
         with contextlib.suppress(SourceSilent):  # what came at last was no news
@@ -311,21 +311,21 @@ def test_the_first_sender_holds_the_port_until_it_is_silent(use, sender):
 
 
 def test_a_named_phone_is_the_only_one_that_is_heard(use, sender, monkeypatch):
-    monkeypatch.setattr(phone_module, "find_way", lambda _: ("192.0.2.7", "127.0.0.1"))
+    monkeypatch.setattr(phone_module, "find_route", lambda _: ("192.0.2.7", "127.0.0.1"))
     source = use(PhoneSource("phone", IFacialMocapReader(), "", 0, phone="my-phone"))
     sender.sendto(encode(a_frame()), source.address)
     source._said_ns = source._heard_ns = now_ns() - 3 * S
-    with pytest.raises(SourceSilent, match="nothing has come yet"):
+    with pytest.raises(SourceSilent, match="nothing has arrived yet"):
         source.read()
     assert source.dropped["foreign"] == 1
 
 
 def test_a_new_address_of_the_phone_is_found_by_opening_anew(use, run, monkeypatch):
     monkeypatch.setattr(phone_module, "SILENT_NS", S // 20)
-    monkeypatch.setattr(phone_module, "find_way", lambda _: ("192.0.2.7", "127.0.0.1"))
+    monkeypatch.setattr(phone_module, "find_route", lambda _: ("192.0.2.7", "127.0.0.1"))
     source = use(PhoneSource("phone", IFacialMocapReader(), "", free_udp_port(), phone="my-phone"))
     receiver = run(source)
-    monkeypatch.setattr(phone_module, "find_way", lambda _: ("127.0.0.1", "127.0.0.1"))
+    monkeypatch.setattr(phone_module, "find_route", lambda _: ("127.0.0.1", "127.0.0.1"))
     output = use(make_output(f"ifacialmocap:127.0.0.1:{source._port}"))
     receiver.stream(output, lambda: len(receiver.frames) > 3)
     assert any("address has changed" in line for line in receiver.reports)
@@ -430,7 +430,7 @@ def test_an_output_that_would_feed_its_own_input_is_one_line(use):
 
 def test_an_output_to_this_machine_s_own_address_in_the_network_would_feed_an_open_input_too(use, monkeypatch):
     ways = {"127.0.0.2": "127.0.0.1", "192.168.1.5": "192.168.1.5", "192.168.1.9": "192.168.1.5"}
-    monkeypatch.setattr(choose_phone, "way_to", lambda host: (host, ways[host]))
+    monkeypatch.setattr(choose_phone, "route_to", lambda host: (host, ways[host]))
     source = use(phone("livelink:0.0.0.0"))
     port = source.address[1]
     for spec in (f"livelink:192.168.1.5:{port}", f"livelink:127.0.0.2:{port}"):
@@ -443,7 +443,7 @@ def test_an_output_to_this_machine_s_own_address_in_the_network_would_feed_an_op
 
 
 def test_a_phone_that_no_way_leads_to_is_one_line(use):
-    with pytest.raises(CaptureError, match="no way to the phone"):
+    with pytest.raises(CaptureError, match="cannot reach the phone"):
         use(phone_source("ifacialmocap:no.such.phone.invalid", print))
 
 
@@ -473,7 +473,7 @@ def test_a_phone_s_address_is_asked_and_listened_to_alone():
 
 @pytest.mark.parametrize("what", ["livelink:99999", "vmc:a b", "livelink:host:port", "vmc:1/2", "ifacialmocap:a:b:c"])
 def test_what_is_no_address_is_one_line(what):
-    with pytest.raises(CaptureError, match="is no address"):
+    with pytest.raises(CaptureError, match="is not an address"):
         phone_source(what, print)
 
 
@@ -484,7 +484,7 @@ def test_what_is_no_phone_is_left_to_others():
 def test_what_is_opened_is_said():
     assert describe_opening(("127.0.0.1", 11111), None) == "UDP 127.0.0.1:11111, to this machine only"
     assert describe_opening(("192.168.1.5", 49983), "192.168.1.20").endswith("to the phone 192.168.1.20 only")
-    assert "whoever reaches this machine" in describe_opening(("0.0.0.0", 11111), None)
+    assert "anyone who reaches this machine" in describe_opening(("0.0.0.0", 11111), None)
     assert describe_opening(("::1", 11111), None) == "UDP [::1]:11111, to this machine only"
 
 

@@ -20,7 +20,7 @@ MOST = 0.6
 
 @pytest.fixture
 def server():
-    """A server whose null sink is the only microphone."""
+    """Start a server whose null sink is the only microphone."""
     if not pulse.is_here():
         pytest.skip("PulseAudio is not installed")
     pytest.importorskip("pyaudio")
@@ -48,7 +48,7 @@ class Listener:
             )
 
     def wait_for(self, *says):
-        """Reads lines until all of these words have come, in any order; returns the last line."""
+        """Read lines until all of these words have come, in any order; return the last line."""
         missing = list(says)
         for line in self.process.stdout:
             missing = [words for words in missing if words not in line]
@@ -57,7 +57,7 @@ class Listener:
         raise AssertionError(f"it ended without {missing}: {self._errors.read_text()}")
 
     def result(self):
-        """What it heard when it has ended. PortAudio prints lines of its own where a device dies; others are wrong."""
+        """Return what it heard, once it ended. If a device dies, PortAudio prints lines; any others are wrong."""
         assert self.process.wait(100) == 0, self._errors.read_text()
         lines = self._errors.read_text().splitlines()
         assert [line for line in lines if not line.startswith("Expression '")] == []
@@ -66,7 +66,7 @@ class Listener:
 
 @pytest.fixture
 def listen(server, tmp_path):
-    """Makes a listener, whose process does not outlive the test."""
+    """Make a listener, whose process does not outlive the test."""
     listeners = []
 
     def listen(*, streams=1, seconds=0.5):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from support.busy import assert_within
-from support.program import FACEWIRE, serving, without_patience
+from support.program import FACEWIRE, serving, without_slow_notice
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_websocket
 
@@ -39,13 +39,13 @@ COMMANDS = (
 
 def run(*args, timeout_s=250, **options):
     done = subprocess.run([*FACEWIRE, *map(str, args)], capture_output=True, text=True, timeout=timeout_s, **options)
-    done.stderr = without_patience(done.stderr)
+    done.stderr = without_slow_notice(done.stderr)
     return done
 
 
 def said(process):
-    """The lines of an ended process on stderr."""
-    return without_patience(process.stderr.read()).splitlines()
+    """Return the lines of an ended process on stderr."""
+    return without_slow_notice(process.stderr.read()).splitlines()
 
 
 def receive_all(websocket):
@@ -264,7 +264,7 @@ def test_serve_of_what_is_no_video_is_one_line(tmp_path):
     path.write_text("la " * 1000)
     result = run("serve", "--video", path, "--listen", ":0")
     assert result.returncode == 1
-    assert result.stderr == f"facewire: error: {path} is no video that can be read\n"
+    assert result.stderr == f"facewire: error: {path} is not a video that can be read\n"
 
 
 @pytest.mark.models
@@ -296,7 +296,7 @@ def test_the_start_names_only_what_is_done(source, lines):
     ("args", "says"),
     [
         (["--video", "elgato"], "no camera or file is called 'elgato'"),
-        (["--video", "no/such.mp4"], "is not there"),
+        (["--video", "no/such.mp4"], "does not exist"),
         (["--video", "none", "--tls-cert", "no.pem"], "TLS needs both"),
         (["--video", "none", "--listen", "192.0.2.1:0"], "192.0.2.1"),
     ],
@@ -367,9 +367,9 @@ def test_bake_without_a_face_writes_nothing(faceless_clip, tmp_path):
         ("take.xyz", 2, "name it .csv"),
         ("take", 2, "name it .csv"),
         ("old.csv", 2, "--force"),
-        ("no/folder/take.csv", 2, "is not there"),
+        ("no/folder/take.csv", 2, "does not exist"),
         ("folder.csv", 2, "is a folder"),
-        ("take.csv", 2, "is no video"),
+        ("take.csv", 2, "is not a video"),
     ],
 )
 def test_bake_says_in_one_line_why_it_cannot(tmp_path, capsys, output, status, says):

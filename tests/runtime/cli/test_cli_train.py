@@ -39,7 +39,7 @@ def test_weights_to_tune_that_are_none_are_one_line(tmp_path: Path, capsys: pyte
     pytest.importorskip("torch", reason="the extra `train` is not installed")
     assert main(["train", "speech", "--out", str(tmp_path / "run"), "--from", str(tmp_path / "none.npz")]) == 1
     said = capsys.readouterr().err
-    assert "none.npz is no speech model" in said
+    assert "none.npz is not a speech model" in said
     assert said.count("\n") == 1
 
 

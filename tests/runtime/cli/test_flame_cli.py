@@ -21,7 +21,7 @@ pytestmark = pytest.mark.models
 
 
 def write(model: FlameModel, path: Path) -> None:
-    """A file in FLAME's format."""
+    """Write a file in FLAME's format."""
     np.savez(
         path,
         v_template=model.template,
@@ -106,11 +106,11 @@ def test_landmarks_are_drawn_where_they_lie_in_the_colour_of_their_residual() ->
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["register", "{}/no.pkl"], 2, "no.pkl is not there"),
-        (["register", "{}/text.npz"], 1, "is no FLAME model that can be used"),
-        (["maps", "{}/text.npz"], 1, "is no FLAME model that can be used"),
+        (["register", "{}/no.pkl"], 2, "no.pkl does not exist"),
+        (["register", "{}/text.npz"], 1, "is not a FLAME model that can be used"),
+        (["maps", "{}/text.npz"], 1, "is not a FLAME model that can be used"),
         (["register", "-o", "{}/a.jpg"], 2, "name the output *.png"),
-        (["register", "-o", "{}/nowhere/a.png"], 2, "is not there"),
+        (["register", "-o", "{}/nowhere/a.png"], 2, "does not exist"),
         (["register", "--force"], 2, "name it with -o"),
         (["register", "{}/ball.npz", "-o", "{}/a.png"], 1, "is it a FLAME model?"),
     ],

@@ -1,4 +1,4 @@
-"""``facewire flame unity``: what it writes, and what it says where it cannot."""
+"""``facewire flame unity``: what it writes, and what it says if it cannot."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def test_an_identity_of_a_take_is_folded_in(tmp_path, per_frame):
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["{}/no.pkl", "-o", "{}/a.bytes"], 2, "no.pkl is not there"),
-        (["{}/text.npz", "-o", "{}/a.bytes"], 1, "is no FLAME model that can be used"),
+        (["{}/no.pkl", "-o", "{}/a.bytes"], 2, "no.pkl does not exist"),
+        (["{}/text.npz", "-o", "{}/a.bytes"], 1, "is not a FLAME model that can be used"),
         (["-o", "{}/a.obj"], 2, "name the output *.bytes"),
-        (["-o", "{}/none/a.bytes"], 2, "is not there"),
+        (["-o", "{}/none/a.bytes"], 2, "does not exist"),
         (["-o", "{}/a.bytes", "--expressions", "-1"], 2, "or 0 for all"),
-        (["-o", "{}/a.bytes", "--identity", "{}/text.npz"], 1, "holds no `shape`"),
-        (["-o", "{}/a.bytes", "--identity", "{}/empty.npz"], 1, "holds no `shape`"),
-        (["-o", "{}/a.bytes", "--identity", "{}/cut.npz"], 1, "holds no `shape`"),
-        (["-o", "{}/a.bytes", "--identity", "{}/nan.npz"], 1, "no numbers"),
-        (["-o", "{}/a.bytes", "--identity", "{}/none.npz"], 1, "no numbers"),
+        (["-o", "{}/a.bytes", "--identity", "{}/text.npz"], 1, "has no `shape`"),
+        (["-o", "{}/a.bytes", "--identity", "{}/empty.npz"], 1, "has no `shape`"),
+        (["-o", "{}/a.bytes", "--identity", "{}/cut.npz"], 1, "has no `shape`"),
+        (["-o", "{}/a.bytes", "--identity", "{}/nan.npz"], 1, "not made of numbers"),
+        (["-o", "{}/a.bytes", "--identity", "{}/none.npz"], 1, "not made of numbers"),
         (["-o", "{}/a.bytes", "--identity", "{}/theirs.npz"], 1, "is one of 'flame2023': give the FLAME file"),
         (["-o", "{}/a.bytes", "--identity", "{}/long.npz"], 1, "an identity of [999] values does not fit"),
     ],

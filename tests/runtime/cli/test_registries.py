@@ -59,7 +59,7 @@ class MyDriver:
 
 @pytest.fixture
 def registered(monkeypatch):
-    """A tracker and a driver of the test's own; the driver needs what is not fetched by default."""
+    """Register a tracker and a driver of the test's own; the driver needs a file that is not fetched by default."""
     monkeypatch.setitem(TRACKERS, "mine", TrackerKind(f"{__name__}:MyTracker", "nobody's face", ("talking_face",)))
     monkeypatch.setitem(DRIVERS, "jaw", DriverKind(f"{__name__}:MyDriver", "a jaw", 12, assets=("demo_speech",)))
 
@@ -102,7 +102,7 @@ def test_the_panel_shows_and_chooses_them():
     panel, chosen = make_panel(
         tracker_factory=lambda name: lambda device: make_tracker(name, device),
         speech=lambda: spoken[-1] if spoken else "causal",
-        speak_with=spoken.append,
+        choose_driver=spoken.append,
     )
     state = panel.commands["state"]({})
     assert state["meshes"] == ["v2", "attention", "mine"]
@@ -202,5 +202,5 @@ def test_weights_of_train_are_weights_for_serve(tmp_path):
 def test_a_file_that_is_no_speech_model_is_said_so(tmp_path):
     path = tmp_path / "causal.npz"
     path.write_bytes(b"la la la")
-    with pytest.raises(ModelError, match="is no speech model"):
+    with pytest.raises(ModelError, match="is not a speech model"):
         speech_driver(parsed(str(path)), device="cpu")

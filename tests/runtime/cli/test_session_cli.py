@@ -173,7 +173,7 @@ def test_record_of_nothing_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def spoken_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of the demo face with a tone as its sound, as a camera writes it: H.264 or MPEG-4 and AAC in .mov."""
+    """Write a second of the demo face with a tone as its sound, as a camera does: H.264 or MPEG-4 and AAC in .mov."""
     import cv2
 
     from facewire.models.assets.store import asset_path
@@ -212,7 +212,7 @@ def test_bake_a_batch_into_sessions(spoken_video: Path, tmp_path: Path) -> None:
     lines = [line for line in result.stderr.splitlines() if "getting ready" not in line]  # said on a slow machine
     assert len(lines) == 3, lines
     assert "a.mcap: 30 frames, 1.0 s, with its sound, a face in 100 %" in lines[0]
-    assert "broken.mp4 is no video" in lines[1]
+    assert "broken.mp4 is not a video" in lines[1]
     assert lines[2].endswith(f"1 of 2 takes are in {tmp_path}/takes")
     assert [one.name for one in (tmp_path / "takes").iterdir()] == ["a.mcap"]
     with open_session(tmp_path / "takes" / "a.mcap") as session:
@@ -250,7 +250,7 @@ def test_bake_plans_before_it_works(tmp_path: Path) -> None:
         ([tmp_path / "none"], out, "there is no video and no recording in"),
         ([tmp_path, tmp_path / "sub"], out, "two inputs are called a"),
         ([tmp_path], tmp_path / "x.csv", "several takes do not fit into"),
-        ([tmp_path], tmp_path / "far" / "out", "is not there"),
+        ([tmp_path], tmp_path / "far" / "out", "does not exist"),
     ):
         with pytest.raises(UsageError, match=message):
             plan(inputs, output, None, force=False)
@@ -272,9 +272,9 @@ def test_sound_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from facewire.bridge.recording.errors import SessionError
 
     (tmp_path / "a.mov").write_bytes(b"nonsense" * 100)
-    with pytest.raises(SessionError, match="no sound or video that can be read"):
+    with pytest.raises(SessionError, match="not a sound or video file that can be read"):
         read_sound(tmp_path / "a.mov")
-    with pytest.raises(SessionError, match="is not there"):
+    with pytest.raises(SessionError, match="does not exist"):
         read_sound(tmp_path / "b.wav")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(SessionError, match=r"needs PyAV: pip install 'facewire\[media\]', or give a \.wav"):
@@ -358,11 +358,11 @@ def test_bad_files_are_one_line_and_status_2(
     ("args", "says"),
     [
         (("export", "@", "-o", "o.fbx"), "cannot export to .fbx"),
-        (("export", "@", "-o", "old.csv"), "is there already: use --force"),
+        (("export", "@", "-o", "old.csv"), "already exists: use --force"),
         (("export", "@", "-o", "o.csv", "--start", "9"), "outside the session"),
         (("export", "@", "-o", "o.csv", "--rate", "0.1"), "frames a second"),
         (("export", "@", "-o", "o.csv", "--shapes", "nose"), "no shape is called 'nose'"),
-        (("export", "@", "-o", "no/o.csv"), "is not there"),
+        (("export", "@", "-o", "no/o.csv"), "does not exist"),
         (("export", "@", "-o", "o.wav"), "no sound"),
         (("export", "@", "-o", "o.anim", "--face-path", "a'b"), "Unity's paths"),
         (("plot", "@", "-o", "o.svg"), "*.png, *.html"),
@@ -370,31 +370,31 @@ def test_bad_files_are_one_line_and_status_2(
         (("cut", "@", "-o", "o.csv"), "*.mcap"),
         (("cut", "@", "-o", "old.mcap"), "use --force"),
         (("cut", "@", "--start", "0.8", "--end", "0.2", "-o", "o.mcap"), "before the start"),
-        (("cut", "@", "--start", "soon", "-o", "o.mcap"), "is no time such as"),
+        (("cut", "@", "--start", "soon", "-o", "o.mcap"), "is not a time, such as"),
         (("replay", "@", "--speed", "100"), "--speed 100 is not"),
         (("replay", "@", "--start", "7"), "outside the session"),
         (("replay", "@", "--once", "--loop"), "not allowed with"),
-        (("repair", "nothing.mcap"), "is not there"),
+        (("repair", "nothing.mcap"), "does not exist"),
         (("record", "o.csv"), "*.mcap"),
         (("record", "old.mcap"), "use --force"),
-        (("import", "old.csv", "-o", "o.mcap"), "is no Live Link Face take"),
+        (("import", "old.csv", "-o", "o.mcap"), "is not a Live Link Face take"),
         (("import", "nothing.csv", "-o", "o.mcap"), "cannot read"),
-        (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "nan"), "is no number of seconds"),
-        (("import", "old.csv", "-o", "o.mcap", "--timecode-rate", "0"), "is no whole number of frames"),
+        (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "nan"), "is not a number of seconds"),
+        (("import", "old.csv", "-o", "o.mcap", "--timecode-rate", "0"), "is not a whole number of frames"),
         (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "1"), "--sound FILE"),
         (("export", "@", "-o", "o.wav", "--mirror"), "leave --rate, --mirror"),
         (("export", "@", "-o", "o.csv", "--head-path", "Head"), "are for .anim"),
         (("export", "@", "-o", "o.json", "--names", "vrm"), "leave --names out"),
         (("export", "@", "-o", "o.json", "--rate", "29.97"), "whole rates only"),
-        (("bake", "nothing.mp4", "-o", "o.mcap"), "nothing.mp4 is not there"),
-        (("bake", "old.csv", "nothing.wav", "-o", "takes"), "nothing.wav is not there"),
+        (("bake", "nothing.mp4", "-o", "o.mcap"), "nothing.mp4 does not exist"),
+        (("bake", "old.csv", "nothing.wav", "-o", "takes"), "nothing.wav does not exist"),
         (("bake", "old.csv", "-o", "old.mcap"), "--force"),
         (("bake", "old.csv", "old.mcap", "-o", "old.txt"), "is a file: name a folder"),
         (("bake", "old.csv", "-o", "o.mcap", "--format", "npz"), "--format is for a folder"),
-        (("bake", "old.csv", "-o", "o.npz", "--flame", "no.pkl"), "no.pkl is not there"),
-        (("flame", "maps", "no.pkl"), "no.pkl is not there"),
-        (("flame", "register", "no.pkl"), "no.pkl is not there"),
-        (("flame", "unity", "no.pkl", "-o", "o.bytes"), "no.pkl is not there"),
+        (("bake", "old.csv", "-o", "o.npz", "--flame", "no.pkl"), "no.pkl does not exist"),
+        (("flame", "maps", "no.pkl"), "no.pkl does not exist"),
+        (("flame", "register", "no.pkl"), "no.pkl does not exist"),
+        (("flame", "unity", "no.pkl", "-o", "o.bytes"), "no.pkl does not exist"),
         (("models", "pull", "nothing"), "no model named 'nothing'"),
     ],
     ids=str,
@@ -431,7 +431,7 @@ def test_repair_tells_what_it_saved(make_take: MakeTake, tmp_path: Path, capsys:
     assert "is whole: there is nothing to repair" in capsys.readouterr().err
     status, text = errors_of("repair", part, capsys=capsys)
     assert status == 2
-    assert "is there already" in text
+    assert "already exists" in text
 
 
 def test_repair_of_nothing_saved_leaves_nothing(

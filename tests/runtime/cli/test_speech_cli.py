@@ -12,7 +12,7 @@ import wave
 
 import numpy as np
 import pytest
-from support.program import FACEWIRE, serving, without_patience
+from support.program import FACEWIRE, serving, without_slow_notice
 from support.sound.files import write_wav
 
 from facewire.bridge.client.blocking import connect_blocking
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.models
 
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory):
-    """A sentence by flite with a second of silence before and after."""
+    """Speak a sentence by flite, with a second of silence before and after."""
     if shutil.which("flite") is None:
         pytest.skip("flite is not installed")
     folder = tmp_path_factory.mktemp("speech")
@@ -95,7 +95,10 @@ def test_bake_takes_any_rate_and_layout(speech, tmp_path, rate, channels):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"la la la" * 100, "no sound or video that can be read"), (b"", "no sound or video that can be read")],
+    [
+        (b"la la la" * 100, "not a sound or video file that can be read"),
+        (b"", "not a sound or video file that can be read"),
+    ],
 )
 def test_bake_of_what_is_no_sound_is_one_line(tmp_path, capsys, content, says):
     (tmp_path / "song.wav").write_bytes(content)
@@ -109,7 +112,7 @@ def test_bake_of_what_is_no_sound_is_one_line(tmp_path, capsys, content, says):
 def test_bake_of_a_few_samples_is_one_line(tmp_path, capsys):
     write_wav(tmp_path / "tick.wav", np.ones(5), 16_000)
     assert main(["bake", str(tmp_path / "tick.wav"), "-o", str(tmp_path / "take.csv")]) == 1
-    (line,) = without_patience(capsys.readouterr().err).splitlines()
+    (line,) = without_slow_notice(capsys.readouterr().err).splitlines()
     assert line.endswith("tick.wav is too short for a single frame, so no take of it was written")
     assert [path.name for path in tmp_path.iterdir()] == ["tick.wav"]
 
@@ -119,7 +122,7 @@ def test_serve_streams_a_file_as_live_and_ends_with_it(speech):
         with connect_blocking(addresses["stream"], timeout_s=90, reconnect=False) as client:
             frames = list(client)
         assert process.wait(60) == 0
-        assert without_patience(process.stderr.read()).splitlines() == ["facewire: the input has ended"]
+        assert without_slow_notice(process.stderr.read()).splitlines() == ["facewire: the input has ended"]
     assert len(frames) > 60
     assert max(frame.blendshapes[17] for frame in frames) > 0.15
     assert {frame.sources for frame in frames} <= {"audio", "held"}
@@ -157,7 +160,7 @@ def test_serve_without_torch(speech):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--audio", "no/such.wav"], "is not there"),
+        (["--audio", "no/such.wav"], "does not exist"),
         (["--audio", "elgato wave"], "microphone"),
         (["--look-ahead", "33", "--audio", "{}"], "look-ahead must be one of"),
         (["--speech-style", "99", "--audio", "{}"], "style must be"),

@@ -40,7 +40,7 @@ def quaternion(pitch=0.0, turn=0.0):
 
 @pytest.fixture(scope="module")
 def make(mesh):
-    """Makes a face: ``lids`` (left, right) as shares of the usual opening, the canonical mesh moved by centimetres at
+    """Make a face: ``lids`` (left, right) as shares of the usual opening, the canonical mesh moved by centimetres at
     some points, the head turned, and what the network says of it."""
 
     def face(lids=(1.0, 1.0), moved=(), pitch=0.0, turn=0.0, x_m=0.0, gaze=(0, 0, 0, 0), **network):

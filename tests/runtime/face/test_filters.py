@@ -146,7 +146,7 @@ def step(face, shapes, head, gaze, now_ns):
 
 
 def motion(frames: int, seed: int = 3):
-    """A lively face with noise and irregular times, as (shapes, head, gaze, now_ns)."""
+    """Yield a lively face with noise and irregular times, as (shapes, head, gaze, now_ns)."""
     rng = np.random.default_rng(seed)
     now_ns = 0
     for _ in range(frames):

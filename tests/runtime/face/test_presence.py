@@ -14,7 +14,7 @@ CONFIG = PresenceConfig(hold_s=0.3, ease_s=0.7, home_s=10.0)
 
 
 def face(level=0.8, x_m=0.1, confidence=0.9):
-    """A face turned to the side by half a radian, at ``x_m``."""
+    """Make a face turned to the side by half a radian, at ``x_m``."""
     head = head_of(yaw_rad=0.5, place_m=(x_m, 0, -0.4))
     return seen_face(confidence, np.full(52, level, np.float32), head, np.full(4, 0.2, np.float32))
 

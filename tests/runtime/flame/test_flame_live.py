@@ -48,7 +48,7 @@ class Talking:
     """Landmarks of the open head as it talks, with shapes that say something else: so the two can be told apart."""
 
     def __init__(self, seed: int | None = None) -> None:
-        """The mean person, or one drawn at random."""
+        """Take the mean person, or one drawn at random."""
         self._on, self._skinner = correspondence_of(open_flame()), Skinner(open_flame())
         drawn = 0.0 if seed is None else np.random.default_rng(seed).normal(size=open_flame().shapes)
         self._shape = np.zeros(open_flame().shapes, np.float32) + np.float32(drawn)
@@ -72,7 +72,7 @@ class Talking:
 
 
 def seen_at(landmarks: np.ndarray, blendshapes: np.ndarray | None = None, gaze: np.ndarray | None = None) -> FaceState:
-    """A face whose eyes look a little aside, unless they look where ``gaze`` says."""
+    """Return a face whose eyes look a little aside, or where ``gaze`` says."""
     aside = np.array([0.1, 0.05, 0.08, 0.05], np.float32)
     return seen_face(
         0.95,
@@ -347,8 +347,8 @@ def test_bake_writes_the_names_that_flame_tools_use(tmp_path: Path, capsys: pyte
     np.savez(tmp_path / "smpl.npz", v_template=np.zeros((6890, 3)))
     for output, name, says in (
         ("b.csv", "open", "has no place for it"),
-        ("b.npz", "missing.pkl", "missing.pkl is not there: check the name"),
-        ("b.npz", "smpl.npz", "is no FLAME model that can be used"),
+        ("b.npz", "missing.pkl", "missing.pkl does not exist: check the name"),
+        ("b.npz", "smpl.npz", "is not a FLAME model that can be used"),
     ):
         named = name if name == "open" else str(tmp_path / name)
         assert main(["bake", str(clip), "-o", str(tmp_path / output), "--flame", named]) != 0

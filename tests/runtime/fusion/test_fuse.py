@@ -267,7 +267,7 @@ def tracker():
 
 
 def covered(image, landmarks, colour):
-    """The picture with an ellipse over the mouth, as a microphone or a hand hides it."""
+    """Return the picture with an ellipse over the mouth, as a microphone or a hand hides it."""
     middle = landmarks[[61, 291, 13, 14], :2].mean(axis=0)
     size = float(np.linalg.norm(landmarks[263, :2] - landmarks[33, :2]))
     image = image.copy()
@@ -309,14 +309,14 @@ def blurred(image, eyes_px, _landmarks):
 
 
 def headset(image, eyes_px, landmarks):
-    """A box over eyes and cheekbones: the mouth below it is free, but nothing vouches for it."""
+    """Put a box over eyes and cheekbones: the mouth below it is free, but nothing vouches for it."""
     middle, image = landmarks[[33, 263], :2].mean(axis=0), image.copy()
     low, high = middle - eyes_px * np.array([1.0, 0.5]), middle + eyes_px * np.array([1.0, 0.45])
     return cv2.rectangle(image, low.astype(int).tolist(), high.astype(int).tolist(), (40, 40, 40), -1)
 
 
 def hand(image, eyes_px, landmarks):
-    """The person's own skin over the mouth: a piece of the forehead."""
+    """Put the person's own skin over the mouth: a piece of the forehead."""
     image, size = image.copy(), (int(0.9 * eyes_px), int(0.75 * eyes_px))
     (x, y), half = landmarks[[9, 10, 151], :2].mean(axis=0).astype(int), int(eyes_px / 5)
     skin = cv2.resize(image[max(y - half, 0) : y + half, x - half : x + half], size)
@@ -392,7 +392,7 @@ def speech(tmp_path_factory):
 
 
 def ticks_of(samples):
-    """What the shipped network makes of sound that begins at 0."""
+    """Return what the shipped network makes of sound that begins at 0."""
     pipeline, ticks, block = SpeechPipeline(SpeechDriver(), VoiceDetector()), [], 160
     for first in range(0, len(samples) - block, block):
         pipeline.feed(SoundBlock(samples[first : first + block], 16_000, first, first * 1_000_000_000 // 16_000, 1))

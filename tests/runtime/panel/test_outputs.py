@@ -52,7 +52,7 @@ def test_commands_list_start_and_stop(switches: OutputSwitches) -> None:
     assert (vmc["target"], vmc["options"]["bones"]) == ("127.0.0.1:39539", ["on", "head", "off"])
     started = commands["output_start"]({"output": "vmc:127.0.0.1:40001"})
     assert [output["id"] for output in started["outputs"]] == ids(switches) == ["vmc:127.0.0.1:40001"]
-    with pytest.raises(OutputError, match="runs already"):
+    with pytest.raises(OutputError, match="is already running"):
         commands["output_start"]({"output": "vmc:40001"})  # the same place in other words
     assert commands["output_stop"]({"output": "vmc:127.0.0.1:40001"}) == {"outputs": []}
 
@@ -86,7 +86,7 @@ def test_a_profile_has_its_outputs_run_and_leaves_the_command_lines(
     switches.use(("jsonl:-", "vmc:8.8.8.8", "vmc:127.0.0.1:40004"))
     assert ids(switches)[2:] == ["vmc:127.0.0.1:40004"]
     # Nobody is there on these ports, which may be said beside it.
-    assert len([line for line in said if line.startswith("an output of the profile is not on: ")]) == 2
+    assert len([line for line in said if line.startswith("an output of the profile was not started: ")]) == 2
 
 
 def test_a_profile_may_write_an_output_that_runs_in_another_way(switches: OutputSwitches, said: list[str]) -> None:

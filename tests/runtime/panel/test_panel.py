@@ -31,7 +31,7 @@ LIVE = "parseFloat(document.getElementById('rate').textContent) > 0"
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A person who keeps still, from a photograph: six seconds that are played again and again."""
+    """Film a person who keeps still, from a photograph: six seconds that are played again and again."""
     photo = cv2.imread(str(asset_path("demo_face")))
     path = tmp_path_factory.mktemp("clip") / "still.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (512, 512))
@@ -96,7 +96,7 @@ def script(server: dict[str, str]) -> Iterator[Script]:
 
 @pytest.fixture
 def panel(server: dict[str, str], script: Script, tab: Tab) -> Tab:  # noqa: ARG001, it waits for the networks
-    """The page, once it shows the server's settings."""
+    """Open the page and wait until it shows the server's settings."""
     tab.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
     tab.open(server["open"])
     tab.wait_for("document.querySelectorAll('#regions select').length === 7")
@@ -240,7 +240,7 @@ def test_a_take_is_recorded_listed_and_replayed_in_place(panel: Tab, script: Scr
 
 
 def steer_the_take(panel: Tab, script: Script) -> None:
-    """The bar is there in the place of the live face too; ``test_panel_replay.py`` has what it does."""
+    """Check that the bar is there in the place of the live face too; ``test_panel_replay.py`` has what it does."""
     assert panel.run("document.getElementById('replay').checkVisibility()")
     click(panel, "replay-play")
     panel.wait_for("document.getElementById('replay-play').textContent === 'Play'")

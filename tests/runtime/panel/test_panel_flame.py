@@ -103,7 +103,7 @@ def publish(server: LiveServer, stopped: threading.Event) -> None:
 
 
 def mouth(tab: Tab) -> np.ndarray:
-    """The middle of the head as it is drawn, float [height, width, 3]."""
+    """Return the middle of the head as it is drawn, float [height, width, 3]."""
     tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     box = tab.run(
         """(() => { const box = document.getElementById("head").getBoundingClientRect();
@@ -116,7 +116,7 @@ def mouth(tab: Tab) -> np.ndarray:
 
 
 def differs(a: np.ndarray, b: np.ndarray) -> float:
-    """The share of pixels that look different."""
+    """Return the share of pixels that look different."""
     return float((np.abs(a - b).max(axis=2) > 40).mean())
 
 
@@ -170,7 +170,7 @@ SKIN = """(async (said) => {
 
 
 def skinned(tab: Tab, values: dict[str, Any], eyes: np.ndarray) -> np.ndarray:
-    """The vertices [v, 3] as the page has them, put back from where it places a head, by its eyes."""
+    """Return the vertices [v, 3] that the page has, moved back by the eyes from where it places a head."""
     said = {name: np.asarray(values[name]).tolist() for name in ("expression", "neck", "jaw", "eyes")}
     places = np.array(tab.run(SKIN % json.dumps(said)), np.float32).reshape(-1, 3)
     return places - (np.array([0, 0.0309, 0.1085]) - eyes)

@@ -23,7 +23,7 @@ from facewire.bridge.wire.frame import FaceFrame
 
 
 def send_a_face(port: int, stop: threading.Event) -> None:
-    """A face that keeps still with its jaw half open, as a phone sends it."""
+    """Send a face that keeps still with its jaw half open, as a phone does."""
     shapes = np.zeros(52, np.float32)
     shapes[BLENDSHAPE_INDEX["jawOpen"]] = 0.5
     frame = FaceFrame(
@@ -39,7 +39,7 @@ def send_a_face(port: int, stop: threading.Event) -> None:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[str]:
-    """The address of the page of ``facewire serve`` with a phone."""
+    """Yield the address of the page of ``facewire serve`` with a phone."""
     port = free_udp_port()
     command = [*FACEWIRE, "serve", "--video", f"livelink:{port}", "--mouth", "video"]
     environment, stop = {**os.environ, "FACEWIRE_CONFIG": str(tmp_path)}, threading.Event()

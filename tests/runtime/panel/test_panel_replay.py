@@ -41,7 +41,7 @@ def other(address: str, panel: Tab) -> Iterator[BlockingClient]:  # noqa: ARG001
 
 @pytest.fixture
 def panel(address: str, tab: Tab) -> Tab:
-    """The page, once the bar is there."""
+    """Open the page and wait until the bar is there."""
     tab.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
     tab.open(address)
     tab.wait_for("document.getElementById('replay').checkVisibility()")

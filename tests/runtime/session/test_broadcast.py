@@ -1,4 +1,4 @@
-"""Frames to whoever joined."""
+"""Frames to everybody who joined."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_what_is_opened(video, audio, mouth, mode, camera, kind, watch, listen, 
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine with or without a camera and a microphone; notes what is opened."""
+    """Simulate a machine with or without a camera and a microphone; note what is opened."""
     found = SimpleNamespace(camera=0, sound=SimpleNamespace(name="microphone 0"), opened=[], said=[])
 
     def make_source(_options, what, _notify):

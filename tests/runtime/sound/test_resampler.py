@@ -79,7 +79,7 @@ def test_an_hour_of_blocks_gives_every_sample_and_allocates_nothing():
 
 @pytest.mark.parametrize("rate", [0, -1, 3_999, 400_000])
 def test_a_rate_that_is_none_is_one_line(rate):
-    with pytest.raises(FacewireError, match="out of reach"):
+    with pytest.raises(FacewireError, match="out of range"):
         Resampler(rate)
 
 

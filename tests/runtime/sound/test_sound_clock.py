@@ -12,7 +12,7 @@ BLOCK = 480
 
 
 def follow(seconds, ppm, jitter_ms, *, rate=RATE, seed=1, burst=1):
-    """A card that runs ``ppm`` slow, its stamps jittering; the errors of the clock in ms over time."""
+    """Follow a card that runs ``ppm`` slow, its stamps jittering; return the clock's errors in ms over time."""
     rng, clock, errors = np.random.default_rng(seed), SoundClock(rate), []
     pace_ns = 1e9 / rate * (1 + ppm * 1e-6)
     for block in range(int(seconds * rate / BLOCK)):

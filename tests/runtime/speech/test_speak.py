@@ -320,7 +320,7 @@ def test_a_file_that_is_no_audio_is_one_line(tmp_path, content):
     with pytest.raises(CaptureError, match=r"song\.wav") as caught:
         list(SoundReader(path).blocks())
     assert "\n" not in str(caught.value)
-    with pytest.raises(CaptureError, match="is not there"):
+    with pytest.raises(CaptureError, match="does not exist"):
         SoundReader(tmp_path / "no.wav")
 
 

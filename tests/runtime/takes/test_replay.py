@@ -288,7 +288,7 @@ def test_commands_check_what_they_are_given(make_take: MakeTake) -> None:
         with pytest.raises(CommandError, match=r"must be a number from|needs"):
             replay.commands[name](args)
     for name, args in (("pause", {"at": 1}), ("seek", {"time_s": 1.0, "fast": True})):
-        with pytest.raises(CommandError, match=r"takes .*, not"):
+        with pytest.raises(CommandError, match=r"accepts .*, not"):
             replay.commands[name](args)
     replay.stop()
 

@@ -90,7 +90,7 @@ def test_pieces_are_the_whole(make_take: MakeTake) -> None:
 
 
 def fake_pyaudio(monkeypatch: pytest.MonkeyPatch, *, device: bool) -> list[bytes]:
-    """PyAudio as its documentation has it: ``open`` raises OSError where there is no device."""
+    """PyAudio as its documentation has it: ``open`` raises OSError if there is no device."""
     written: list[bytes] = []
 
     class Stream:

@@ -46,7 +46,7 @@ class Noisy(np.ndarray):
 
 
 def disturbed(result: Any, size: Any) -> Any:
-    """The result off by up to RELATIVE of that size; integers and truth are exact."""
+    """Return the result off by up to RELATIVE of that size; integers and booleans are exact."""
     if not np.issubdtype(np.asarray(result).dtype, np.floating):
         return result
     off = Noisy.random.uniform(-RELATIVE, RELATIVE, np.shape(result))
@@ -54,7 +54,7 @@ def disturbed(result: Any, size: Any) -> Any:
 
 
 def noisy(array: Any) -> Any:
-    """An array whose products are disturbed; also of what holds arrays."""
+    """Return an array whose products are disturbed; the same for what holds arrays."""
     if isinstance(array, dict):
         return {key: noisy(value) for key, value in array.items()}
     if isinstance(array, tuple):
@@ -63,13 +63,13 @@ def noisy(array: Any) -> Any:
 
 
 def plain(array: Any) -> Any:
-    """The same numbers as an array of the usual kind."""
+    """Return the same numbers as an array of the usual kind."""
     if isinstance(array, tuple):
         return tuple(plain(one) for one in array)
     return array.view(np.ndarray) if isinstance(array, Noisy) else array
 
 
 def noisy_record(record: Record) -> Record:
-    """A dataclass with all its arrays noisy."""
+    """Return a dataclass with all its arrays noisy."""
     arrays = {one.name: noisy(getattr(record, one.name)) for one in fields(record)}  # type: ignore[arg-type]
     return replace(record, **arrays)  # type: ignore[type-var]

@@ -42,7 +42,7 @@ class VirtualMicrophone:
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts the server and waits until the sink is there."""
+        """Start the server and wait until the sink is there."""
         sink = f"module-null-sink sink_name={SINK} rate={self._rate} channels=1"
         self._server = subprocess.Popen(
             ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=yes",
@@ -56,14 +56,14 @@ class VirtualMicrophone:
             time.sleep(0.05)
 
     def pactl(self, *args: str) -> str:
-        """What the server answers to a command; nothing where it does not run."""
+        """Return what the server answers to a command; nothing if it does not run."""
         return subprocess.run(
             ["pactl", *args], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             timeout=SETTLED_S,
         ).stdout  # fmt: skip
 
     def kill(self) -> None:
-        """Ends it at once, as if the microphone were pulled out; safe to call twice."""
+        """End it at once, as if the microphone were pulled out; safe to call twice."""
         if self._server is not None:
             self._server.kill()
             self._server.wait()
@@ -81,7 +81,7 @@ class BufferAttributes(ctypes.Structure):
 class Player:
     """Plays to the null sink with a short buffer and knows how long it takes until a sample is heard.
 
-    The server is that of the process's own environment. Raises OSError where it does not answer, or no longer does.
+    The server is that of the process's own environment. Raises OSError if it does not answer, or no longer does.
     """
 
     def __init__(self, rate: int = 48_000, buffer_ms: int = 10) -> None:

@@ -1,6 +1,6 @@
 """A program that plays into the virtual microphone and hears it through PortAudio; test_virtual_microphone.py runs it.
 
-Every sample that it plays says its own place, so that whoever hears it knows which it was and when it was played.
+Every sample that it plays says its own place, so that a listener knows which it was and when it was played.
 Prints "hears" for each stream that has sound, and the microphone's reports.
 
 usage: virtual_listener.py MICROPHONE STREAMS SECONDS OUT.npz: ends when it has heard SECONDS of the last of STREAMS.
@@ -29,17 +29,17 @@ LONGEST_S = 90.0
 
 
 def code_of(places: np.ndarray) -> np.ndarray:
-    """The samples -32768..32767 at places in the stream."""
+    """Return the samples -32768..32767 at places in the stream."""
     return (places * CODE) % PLACES - 32_768
 
 
 def places_of(samples: np.ndarray) -> np.ndarray:
-    """The places 0..65535 of samples -1..1: the inverse of ``code_of``."""
+    """Return the places 0..65535 of samples -1..1: the inverse of ``code_of``."""
     return (np.round(samples * 32_768).astype(np.int64) + 32_768) * pow(CODE, -1, PLACES) % PLACES
 
 
 def play(played: list[tuple[int, int]], stopping: threading.Event) -> None:
-    """Plays for ever, whatever becomes of the server, and notes the place and the session clock of each block."""
+    """Plays forever, whatever becomes of the server, and notes the place and the session clock of each block."""
     place = 0
     while not stopping.is_set():
         try:

@@ -60,7 +60,7 @@ def from_folder(folder: Path) -> Iterator[Speech]:
     ``audio`` is a path beside the file, mono at 16 kHz, ``phones`` are [ARPAbet, start_s, end_s] in order.
 
     Raises:
-        ModelError: the folder holds none, or a line is no such thing.
+        ModelError: the folder holds none, or a line is not valid.
     """
     import soundfile
 
@@ -81,7 +81,7 @@ def from_folder(folder: Path) -> Iterator[Speech]:
 
 
 def loudness_db(samples: NDArray[np.int16], phones: list[Phone]) -> list[float]:
-    """Each phone's level in decibels over the median of the sentence's vowels; 0 where there are no vowels."""
+    """Each phone's level in decibels over the median of the sentence's vowels; 0 if there are no vowels."""
     levels = []
     for _, start, end in phones:
         part = samples[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)].astype(np.float32)
