@@ -36,7 +36,7 @@ def _add_speech(kinds: Subparsers) -> None:
         "speech",
         "speech to motion",
         "Builds a corpus of generated speech, trains on one CPU or GPU (on many: torchrun -m facewire.runtime.cli),\n"
-        "validates on voices that it does not learn from, and exports weights. Run it again after a kill: it continues.",
+        "validates on voices that it does not learn from, and exports weights. After a kill, run it again: it goes on.",
         "facewire train speech --out run --speech aligned_speech\nfacewire serve --speech run/causal.npz",
     )
     speech.add_argument(
