@@ -1,6 +1,6 @@
 """How long FLAME takes: skinning, against the same in plain numpy, for a model of the official size and the open head.
 
-The official files cannot be had here, so a model of random numbers stands in for them: 5,023 vertices, 100 expressions,
+The official files are not here, so a model of random numbers stands in for them: 5,023 vertices, 100 expressions,
 36 pose correctives, every weight in use. Prints a table and one JSON line; takes half a minute.
 Run: OMP_NUM_THREADS=1 python benchmarks/flame.py
 """

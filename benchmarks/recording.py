@@ -267,7 +267,7 @@ for seq in range(10**6):
 
 
 def kill_nine(folder: Path, times: int) -> dict[str, Any]:
-    """Kill a recording at random moments, mend it, and see what is lost."""
+    """Kill a recording at random moments, repair it, and see what is lost."""
     rng, lost_s, repaired = random.Random(4), [], 0
     for number in range(times):
         path = folder / f"killed{number}.mcap"

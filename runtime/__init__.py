@@ -7,7 +7,7 @@ import os
 
 # The libraries below read these when they are first imported, which is why they are set here and nowhere later.
 _ENVIRONMENT = {
-    # A live run shares the machine with a game: no pools of threads, nor their memory, for small matrices.
+    # A live run shares the machine with a game: no pools of threads, and none of their memory, for small matrices.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

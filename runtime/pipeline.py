@@ -42,7 +42,7 @@ class FlameStage(Protocol):
         """Take the camera's face as fusion gets it."""
 
     def forget(self) -> None:
-        """Know of no fit that goes with what the camera gives."""
+        """Note that no fit goes with what the camera gives."""
 
     def frame(self, face: FaceState, speech: SpeechTick | None) -> FlameParameters | None:
         """Return the parameters of a face that was just fused; None if nobody wants them."""

@@ -23,7 +23,7 @@ Answer: TypeAlias = "SimpleQueue[tuple[Any, BaseException | None]]"
 POLL_S = 0.2
 END_POLL_S = 0.002
 TURN_S = 0.001
-"""The event loop must get a turn to hand over a frame that is there."""
+"""The event loop must get a turn to hand over a frame that has arrived."""
 
 
 class BlockingClient:
@@ -56,7 +56,7 @@ class BlockingClient:
         """Return the next frame; None once the connection is closed for good.
 
         Args:
-            timeout_s: longest wait; 0 takes a frame that is there already, None waits forever.
+            timeout_s: longest wait; 0 returns only a frame that has arrived already, None waits forever.
 
         Raises:
             TimeoutError: none came in ``timeout_s``.

@@ -112,7 +112,7 @@ def make_clip(name: str, track: Track, options: ClipOptions) -> Clip:
 def choose_shapes(patterns: Sequence[str] | None, names: str | None = None) -> tuple[str, ...]:
     """Return the shapes that ``patterns`` name, in the order of ``BLENDSHAPES`` or of the mapping table's ``names``.
 
-    Without patterns these are all that something drives, but for those that would only add up with others.
+    Without patterns these are all that something drives, except those that would only add up with others.
 
     Raises:
         SessionError: a pattern names none, or the table has no such section.

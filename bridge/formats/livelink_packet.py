@@ -28,7 +28,7 @@ RATE = 60
 """Frames a second that our own frame times count, as the app's do."""
 DAY_FRAMES = 24 * 3600 * RATE
 MAX_NAME_BYTES = 256
-"""Of a device id or subject name; the engine takes no longer one."""
+"""Of a device id or subject name; the engine accepts no longer one."""
 MOST_LATE_S = 2.0
 """A frame time that is farther behind the newest one than this is not a late datagram's."""
 MAX_ANGLE_RAD = 6.3
@@ -158,7 +158,7 @@ def _read_text(data: bytes | memoryview, at: int) -> tuple[str, int]:
 class LiveLinkReader:
     """A sender's faces in order. State: the newest datagram and its frame time; delay: none.
 
-    A datagram whose frame time is older than the newest one's is refused, but for one that is far behind: then the
+    A datagram whose frame time is older than the newest one's is refused, except one that is far behind: then the
     sender began again, or its time of day went round.
     """
 

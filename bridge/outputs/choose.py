@@ -28,7 +28,7 @@ class OutputKind:
     host: str = "127.0.0.1"
     port: int = 0
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Names of what may follow ``?``, each with the values that it takes; none means any text."""
+    """Names of what may follow ``?``, each with the values that it accepts; none means any text."""
 
 
 def _no_clock() -> int:

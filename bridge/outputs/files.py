@@ -41,10 +41,10 @@ class _FileOutput(Output):
         self._lines: list[bytes] = []
 
     def open(self) -> None:
-        """Create the file; one that is there is not overwritten, a pipe or device is.
+        """Create the file; an existing one is not overwritten, a pipe or device is.
 
         Raises:
-            OutputError: it is there already, or cannot be written.
+            OutputError: it exists already, or cannot be written.
         """
         try:
             if self._path == STDOUT:
@@ -98,7 +98,7 @@ class _FileOutput(Output):
             raise OutputEndedError(f"cannot write {self.describe()} any more: {error.strerror or error}") from None
 
     def idle(self, now_ns: int) -> None:
-        """Look whether somebody reads a pipe by now."""
+        """Check whether somebody reads a pipe by now."""
         del now_ns
         if self._file is None:
             self._find_reader()
@@ -132,7 +132,7 @@ class _FileOutput(Output):
         return True
 
     def _take_back(self, size: int) -> None:
-        """Cut what was written of lines that the disk has no room for: half a line is none that anybody can read."""
+        """Cut what was written of lines that the disk has no room for: nobody can read half a line."""
         if self._file is not None and self.batch_s:
             with contextlib.suppress(OSError):
                 self._file.truncate(self._file.tell() - size)

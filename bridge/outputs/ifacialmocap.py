@@ -73,7 +73,7 @@ class IFacialMocapOutput(Output):
         self._udp.settle()
 
     def idle(self, now_ns: int) -> None:
-        """Repeat the last frame, and look whether somebody asks.
+        """Repeat the last frame, and check whether somebody asks.
 
         Raises:
             OSError: it could not be sent.

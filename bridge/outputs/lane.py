@@ -106,7 +106,7 @@ class Lane:
         self.closed.set()
 
     def state(self) -> dict[str, Any]:
-        """Return what the status message tells of it."""
+        """Return what the status message says of it."""
         output, sent_ns = self.output, self._sent_ns
         state, why = self._state()
         return {

@@ -18,7 +18,7 @@ class LiveLinkOutput(Output):
         """Make the output; nothing is opened yet.
 
         Raises:
-            OutputError: the subject's name is none.
+            OutputError: the subject's name is not valid.
         """
         try:
             self._encoder = LiveLinkEncoder(target.options.get("subject", "Facewire"))

@@ -141,7 +141,7 @@ class Outputs:
         """Stop an output.
 
         Raises:
-            OutputError: there is none of this name.
+            OutputError: there is no output of this name.
         """
         with self._lock:
             for lane in self._running:
@@ -158,7 +158,7 @@ class Outputs:
 
     @property
     def specs(self) -> list[str]:
-        """What runs, as ``add`` takes it."""
+        """What runs, as ``add`` accepts it."""
         return [lane.key for lane in self._lanes() if not lane.ended]
 
     def status(self) -> list[dict[str, Any]]:

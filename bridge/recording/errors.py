@@ -9,7 +9,7 @@ from mcap.exceptions import McapError
 from facewire.bridge.shared.errors import FacewireError
 
 NO_RECORD = (struct.error, ValueError, IndexError, OverflowError, McapError)
-"""What reading raises if bytes are no record, or one that claims a place or a length that is none."""
+"""What reading raises if bytes are not a record, or are one that claims an impossible place or length."""
 
 
 class SessionError(FacewireError):
@@ -23,7 +23,7 @@ class NewerSessionError(SessionError):
 
 
 class PathTakenError(SessionError):
-    """A file of that name is there already, whole or in the making; ``--force`` replaces it."""
+    """A file of that name exists already, whole or in the making; ``--force`` replaces it."""
 
 
 class CutSessionError(SessionError):

@@ -32,7 +32,7 @@ def check_output(path: Path, *, force: bool = False) -> None:
     """Say whether ``path`` may be written.
 
     Raises:
-        PathTakenError: it is there already and ``force`` is not given.
+        PathTakenError: it exists already and ``force`` is not given.
         SessionError: it is a folder, or its folder does not exist.
     """
     if path.is_dir():
@@ -54,7 +54,7 @@ class PartFile:
         """Create the temporary file; ``part`` is its name, if it is not to be the usual one.
 
         Raises:
-            PathTakenError: ``path``, or a recording of that name that runs or was cut, is there already, and ``force``
+            PathTakenError: ``path``, or a recording of that name that runs or was cut, exists already, and ``force``
                 is not given.
             SessionError: its folder does not exist.
             RecordingError: the file cannot be made.

@@ -63,7 +63,7 @@ class Session:
             raise SessionError("this MCAP file is not a Facewire session")
         self.metadata = SessionMetadata.from_record(read_metadata(self._file, records[METADATA_NAME]).metadata)
         self.extra = extra_streams(self.metadata.hello)
-        """The further streams that its frames may carry: those that its hello tells of, and those registered here."""
+        """The further streams that its frames may carry: those that its hello announces, and those registered here."""
         self.end: dict[str, str] = {}
         """What the recorder noted at the end, such as frames that it had to drop."""
         if END_NAME in records:

@@ -18,7 +18,7 @@ class ServerConfig:
     host: str = "127.0.0.1"
     """Address to listen on; anything but loopback needs a token. ``0.0.0.0`` or ``::`` is every address."""
     port: int = DEFAULT_PORT
-    """0 takes any free port."""
+    """0 picks any free port."""
     token: str | None = None
     """What clients must show. None: none on loopback; elsewhere the server makes one (``LiveServer.token``)."""
     certificate: Path | None = None

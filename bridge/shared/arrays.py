@@ -1,4 +1,4 @@
-"""The arrays that every stage takes and gives, by name."""
+"""The arrays that every stage receives and returns, by name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The face that goes from stage to stage, and the moment of speech that joins it.
 
-A tracker or a phone makes a ``FaceState``; each stage of its way takes one, and gives one of its own. A driver of
+A tracker or a phone makes a ``FaceState``; each stage on its way receives one and returns one of its own. A driver of
 speech makes ``SpeechTick``s. Both live here, where models, bridge and runtime may import them.
 """
 
@@ -127,7 +127,7 @@ class SpeechTick:
     blendshapes: Float32Array
     """[52], 0..1; upper-face shapes are small companions of the voice."""
     confidence: float
-    """How surely somebody speaks, 0..1."""
+    """How likely it is that somebody speaks, 0..1."""
     capture_ns: int
     """Session clock when the newest sample behind it was captured."""
     sound_ns: int
@@ -135,7 +135,7 @@ class SpeechTick:
     snr_db: float = 60.0
     """Speech against the background."""
     flame: Float32Array | None = None
-    """[E + 3]: FLAME's expression, then its jaw as an axis-angle in radians; None if the driver knows of no FLAME."""
+    """[E + 3]: FLAME's expression, then its jaw as an axis-angle in radians; None if the driver does not give FLAME."""
 
     def eased(self, share: float) -> SpeechTick:
         """Return the same moment with ``share`` 0..1 of its motion, and nobody speaking."""

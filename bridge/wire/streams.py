@@ -23,7 +23,7 @@ Shape: TypeAlias = tuple[int, ...]
 MAX_ANY_LENGTH = 400
 """Numbers in an array whose shape is (-1,): any length up to this."""
 MAX_NUMBERS = 65_536
-"""In one frame's array of a stream that another program's hello tells of."""
+"""In one frame's array of a stream that another program's hello announces."""
 
 
 def _constant(*values: float) -> Float32Array:
@@ -165,7 +165,7 @@ def carried_streams(frame: FaceFrame) -> tuple[str, ...]:
 
 
 def extra_streams(hello: Mapping[str, Any] | None = None) -> dict[str, Stream]:
-    """Return the streams that may be in ``FaceFrame.extra``: those registered, and those that ``hello`` tells of.
+    """Return the streams that may be in ``FaceFrame.extra``: those registered, and those that ``hello`` announces.
 
     What is registered counts more, and what makes no sense in ``hello`` is skipped.
     """

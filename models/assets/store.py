@@ -51,7 +51,7 @@ def cache_folder() -> Path:
 def asset_path(name: str, *, progress: Progress | None = None, offline: bool = False) -> Path:
     """Return the ready file of an asset, fetched and converted first if it is not in the cache.
 
-    `progress(what, bytes_done, bytes_total)` is called while something is fetched; the total is 0 where nobody knows.
+    `progress(what, bytes_done, bytes_total)` is called while something is fetched; the total is 0 if it is not known.
     With `offline` nothing is fetched: an original in the cache is still converted.
 
     Raises:

@@ -77,7 +77,7 @@ def open_flame_arkit() -> ArkitShapes:
 
 
 def named_arrays(data: bytes) -> Callable[[str], Array | None]:
-    """Return what gives a file's array by its name, None if there is none of it: a pickle, an npz or an npy.
+    """Return a function from names to a file's arrays, None for those that it lacks: a pickle, an npz or an npy.
 
     Nothing in the file is executed.
 

@@ -41,7 +41,7 @@ class SpeechDriver:
     """
 
     flame = None
-    """It knows of no FLAME parameters; a published FaceFormer may."""
+    """It gives no FLAME parameters; a published FaceFormer may."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class SpeechDriver:
 
     @property
     def speaking(self) -> float:
-        """How surely somebody speaks, 0..1, as of the last step."""
+        """How likely it is that somebody speaks, 0..1, as of the last step."""
         return float(self._work.speaking[0])
 
     @property

@@ -12,7 +12,7 @@ from facewire.models.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class DriverOptions:
-    """What a user asks of a driver; each takes what it knows of it."""
+    """What a user asks of a driver; each uses what it knows."""
 
     file: Path | None = None
     """Its weights, if the user named a file."""

@@ -36,7 +36,7 @@ def load_encoder(where: str) -> nn.Module:
     """Return transformers' Wav2Vec2Model from a local folder or a hub name.
 
     Raises:
-        ModelError: there is none, or it hears at another pace than 16 kHz and 50 features a second.
+        ModelError: there is none, or it works at another rate than 16 kHz and 50 features a second.
     """
     transformers = _transformers()
     if os.sep in where and not Path(where).exists() and (where.startswith((".", os.sep, "~")) or where.count("/") > 1):
@@ -125,7 +125,7 @@ def _transformers() -> Any:
     except ImportError:
         raise ModelError("wav2vec 2.0 needs transformers: pip install 'facewire[train]'") from None
     transformers.utils.logging.set_verbosity_error()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # It tells of each try to reach the hub.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # It reports each attempt to reach the hub.
     transformers.utils.logging.disable_progress_bar()
     return transformers
 

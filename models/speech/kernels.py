@@ -35,7 +35,7 @@ def tick(weights: Weights, state: State, work: Work) -> None:
 
 @kernel
 def speak(weights: Weights, state: State, work: Work) -> None:
-    """Write shapes and how surely somebody speaks, from the head's feature."""
+    """Write shapes and how likely it is that somebody speaks, from the head's feature."""
     speaking, motion, phones = work.speaking, state.motion, work.phones
     affine(work.feature, weights.speaking, weights.speaking_bias, speaking)
     speaking[0] = sigmoid(speaking[0])

@@ -24,7 +24,7 @@ class GraphBuilder:
     counter: int = 0
 
     def add(self, operator: str, inputs: list[str], name: str | None = None, **attributes: Any) -> str:
-        """Add one node with one output and return the output's name; an equal node that is there already does."""
+        """Add one node with one output and return the output's name; an equal node that exists already is used."""
         key = (operator, tuple(inputs), repr(sorted(attributes.items())))
         if name is None and key in self.made:
             return self.made[key]

@@ -115,7 +115,7 @@ class Calibration:
             self.neutral[BLINK], self.top[BLINK] = BLINK_REST, BLINK_TOP
 
     def arrays(self) -> OwnArrays:
-        """Return the arrays for the kernels; take them once, as that takes as long as a small kernel."""
+        """Return the arrays for the kernels; get them once, because that takes as long as a small kernel."""
         return OwnArrays(self.neutral, self.spread, self.top, self.gain, self.measures, self.lid_shut)
 
     def copy(self) -> Calibration:

@@ -43,7 +43,7 @@ def low_pass_weight(cutoff_hz: float, step_s: float) -> float:
 
 
 class LineState(NamedTuple):
-    """State of One-Euro filters on the line; make it once, as it takes longer to make than to pass."""
+    """State of One-Euro filters on the line; make it once, because making takes longer than passing."""
 
     parameters: Float64Array
     """[n, 6], a row of ``OneEuro`` for each."""

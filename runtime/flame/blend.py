@@ -96,7 +96,7 @@ class LiveFlame:
         self.fitter = FlameFitter(model, correspondence_of(model))
         self._person = Person(model, self.fitter)
         self.wanted: Callable[[], bool] = lambda: True
-        """Whether anybody takes FLAME now: else nothing is computed."""
+        """Whether any client wants FLAME now: otherwise nothing is computed."""
         self.expressions = len(self.fitter.last.expression)
         self._map = ArkitToFlame(model)
         self._frame, self._scratch = FlameVector(self.expressions), FlameVector(self.expressions)
@@ -166,7 +166,7 @@ class LiveFlame:
         self._has_fit = False
 
     def forget(self) -> None:
-        """Know of no fit that goes with what the camera gives: there are no landmarks, or nobody wants one."""
+        """Note that no fit goes with what the camera gives: there are no landmarks, or nobody wants one."""
         self._excess.forget()
 
     def frame(self, face: FaceState, speech: SpeechTick | None) -> FlameParameters | None:

@@ -25,7 +25,7 @@ LATE_S = 3.0
 
 
 class PanelChanges:
-    """What a handler has checked is done here, between two frames, with the settings that tell of it."""
+    """What a handler has checked is done here, between two frames, with the settings that show it."""
 
     def __init__(self, live: Live, state: PanelState) -> None:
         self._live, self._state = live, state

@@ -25,7 +25,7 @@ class Preview:
     """
 
     def __init__(self, wanted: Callable[[], bool], send: Callable[[dict[str, Any]], None]) -> None:
-        """``wanted`` says whether anybody looks; ``send`` takes a ``preview`` message (wire.md, 3.9)."""
+        """``wanted`` says whether anybody looks; ``send`` accepts a ``preview`` message (wire.md, 3.9)."""
         self._wanted, self._send = wanted, send
         self._slot: NewestSlot[tuple[Image, int, int, int]] = NewestSlot()
         self._last_ns: int | None = None

@@ -15,7 +15,7 @@ class PanelServices:
     """What only the program around knows how to make."""
 
     source: Callable[[str], Source | None]
-    """From what ``--video`` takes; raises FacewireError."""
+    """From what ``--video`` accepts; raises FacewireError."""
     tracker_factory: Callable[[str], TrackerFactory]
     """From a tracker's name. May fetch weights; raises ModelError."""
     cameras: Callable[[], list[dict[str, Any]]]

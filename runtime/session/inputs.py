@@ -94,7 +94,7 @@ def make_sound(options: InputOptions) -> SoundSource | None:
 
     Raises:
         CaptureError: no microphone or file has that name.
-        ModelError: the demo's sound cannot be had.
+        ModelError: the demo's sound cannot be fetched.
     """
     from facewire.runtime.capture.sound.choose_sound import choose_sound
 

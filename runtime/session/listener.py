@@ -43,7 +43,7 @@ class Listener:
         """Load the networks and listen.
 
         Raises:
-            ModelError: a network cannot be had.
+            ModelError: a network cannot be loaded.
         """
         if self.speak is not None:
             self.speak.start(lambda: self._pipeline(self._options))
@@ -62,7 +62,7 @@ class Listener:
 
         Raises:
             CaptureError: there is no such microphone.
-            ModelError: a network cannot be had.
+            ModelError: a network cannot be loaded.
             CommandError: it is not a number.
         """
         from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones

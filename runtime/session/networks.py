@@ -182,7 +182,7 @@ def _spoken_flame(name: str | None) -> FlameModel | None:
 
 @contextmanager
 def notify_if_slow() -> Iterator[None]:
-    """Say what takes so long, if it does: kernels are compiled by the first start and kept for the others."""
+    """Say why it takes long, if it does: kernels are compiled by the first start and kept for the others."""
     timer = threading.Timer(SLOW_S, notify, ["getting ready; the first start compiles, which takes some seconds more"])
     timer.daemon = True
     timer.start()

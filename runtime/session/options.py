@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from facewire.bridge.server.config import ServerConfig
 
 OPEN_FLAME = "open"
-"""What ``--flame`` takes for the open head, as well as nothing."""
+"""What ``--flame`` accepts for the open head, apart from no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class SpeechOptions:
     """How speech moves a face."""
 
     driver: str = DEFAULT_DRIVER
-    """As ``--speech`` takes it."""
+    """As ``--speech`` accepts it."""
     encoder: str | None = None
     style: int = 0
     look_ahead_ms: int | None = None

@@ -31,7 +31,7 @@ class RecordSession:
         """Make all parts of the run.
 
         Raises:
-            FacewireError: an input or the file cannot be had.
+            FacewireError: an input or the file cannot be opened.
         """
         self.options, self._notify = options, notify
         live = options.live
@@ -59,7 +59,7 @@ class RecordSession:
         """Load the networks, listen and track.
 
         Raises:
-            ModelError: a network cannot be had.
+            ModelError: a network cannot be loaded.
         """
         self.listener.start()
         self.live.start(self._prepare)

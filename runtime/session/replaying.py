@@ -47,7 +47,7 @@ class ReplaySession:
 
         Raises:
             SessionError: the take cannot be read, or has no frames in that part.
-            FacewireError: the server cannot be had.
+            FacewireError: the server cannot be started.
         """
         self.options, self._notify = options, notify
         self._ends, self.frames = ExitStack(), Broadcast()
@@ -75,7 +75,7 @@ class ReplaySession:
         """Serve and feed the outputs; the frames come with ``start``.
 
         Raises:
-            FacewireError: the port or an output cannot be had.
+            FacewireError: the port or an output cannot be opened.
         """
         with ExitStack() as ends:
             ends.callback(self.outputs.stop)

@@ -55,7 +55,7 @@ class ServeSession:
         """Make all parts of the run.
 
         Raises:
-            FacewireError: an input, the folder for takes or the server cannot be had.
+            FacewireError: an input, the folder for takes or the server cannot be started.
         """
         self.options, self._notify = options, notify
         self.frames, self.sent = Broadcast(), Broadcast()
@@ -106,7 +106,7 @@ class ServeSession:
         """Serve, feed the outputs and record; the face comes with ``start``.
 
         Raises:
-            FacewireError: the port, an output or a take cannot be had.
+            FacewireError: the port, an output or a take cannot be opened.
         """
         with ExitStack() as ends:
             self.server.start()
@@ -129,7 +129,7 @@ class ServeSession:
         """Load the networks, listen and track.
 
         Raises:
-            ModelError: a network cannot be had.
+            ModelError: a network cannot be loaded.
         """
         self._ends.callback(self.live.stop)
         self._ends.callback(self.listener.stop)

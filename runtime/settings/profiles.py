@@ -58,7 +58,7 @@ class Profile:
     smoothing: dict[str, str] = field(default_factory=dict)
     """Level by region; a region that is missing has the level of the command line."""
     outputs: tuple[str, ...] | None = None
-    """Outputs that run with it, as ``--output`` takes them; None says nothing of them."""
+    """Outputs that run with it, as ``--output`` accepts them; None says nothing of them."""
 
 
 def config_folder() -> Path:

@@ -13,7 +13,7 @@ class Settings:
     """What the user has chosen, as the panel shows it."""
 
     video: str
-    """As ``--video`` takes it."""
+    """As ``--video`` accepts it."""
     mesh: str
     smoothing: Smoothing = DEFAULT_SMOOTHING
     mirror: bool = False

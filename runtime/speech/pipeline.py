@@ -35,7 +35,7 @@ class SpeechDriver(Protocol):
 
     @property
     def speaking(self) -> float:
-        """How surely somebody speaks, 0..1, as of the last step; 1 if the driver does not know."""
+        """How likely it is that somebody speaks, 0..1, as of the last step; 1 if the driver does not know."""
 
     @property
     def flame(self) -> Float32Array | None:

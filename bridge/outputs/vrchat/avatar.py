@@ -16,7 +16,7 @@ from facewire.bridge.shared.errors import FacewireError
 
 Kind: TypeAlias = Literal["float", "bool", "int"]
 Parameters: TypeAlias = dict[str, Kind]
-"""By OSC address: what type it takes."""
+"""By OSC address: the type that it accepts."""
 
 MAX_PARAMETERS = 8192
 """What VRChat lets an avatar have."""

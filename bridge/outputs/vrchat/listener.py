@@ -23,7 +23,7 @@ MOST_RETRY_S = 10.0
 LOADING_NS = 10 * NS_PER_S
 """How long VRChat's tree may still be the avatar's before."""
 LOOK_AGAIN_NS = 30 * NS_PER_S
-"""VRChat tells of a new avatar; this is for the message that was lost."""
+"""VRChat announces a new avatar; this is for the message that was lost."""
 MAX_DATAGRAMS_A_SECOND = 200
 """That we look at; the system drops what does not fit its buffer meanwhile."""
 
@@ -46,7 +46,7 @@ class Listener:
         self.parameters: avatar.Parameters | None = None
         self.news = 0
         self.advert: oscquery.Advert | None = None
-        """Whether OSCQuery tells of us; None if it does not."""
+        """What announces us by OSCQuery; None if nothing does."""
         self._port, self._folders, self._interfaces = port, folders, interfaces
         self._notify, self._clock = notify, clock
         self._socket: socket.socket | None = None

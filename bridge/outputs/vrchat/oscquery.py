@@ -1,6 +1,6 @@
 """OSCQuery, so that VRChat finds us and we find VRChat without ports to fill in.
 
-Our side: an HTTP server on loopback that tells our one address, ``/avatar/change``, and mDNS that tells of the server.
+Our side: an HTTP server on loopback that tells our one address, ``/avatar/change``, and mDNS that announces the server.
 VRChat's side: its own OSCQuery server, found by mDNS, whose tree lists the avatar's parameters. mDNS is zeroconf's
 (``pip install 'facewire[vrchat]'``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
 VRChat's documentation of it.
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Advert:
-    """mDNS: tells of us, and finds VRChat."""
+    """mDNS: announces us, and finds VRChat."""
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 OSC over UDP to VRChat's port 9000, in bundles: what moved since it was told last, at most ``MAX_RATE`` times a second,
 and everything again every few seconds and for every new avatar. Which parameters the avatar has is known from VRChat's
-OSCQuery service, or from the file that VRChat writes when it tells of a new avatar (``/avatar/change``); until it is
+OSCQuery service, or from the file that VRChat writes when it announces a new avatar (``/avatar/change``); until it is
 known, every name is sent as a float. Sources: VRChat's documentation ("OSC Avatar Parameters", "OSC Eye Tracking"),
 VRCFaceTracking's ("Parameters").
 """
@@ -126,7 +126,7 @@ class VrchatOutput(Output):
             self._udp.send(datagram)
         try:
             self._udp.settle()
-        except (ConnectionRefusedError, ConnectionResetError):  # as Linux and as Windows tell of it
+        except (ConnectionRefusedError, ConnectionResetError):  # as Linux and as Windows report it
             raise OutputError("VRChat is not running, or OSC is off in its Action menu") from None
 
     def _is_due(self, now_ns: int) -> bool:

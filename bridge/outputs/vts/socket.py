@@ -31,7 +31,7 @@ class TextSocket:
         """Connect, and shake hands, which takes ``OPEN_TIMEOUT_S`` at most for each.
 
         Raises:
-            OSError: nobody is there, or nobody answers.
+            OSError: nothing listens there, or nothing answers.
             VtsError: what answers is not a websocket.
         """
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -87,7 +87,7 @@ class TextSocket:
         return texts
 
     def send(self, text: str) -> None:
-        """Send ``text``, or what of it the system takes now.
+        """Send ``text``, or as much of it as the system accepts now.
 
         Raises:
             OSError: the connection is lost.

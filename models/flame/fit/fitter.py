@@ -41,7 +41,7 @@ from facewire.models.jit import resolved
 WARM_STEPS, COLD_STEPS = 4, 30
 """At most; most frames need two or three."""
 WORST_RESIDUAL = 0.16
-"""Of the distance between the eyes: landmarks that lie farther from every face the model can make are none."""
+"""Of the distance between the eyes: landmarks that lie farther from every face the model can make are not a face."""
 LEAST_FACING = 0.05
 """Cosine of the turn away from the camera: a network sees no face from behind."""
 TAKE_NS, REFINE_NS = 100_000_000, 2_000_000_000

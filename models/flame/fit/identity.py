@@ -6,7 +6,7 @@ squares with the frame's unknowns marginalised. So a smile that lasts does not b
 frames disagree. Views from new directions say something new; from where many frames were taken one more counts little.
 
 How far the evidence is to be believed is told by the fit's own misfit. Errors that come and go average out; what stays
-in the mean over the frames is what neither identity nor expression can make: that mean's square is taken for the
+in the mean over the frames is what neither identity nor expression can make: that mean's square is taken as the
 variance of a landmark over all frames together (empirical Bayes, with the prior of the model's own: standard
 deviations). So a face that the model can make is found as closely as the noise allows, and a real one, whose landmarks
 are off by a millimetre for good, is not bent to an unlikely person to explain that.

@@ -70,7 +70,7 @@ Judgement = dict[str, float]
 
 
 def judge(tracks: list[Track]) -> Judgement:
-    """All figures, pooled over recordings. A figure that cannot be had (a still face has no lag) is not a number."""
+    """All figures, pooled over recordings. A figure that does not exist (a still face has no lag) is not a number."""
     lag_ms, correlation = best_lag(tracks)
     shift_s = 0.0 if np.isnan(lag_ms) else lag_ms / 1000.0
     hit, chance = closures(tracks, shift_s)

@@ -78,7 +78,7 @@ class Head(nn.Module):
         return functional.relu(self.hidden(memory) + self.style(style)[:, None])
 
     def motion(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        """Shapes [..., 52], 0..1 and shut where nobody speaks, and the logit of speaking [...]."""
+        """Shapes [..., 52], 0..1 and shut if nobody speaks, and the logit of speaking [...]."""
         speaking = self.speaking(feature)
         # How likely each phone is names the rare and short ones, by which lips close, sooner than shapes alone would.
         shapes = self.shapes(feature) + self.from_phones(self.phones(feature).softmax(-1))

@@ -22,7 +22,7 @@ WAIT_S = 0.1
 HOLD_NS = 1_000_000_000
 """The sender has the port for itself until it was silent for this long."""
 SILENT_NS = 2_000_000_000
-"""Silence that a person should know of."""
+"""Silence that a person should be told of."""
 ASK_NS = 1_000_000_000
 """How often a phone that is silent is asked for frames."""
 MAX_DRAIN = 256
@@ -211,7 +211,7 @@ class PhoneSource(Source):
         raise SourceSilent(f"{self.name}: nothing arrives any more from {self._holder[0]}; is the app still open?")
 
     def _check_way(self) -> None:
-        """Check that neither the phone nor this machine has got another address: then nothing comes here any more."""
+        """Check that neither the phone nor this machine has a new address: then nothing would arrive here any more."""
         if self._phone is None:
             return
         try:
@@ -227,7 +227,7 @@ class PhoneSource(Source):
 
 
 def to_face(received: ReceivedFace) -> FaceState:
-    """Return a received face as the pipeline takes it: sure of itself, for the formats have no doubts."""
+    """Return a received face as the pipeline expects it: sure of itself, for the formats have no doubts."""
     position_m = NOWHERE_M if received.position_m is None else received.position_m
     return FaceState.of(received.blendshapes, np.concatenate([received.rotation, position_m]), received.gaze)
 

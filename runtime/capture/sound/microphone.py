@@ -71,7 +71,7 @@ def find_microphone(what: str, microphones: list[MicrophoneInfo]) -> MicrophoneI
 
 
     Raises:
-        CaptureError: there is none; it lists what there is.
+        CaptureError: there is none; the message lists what there is.
     """
     known = "; ".join(f"{microphone.index}: {microphone.name}" for microphone in microphones) or "none"
     for microphone in microphones:

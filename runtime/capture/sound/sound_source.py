@@ -1,4 +1,4 @@
-"""What every source of sound offers, and the pace of one whose sound is there already."""
+"""What every source of sound offers, and the pace of one whose sound exists already."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SoundSource(ABC):
 
 
 class PacedSound(SoundSource):
-    """Sound that is there already, at its own pace: a block is heard when its last sample would have been spoken."""
+    """Sound that exists already, at its own pace: a block is heard when its last sample would have been spoken."""
 
     returns = False
 

@@ -49,7 +49,7 @@ def find_camera(name: str, cameras: list[CameraInfo]) -> CameraInfo:
     """Return the first camera that is called ``name``.
 
     Raises:
-        CaptureError: there is none; it lists what there is.
+        CaptureError: there is none; the message lists what there is.
     """
     for camera in cameras:
         if is_called(camera, name):

@@ -192,7 +192,7 @@ def bake(job: Job, options: BakeOptions) -> str:
     Raises:
         UsageError: it cannot be opened, or has no sound where speech is to move the face.
         FacewireError: the take cannot be written.
-        ModelError: a network cannot be had.
+        ModelError: a network cannot be loaded.
     """
     return _bake_sound(job, options) if job.video.suffix.lower() in SOUNDS else _bake_video(job, options)
 

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Record.
 
     Raises:
-        FacewireError: an input, a network or the file cannot be had, or nothing came.
+        FacewireError: an input, a network or the file cannot be opened, or nothing came.
     """
     from facewire.bridge.recording.errors import RecordingError
     from facewire.bridge.recording.partfile import check_output

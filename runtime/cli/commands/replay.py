@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until the end or a signal.
 
     Raises:
-        FacewireError: the take cannot be read, or the port cannot be had.
+        FacewireError: the take cannot be read, or the port cannot be opened.
     """
     from facewire.runtime.takes.replay import MAX_SPEED, MIN_SPEED
 

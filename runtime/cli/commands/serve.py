@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until the input ends or a signal comes.
 
     Raises:
-        FacewireError: an input, a network or the port cannot be had.
+        FacewireError: an input, a network or the port cannot be opened.
     """
     return until_interrupted(lambda: _serve(args))
 

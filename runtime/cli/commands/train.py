@@ -36,7 +36,7 @@ def _add_speech(kinds: Subparsers) -> None:
         "speech",
         "speech to motion",
         "Builds a corpus of generated speech, trains on one CPU or GPU (on many: torchrun -m facewire.runtime.cli),\n"
-        "validates on voices that it does not learn from, and exports weights. Run again after a kill, it continues.",
+        "validates on voices that it does not learn from, and exports weights. After a kill, run it again: it goes on.",
         "facewire train speech --out run --speech aligned_speech\nfacewire serve --speech run/causal.npz",
     )
     speech.add_argument(
@@ -53,7 +53,7 @@ def _add_speech(kinds: Subparsers) -> None:
         type=_weights,
         action="append",
         default=[],
-        help="tune the weights of an earlier run, or the `shipped` ones, not new ones; if repeated, their mean",
+        help="start from the weights of an earlier run, or the `shipped` ones; if repeated, from their mean",
     )
     speech.set_defaults(run=run)
 

@@ -29,7 +29,9 @@ def add_speech_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a FaceFormer's wav2vec 2.0: a folder, a hub name, or an .onnx of `facewire models encoder`",
     )
-    parser.add_argument("--speech-style", metavar="N", type=int, default=0, help="whose style of speaking (default: 0)")
+    parser.add_argument(
+        "--speech-style", metavar="N", type=int, default=0, help="number of the speaking style (default: 0)"
+    )
     parser.add_argument(
         "--look-ahead",
         metavar="MS",

@@ -208,7 +208,7 @@ def test_what_nobody_expected_ends_the_wait_for_frames(serve: Serve) -> None:
 
 
 def test_a_certificate_that_is_not_trusted_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be mended meanwhile, and it is a ValueError beside an OSError."""
+    """It may be repaired meanwhile, and it is a ValueError beside an OSError."""
 
     def distrust(*_: Any, **__: Any) -> None:
         raise ssl.SSLCertVerificationError("self-signed")

@@ -211,7 +211,7 @@ def test_nobody_there_and_then_somebody(monkeypatch: pytest.MonkeyPatch) -> None
     said: set[str] = set()
 
     def send(now_ns: int) -> int:
-        """0, or 1 where the system said that nobody was there: it tells of it with a later datagram."""
+        """0, or 1 if the system said that nobody was there: it reports it with a later datagram."""
         try:
             output.send(face(jawOpen=now_ns % 7 / 7), now_ns)
         except OutputError as error:

@@ -397,7 +397,7 @@ def test_a_paced_demo_leaves_out_what_it_is_late_for(photo_path):
     assert source._index == 6
 
 
-def test_a_damaged_demo_photograph_says_how_to_mend_it(tmp_path):
+def test_a_damaged_demo_photograph_says_how_to_repair_it(tmp_path):
     path = tmp_path / "bad.png"
     path.write_bytes(b"not a picture")
     with pytest.raises(CaptureError, match="models pull"):

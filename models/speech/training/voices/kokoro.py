@@ -68,7 +68,7 @@ class Kokoro:
 def speak_corpus(
     source: Path, folder: Path, texts: list[str], hours: float, seed: int, notify: Callable[[str, int, int], None]
 ) -> None:
-    """Fill a folder with aligned speech of all English voices in turn; goes on from what is there already."""
+    """Fill a folder with aligned speech of all English voices in turn; goes on from what exists already."""
     import soundfile
 
     kokoro, aligner = Kokoro(source), Aligner()
