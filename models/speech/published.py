@@ -74,7 +74,7 @@ class FaceFormerDriver:
             )
         if encoder.window.rate != feature_rate(weights):
             raise ModelError(
-                f"this encoder gives {encoder.window.rate} features a second and the checkpoint wants "
+                f"this encoder gives {encoder.window.rate} features a second and the checkpoint needs "
                 f"{feature_rate(weights)}: export it again with that --rate"
             )
         self._per_frame, self._style = weights.features_per_frame, style
