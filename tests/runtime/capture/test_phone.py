@@ -624,4 +624,4 @@ def test_problems_speak_of_the_phone():
     running = {"devices": {"video": {"kind": "phone", "state": "running"}}, "rates": {"capture": 10.0}}
     assert find_problems(running) == []
     (line,) = find_problems({**running, "face": {"unseen_s": 5.0}})
-    assert "before the phone" in line
+    assert "in front of the phone" in line
