@@ -138,7 +138,7 @@ def test_a_part_that_does_not_fit_is_one_line():
     weights = network().step_weights()
     with pytest.raises(ModelError, match="there is no style 2"):
         FaceFormerDriver(weights, Loudness(), style=2)
-    with pytest.raises(ModelError, match="50 features a second and the checkpoint needs 30"):
+    with pytest.raises(ModelError, match="50 features a second and the checkpoint wants 30"):
         FaceFormerDriver(weights, Loudness(rate=50))
     wide = Loudness()
     wide.width = 768

@@ -284,7 +284,7 @@ def test_a_take_says_who_was_learned_last(flame: LiveFlame) -> None:
 
 
 def test_a_command_has_the_person_learned_anew_without_a_jump(flame: LiveFlame) -> None:
-    with pytest.raises(CommandError, match="takes no arguments"):
+    with pytest.raises(CommandError, match="accepts no arguments"):
         flame.commands["flame_reset"]({"now": True})
     first, second = Talking(1), Talking(2)
 
