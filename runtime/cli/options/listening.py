@@ -71,17 +71,27 @@ def wait_until(done: Callable[[], bool], step_s: float = POLL_S) -> None:
     sets the event, as the shutdown does, then waits forever. ``time.sleep`` holds nothing.
     """
     while not done():
+        if _interrupt.came:
+            raise KeyboardInterrupt
         time.sleep(step_s)
+
+
+class _Interrupt:
+    """Whether a signal has come that ends the command. A library may swallow the exception, so it is kept."""
+
+    came = False
+
+
+_interrupt = _Interrupt()
 
 
 def until_interrupted(serve: Callable[[], int]) -> int:
     """Return what ``serve`` returns, or 0 when a signal ends it: that is the way to stop."""
-    interrupted = False
+    _interrupt.came = False
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
         """End the command in order at the first signal, and at once at a second one."""
-        nonlocal interrupted
-        interrupted = True
+        _interrupt.came = True
         signal.signal(signum, signal.SIG_DFL)
         raise KeyboardInterrupt
 
@@ -92,6 +102,10 @@ def until_interrupted(serve: Callable[[], int]) -> int:
         return serve()
     except BaseException:
         # A library that is interrupted while it is imported says ImportError, or whatever else it makes of it.
-        if interrupted:
+        if _interrupt.came:
+            # If the signal ended an exec of source text, as numba and dataclasses do, `python -m` kills itself with the
+            # signal at its exit, whatever was returned. The next exec resets that (CPython, Python/pythonrun.c,
+            # run_eval_code_obj).
+            exec("")
             return 0
         raise

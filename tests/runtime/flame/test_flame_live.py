@@ -283,7 +283,7 @@ def test_a_take_says_who_was_learned_last(flame: LiveFlame) -> None:
     assert np.abs(np.subtract(flame.person()["shape"], known["shape"])).max() > 1.0
 
 
-def test_a_command_has_the_person_learned_again_without_a_jump(flame: LiveFlame) -> None:
+def test_a_command_has_the_person_learned_anew_without_a_jump(flame: LiveFlame) -> None:
     with pytest.raises(CommandError, match="accepts no arguments"):
         flame.commands["flame_reset"]({"now": True})
     first, second = Talking(1), Talking(2)

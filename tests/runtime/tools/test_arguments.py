@@ -40,7 +40,7 @@ def test_what_is_accepted_is_passed_on(args):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        ({"volume": 3}, "tune takes mirror, speed, name, level, regions, not 'volume'"),
+        ({"volume": 3}, "tune accepts mirror, speed, name, level, regions, not 'volume'"),
         ({3: 3}, "not '3'"),
         ({"x" * 100: 1}, f"not '{'x' * 40}'"),
         ({"mirror": 1}, "mirror must be true or false"),
@@ -70,11 +70,11 @@ def test_what_is_not_accepted_is_said_in_one_line(args, words):
 def test_how_many_and_which_it_needs():
     one = CommandSpec("choose", {"video": Text(), "audio": Text()}, least=1, most=1)
     for args in ({}, {"video": "a", "audio": "b"}):
-        with pytest.raises(CommandError, match=r"^choose takes one of video, audio$"):
+        with pytest.raises(CommandError, match=r"^choose accepts one of video, audio$"):
             one.read(args)
     with pytest.raises(CommandError, match=r"^seek needs time_s: a number from 0 to 1$"):
         CommandSpec("seek", {"time_s": Number(0, 1)}, required=("time_s",)).read({})
-    with pytest.raises(CommandError, match=r"^state takes no arguments, not 'x'$"):
+    with pytest.raises(CommandError, match=r"^state accepts no arguments, not 'x'$"):
         CommandSpec("state").read({"x": 1})
 
 
