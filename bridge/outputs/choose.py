@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 from urllib.parse import parse_qsl
 
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.shared.clock import Clock
+from facewire.bridge.shared.maker import find_maker
 
 MAX_SPEC_LENGTH = 500
 
@@ -107,8 +107,7 @@ def make_output(spec: str, folder: Path | None = None, clock: Clock = _no_clock)
         OutputError: there is no such output, or it cannot be made so; one line.
     """
     name, target = parse_spec(spec)
-    module, _, attribute = OUTPUTS[name].maker.partition(":")
-    maker = cast("Callable[[Target], Output]", getattr(importlib.import_module(module), attribute))
+    maker: Callable[[Target], Output] = find_maker(OUTPUTS[name].maker)
     return maker(replace(target, folder=folder, clock=clock))
 
 

@@ -38,7 +38,7 @@ class PanelState:
     @property
     def camera(self) -> str:
         """Name of the camera in use; profiles belong to it."""
-        source = None if self._live.capture is None else self._live.capture.source
+        source = self._live.source
         return "none" if source is None else source.name
 
     def changed(self) -> None:

@@ -42,12 +42,11 @@ class StepDecoder:
             raise ModelError(f"a window of {window} frames holds nothing: give 1 or more")
         self.weights, self.window = weights, window
         self.width = weights.self_out.shape[0]
-        self._layer = weights.layer
         if output is not None:
             motion, bias = (np.ascontiguousarray(array, np.float32) for array in output)
-            self._layer = self._layer._replace(motion=motion, motion_bias=bias)
-        self._work = make_work(window, weights.features_per_frame, self._layer)
-        self._step = resolved(step, 0, self._layer, self.new_state(), self._work)
+            self.weights = weights._replace(motion=motion, motion_bias=bias)
+        self._work = make_work(window, self.weights)
+        self._step = resolved(step, 0, self.weights, self.new_state(), self._work)
         self.step(self.new_state(), self.new_state().feature, 0)
 
     def new_state(self) -> StepState:
@@ -77,7 +76,7 @@ class StepDecoder:
             raise ModelError(f"audio features of shape {audio_feature.shape} do not fit {state.feature.shape}")
         feature = audio_feature.reshape(state.feature.shape)
         take_audio(feature, state.feature)
-        self._step(style, self._layer, state, self._work)
+        self._step(style, self.weights, state, self._work)
         return self._work.motion
 
 

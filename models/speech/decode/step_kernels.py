@@ -9,35 +9,9 @@ import numpy.typing as npt
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.jit import summing_kernel
+from facewire.models.speech.decode.step_weights import StepWeights
 
 HEADS = 4
-
-
-class LayerWeights(NamedTuple):
-    """What a step reads; see ``StepWeights``, whose fields these are. d is the width; matrices are [out, in]."""
-
-    audio: Float32Array
-    audio_bias: Float32Array
-    styles: Float32Array
-    position: Float32Array
-    feedback: Float32Array
-    feedback_bias: Float32Array
-    self_in: Float32Array
-    self_in_bias: Float32Array
-    self_out: Float32Array
-    self_out_bias: Float32Array
-    cross_in: Float32Array
-    cross_in_bias: Float32Array
-    cross_out: Float32Array
-    cross_out_bias: Float32Array
-    up: Float32Array
-    up_bias: Float32Array
-    down: Float32Array
-    down_bias: Float32Array
-    norms: Float32Array
-    motion: Float32Array
-    """[n, d]: the checkpoint's own motion decoder, or what was asked for in its place."""
-    motion_bias: Float32Array
 
 
 class StepState(NamedTuple):
@@ -82,9 +56,9 @@ def slopes(heads: int = HEADS) -> Float32Array:
     return (2.0 ** (-8.0 * np.arange(1, heads + 1) / heads)).astype(np.float32)
 
 
-def make_work(window: int, features_per_frame: int, weights: LayerWeights) -> Work:
+def make_work(window: int, weights: StepWeights) -> Work:
     """Return buffers for one decoder."""
-    width = len(weights.self_out)
+    width, features_per_frame = len(weights.self_out), weights.features_per_frame
     x, query, mixed, added, heard = (np.zeros(width, np.float32) for _ in range(5))
     wide = np.zeros(2 * width, np.float32)
     heard_keys, heard_values = (np.zeros((width, features_per_frame), np.float32) for _ in range(2))
@@ -105,7 +79,7 @@ def make_work(window: int, features_per_frame: int, weights: LayerWeights) -> Wo
 
 
 @summing_kernel
-def step(style: int, weights: LayerWeights, state: StepState, work: Work) -> None:
+def step(style: int, weights: StepWeights, state: StepState, work: Work) -> None:
     """Decode one frame to ``work.motion``; ``state.hidden`` becomes what that was decoded from."""
     enter(style, weights, state, work.x)
     attend_to_motion(weights, state, work)
@@ -118,7 +92,7 @@ def step(style: int, weights: LayerWeights, state: StepState, work: Work) -> Non
 
 
 @summing_kernel
-def enter(style: int, weights: LayerWeights, state: StepState, x: Float32Array) -> None:
+def enter(style: int, weights: StepWeights, state: StepState, x: Float32Array) -> None:
     """Write what goes in: style, the last motion encoded, and where in the period this is (section 3.2)."""
     t = state.frame[0]
     if t > 0:
@@ -129,7 +103,7 @@ def enter(style: int, weights: LayerWeights, state: StepState, x: Float32Array) 
 
 
 @summing_kernel
-def attend_to_motion(weights: LayerWeights, state: StepState, work: Work) -> None:
+def attend_to_motion(weights: StepWeights, state: StepState, work: Work) -> None:
     """Biased causal self-attention (section 3.3.1)."""
     d, window = state.keys.shape
     matrix, bias, mixed = weights.self_in, weights.self_in_bias, work.mixed
@@ -146,7 +120,7 @@ def attend_to_motion(weights: LayerWeights, state: StepState, work: Work) -> Non
 
 
 @summing_kernel
-def attend_to_audio(weights: LayerWeights, feature: Float32Array, work: Work) -> None:
+def attend_to_audio(weights: StepWeights, feature: Float32Array, work: Work) -> None:
     """Biased cross-modal attention (section 3.3.2): only to this frame's own audio [features_per_frame, a]."""
     d, count = work.x.shape[0], feature.shape[0]
     matrix, bias, mixed = weights.cross_in, weights.cross_in_bias, work.mixed
@@ -163,7 +137,7 @@ def attend_to_audio(weights: LayerWeights, feature: Float32Array, work: Work) ->
 
 
 @summing_kernel
-def feed_forward(weights: LayerWeights, work: Work) -> None:
+def feed_forward(weights: StepWeights, work: Work) -> None:
     """Two linear layers with a rectifier between."""
     wide = work.wide
     affine(weights.up, weights.up_bias, work.x, wide)

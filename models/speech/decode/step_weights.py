@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
-from facewire.models.speech.decode.step_kernels import LayerWeights
 
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class StepWeights:
+class StepWeights(NamedTuple):
     """All that a step needs, float32. d is the width, n the outputs; matrices are [out, in]."""
 
     audio: Float32Array
@@ -48,14 +46,9 @@ class StepWeights:
     norms: Float32Array
     """[3, 2, d]: weight and bias of each layer norm."""
     motion: Float32Array
-    """[n, d]: ``vertice_map_r``."""
+    """[n, d]: ``vertice_map_r``, or what was asked for in its place."""
     motion_bias: Float32Array
     features_per_frame: int = 1
-
-    @property
-    def layer(self) -> LayerWeights:
-        """What the kernels read."""
-        return LayerWeights(**{name: getattr(self, name) for name in LayerWeights._fields})
 
     @property
     def period(self) -> int:
@@ -64,7 +57,7 @@ class StepWeights:
 
     def save(self, path: Path) -> None:
         """Write an .npz, which is read again without torch."""
-        np.savez(path, format=FORMAT, **{field.name: getattr(self, field.name) for field in fields(self)})
+        np.savez(path, format=FORMAT, **self._asdict())
 
     @classmethod
     def read(cls, path: Path) -> StepWeights:
@@ -77,7 +70,7 @@ class StepWeights:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 if int(data["format"]) != FORMAT:
                     raise ValueError("another format")
-                arrays = {f.name: data[f.name] for f in fields(cls) if f.name != "features_per_frame"}
+                arrays = {name: data[name] for name in cls._fields if name != "features_per_frame"}
                 return cls(**arrays, features_per_frame=int(data["features_per_frame"]))
         except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile) as error:
             raise ModelError(f"{path} holds no decoder of this version: convert the checkpoint again") from error

@@ -137,7 +137,7 @@ def test_folded_weights_are_the_decoders_own():
     """In memory that NumPy allocated, which is in huge pages and read much faster; and training may go on."""
     state = make_state()
     weights = fold(state, period=10)
-    for name in StepWeights.__slots__:
+    for name in StepWeights._fields:
         array = getattr(weights, name)
         assert not any(np.shares_memory(array, given) for given in state.values()), name
 
