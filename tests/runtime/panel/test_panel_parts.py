@@ -229,7 +229,7 @@ class Camera:
         self.switch(SimpleNamespace(name=name, gives="faces"))
 
     def switch(self, source):
-        self.capture = SimpleNamespace(source=source)
+        self.source = source
 
     def request(self, change):
         if self.runs:
@@ -321,7 +321,7 @@ def test_calibration_without_a_face_says_so_and_keeps_what_there_was(tmp_path, g
 
 def test_a_broken_default_profile_is_reported_and_ignored(tmp_path, caplog):
     store = ProfileStore(tmp_path)
-    live = SimpleNamespace(capture=SimpleNamespace(source=SimpleNamespace(name="camera 0")))
+    live = SimpleNamespace(source=SimpleNamespace(name="camera 0"))
 
     assert not make_panel(live, store).state.load_default().neutral_known
     profile = Profile("default", "camera 0", smoothing={"mouth": "low"})
