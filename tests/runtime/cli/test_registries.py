@@ -82,7 +82,7 @@ def test_the_help_has_them(command, capsys):
 
 def make_panel(**makers):
     live = SimpleNamespace(
-        capture=None,
+        source=None,
         pipeline=SimpleNamespace(
             calibrator=SimpleNamespace(calibration=SimpleNamespace(gain=np.ones(52), neutral_known=False)),
             device="cpu",
