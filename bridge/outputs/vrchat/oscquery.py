@@ -20,6 +20,7 @@ from socketserver import ThreadingTCPServer
 from typing import Any
 from urllib.parse import unquote
 
+from facewire.bridge.outputs.addresses import is_own as is_own
 from facewire.bridge.outputs.vrchat import avatar
 from facewire.bridge.shared.clock import NS_PER_S, Clock
 
@@ -211,16 +212,6 @@ class Advert:
             self._zeroconf.close()
         with contextlib.suppress(RuntimeError):  # older ones say so of the loop that has ended
             self._browser.cancel()  # its thread, which may still ask somebody: the good-bye does not wait for that
-
-
-def is_own(address: str) -> bool:
-    """Say whether ``address`` is one of this machine's: mDNS answers come from anybody in the network."""
-    if address.startswith("127."):
-        return True
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((address, 0))
-        return True
-    return False
 
 
 def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar.Parameters]:
