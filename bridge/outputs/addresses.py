@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 
 
@@ -21,3 +22,19 @@ def addresses_of(host: str) -> set[str]:
     with contextlib.suppress(OSError, UnicodeError):
         return {str(found[4][0]) for found in socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)}
     return set()
+
+
+def share_network(own: str, other: str) -> bool:
+    """Return whether the IPv4 address ``other`` is in the network of this machine's interface that has ``own``.
+
+    Raises:
+        ImportError: ifaddr, which comes with zeroconf, is not installed.
+    """
+    import ifaddr
+
+    for adapter in ifaddr.get_adapters():
+        for address in adapter.ips:
+            if address.ip == own:
+                network = ipaddress.ip_network(f"{own}/{address.network_prefix}", strict=False)
+                return ipaddress.ip_address(other) in network
+    return False
