@@ -35,6 +35,15 @@ def former_slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64] or "camera"
 
 
+def alike(name: str, other: str) -> bool:
+    """Whether two names are one file's on a disk that tells capitals and the writing of accents not apart."""
+    return _key(name) == _key(other)
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def is_reserved(name: str) -> bool:
     """Whether Windows takes a file of this name for a device."""
     return name.partition(".")[0].rstrip(" ").casefold() in _RESERVED

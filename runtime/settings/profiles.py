@@ -28,7 +28,7 @@ from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
 from facewire.runtime.face.geometry import MEASURES
 from facewire.runtime.settings.adoption import adopt
-from facewire.runtime.settings.naming import is_reserved, slug
+from facewire.runtime.settings.naming import alike, is_reserved, slug
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -150,7 +150,7 @@ class ProfileStore:
         if is_reserved(name):
             raise ProfileError(f"a profile cannot be called {name!r}: Windows keeps that name for a device")
         for other in self.names(camera):
-            if other != name and other.casefold() == name.casefold():
+            if other != name and alike(other, name):
                 raise ProfileError(f"there is a profile called {other!r}: write it like this, or choose another name")
 
     def _path(self, camera: str, name: str) -> Path:
