@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -89,6 +90,16 @@ class PanelChanges:
             self.track_with(self._state.settings.mesh)  # the run began with a phone, which needs no networks
         self._live.switch(source)
         self._state.settings.video = what
+        self.request(self._with_default_profile())
+
+    def follow_camera(self) -> None:
+        """Use the default profile of the camera or phone that a source has become; wait for nothing."""
+        change = self._with_default_profile()
+        with contextlib.suppress(CommandError):  # too much waits: the next change of camera may do better
+            self._live.request(change)
+            self._state.changed()
+
+    def _with_default_profile(self) -> Callable[[FacePipeline], None]:
         calibration = self._state.load_default()
 
         def change(pipeline: FacePipeline) -> None:
@@ -96,7 +107,7 @@ class PanelChanges:
             pipeline.trust.forget()
             self.smooth(pipeline)
 
-        self.request(change)
+        return change
 
     def track_with(self, mesh: str) -> None:
         """Track with another tracker.

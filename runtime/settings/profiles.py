@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from facewire.bridge.shared.whole_file import write_whole
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
 from facewire.runtime.face.geometry import MEASURES
+from facewire.runtime.settings.adoption import adopt
+from facewire.runtime.settings.naming import alike, is_reserved, slug
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -85,6 +87,17 @@ class ProfileStore:
         ours = (file for file in files if NAME.fullmatch(file.stem) and is_inside(file, self.folder))
         return sorted(file.stem for file in ours if is_regular(file))
 
+    def adopt(self, camera: str, formerly: Iterable[str]) -> None:
+        """Take over what earlier versions kept under other names of ``camera``, once.
+
+        Raises:
+            ProfileError: the disk refuses it.
+        """
+        try:
+            adopt(self.folder, camera, formerly, suffix=SUFFIX, most_bytes=MAX_BYTES)
+        except OSError as error:
+            raise ProfileError(f"cannot take over this camera's older profiles: {error.strerror or error}") from None
+
     def load(self, camera: str, name: str = DEFAULT_NAME) -> Profile:
         """Read a profile.
 
@@ -113,6 +126,7 @@ class ProfileStore:
             ProfileError: the name is not valid, or the disk refuses it.
         """
         path = self._path(profile.camera, profile.name)
+        self._check_spelling(profile.camera, profile.name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not is_inside(path.parent, self.folder):
@@ -136,17 +150,20 @@ class ProfileStore:
         except OSError as error:
             raise ProfileError(f"cannot delete the profile {path}: {error.strerror or error}") from None
 
+    def _check_spelling(self, camera: str, name: str) -> None:
+        """Refuse a name that some systems cannot keep apart: by capitals from another one's, or from a device."""
+        if is_reserved(name):
+            raise ProfileError(f"a profile cannot be called {name!r}: Windows keeps that name for a device")
+        for other in self.names(camera):
+            if other != name and alike(other, name):
+                raise ProfileError(f"there is a profile called {other!r}: write it like this, or choose another name")
+
     def _path(self, camera: str, name: str) -> Path:
         if NAME.fullmatch(name) is None:
             raise ProfileError(
                 "a profile's name may have letters, digits, spaces, dots, dashes and underscores, 48 at most"
             )
         return self.folder / slug(camera) / f"{name}{SUFFIX}"
-
-
-def slug(camera: str) -> str:
-    """Return a folder's name for a camera's: its letters and digits, so that it is plain to read."""
-    return re.sub(r"[^a-z0-9]+", "-", camera.lower()).strip("-")[:64] or "camera"
 
 
 def compose(profile: Profile) -> dict[str, Any]:
