@@ -28,6 +28,7 @@ from support.waiting import wait_until
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.outputs.vrchat import oscquery
+from facewire.bridge.outputs.vrchat import output as output_module
 from facewire.bridge.outputs.vrchat.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.output import GAZE, LIDS, MAX_RATE, REFRESH_NS, VrchatOutput
@@ -296,6 +297,7 @@ def test_a_port_for_vrchats_messages_can_be_chosen(make: Callable[..., VrchatOut
 
 def test_a_vrchat_elsewhere_is_not_asked_for_this_ones_avatar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Listener, "open", lambda _: pytest.fail("it listens"))
+    monkeypatch.setattr(output_module, "share_network", lambda *_: False)
     output = make_output("vrchat:192.0.2.7")
     output.open()
     output.close()
