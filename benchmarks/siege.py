@@ -4,7 +4,7 @@
     python benchmarks/siege.py --seconds 60     # shorter
 
 The attack: 200 connects a second (a quarter each finishes its handshake and leaves, leaves at once, sends what is no
-request, or stays and says nothing), one client that pings as fast as it can and never reads, and one that keeps eight
+request, or stays and says nothing), one client that pings as fast as it may and never reads, and one that keeps eight
 commands in work. Without the attack another process burns the processor time that the attackers took, so that both
 parts have as busy a machine. Latency is from publish to the end of the subscriber's `recv`, over all 500; the commands
 are another client's `state`, twice a second. `least` is what the subscriber that got the fewest frames got, of their

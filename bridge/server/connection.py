@@ -7,6 +7,7 @@ ours, so that nothing is read from a client that has not taken what it is owed, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections import deque
 from collections.abc import Callable
@@ -303,9 +304,10 @@ class Connection(Subscriber, asyncio.Protocol):
         """Let the client read to the end: closing while it still sends would take the end of it away."""
         if self.transport.is_closing():
             return
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
+        if self.transport.can_write_eof() and not self.paused:
+            with contextlib.suppress(OSError):  # It has gone already.
+                self.transport.write_eof()
+        else:  # What waits goes out first.
             self.transport.close()
         self._end_in(patience_s)
 
