@@ -2,7 +2,7 @@
 
 Our side: an HTTP server on loopback that tells our one address, ``/avatar/change``, and mDNS that announces the server.
 VRChat's side: its own OSCQuery server, found by mDNS, whose tree lists the avatar's parameters. mDNS is zeroconf's
-(``pip install 'facewire[vrchat]'``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
+(the extra ``vrchat``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
 VRChat's documentation of it.
 """
 

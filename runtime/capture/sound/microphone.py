@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.bridge.shared.install import install_extra
 from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, LARGEST_BLOCK, SoundRing
@@ -25,7 +26,11 @@ CHECK_S = 0.1
 MAX_CHANNELS = 8
 LONGEST_DELAY_S = 0.5
 """A driver that claims an older sound than this does not know."""
-NO_PYAUDIO = "the microphone needs PyAudio: pip install 'facewire[mic]' (on Linux, first portaudio19-dev or the like)"
+PORTAUDIO = {
+    "linux": " (on Debian and Ubuntu, first: sudo apt install portaudio19-dev python3-dev gcc)",
+    "darwin": " (first: brew install portaudio)",
+}
+"""What PyAudio is built from where it has no wheels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,14 @@ def load_pyaudio() -> Any:
     try:
         import pyaudio
     except ImportError:
-        raise CaptureError(NO_PYAUDIO) from None
+        raise CaptureError(no_pyaudio()) from None
     _silence_audio_libraries()
     return pyaudio
+
+
+def no_pyaudio() -> str:
+    """Return what to do where PyAudio is missing."""
+    return f"the microphone needs PyAudio: {install_extra('mic')}{PORTAUDIO.get(sys.platform, '')}"
 
 
 def list_microphones() -> list[MicrophoneInfo]:
