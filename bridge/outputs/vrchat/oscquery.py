@@ -3,7 +3,7 @@
 Our side: an HTTP server that tells our one address, ``/avatar/change``, and mDNS that announces the server. All is on
 loopback while VRChat is on this machine; for one on another it is on that one's network, and answers that one alone.
 VRChat's side: its own OSCQuery server, found by mDNS, whose tree lists the avatar's parameters. mDNS is zeroconf's
-(``pip install 'facewire[vrchat]'``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
+(the extra ``vrchat``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
 VRChat's documentation of it.
 """
 
