@@ -125,7 +125,7 @@ class AutoCamera(Source):
             return True
         self._looked_ns = captured.capture_ns
         found = grade(captured.image, self._before)
-        if self._camera.seems == "virtual" and self._before is None:
+        if self._before is None and (self._camera.seems == "virtual" or not self._camera.name):
             self._before, found = captured.image.copy(), max(found, STILL)  # it may be a logo
         self._best = min(self._best, found)
         if found == REAL:
