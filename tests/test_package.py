@@ -34,7 +34,7 @@ ROOMS: Graph = {
     "bridge.outputs.vts": {"bridge.mapping", "bridge.outputs", "bridge.shared", "bridge.wire"},
     "bridge": {"bridge.client", "bridge.server", "bridge.shared", "bridge.wire"},
     "models": {"bridge.shared"},
-    "models.assets": {"models", "models.tflite"},
+    "models.assets": {"bridge.shared", "models", "models.tflite"},
     "models.tflite": {"models"},
     "models.face": {"bridge.shared", "models", "models.assets"},
     "models.face.training": {"bridge.shared", "models", "models.assets", "models.face"},

@@ -23,16 +23,15 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _CHUNK_BYTES = 1 << 20
 
 
-def open_regular(path: Path | str, most_bytes: int | None = None) -> BinaryIO:
-    """Open a file for reading, without ever waiting for anybody; links are followed.
+def open_regular(path: Path | str, most_bytes: int | None = None, *, within: Path | None = None) -> BinaryIO:
+    """Open a file for reading, without ever waiting for anybody; links are followed, but not out of ``within``.
 
     Raises:
-        OSError: it cannot be opened, is no regular file, or is larger than ``most_bytes``.
+        OSError: it cannot be opened, is no regular file, is larger than ``most_bytes``, or lies elsewhere.
     """
-    _check(
-        Path(path).stat(), path, most_bytes
-    )  # before it is opened: opening alone does something to a pipe or a device
-    descriptor = os.open(path, _FLAGS)
+    # Before it is opened: opening alone does something to a pipe or a device.
+    _check(Path(path).stat(), path, most_bytes)
+    descriptor = os.open(path if within is None else _inside(Path(path), within), _FLAGS)
     try:
         _check(os.fstat(descriptor), path, most_bytes)  # another one may have come to its place
         if os.name == "posix":
@@ -43,14 +42,14 @@ def open_regular(path: Path | str, most_bytes: int | None = None) -> BinaryIO:
         raise
 
 
-def read_regular(path: Path | str, most_bytes: int) -> bytes:
+def read_regular(path: Path | str, most_bytes: int, *, within: Path | None = None) -> bytes:
     """Return what a file holds, also of one whose size is not known before it is read.
 
     Raises:
-        OSError: it cannot be read, is no regular file, or is larger than ``most_bytes``.
+        OSError: as ``open_regular``.
     """
     data = bytearray()
-    with open_regular(path, most_bytes) as file:
+    with open_regular(path, most_bytes, within=within) as file:
         while chunk := file.read(min(_CHUNK_BYTES, most_bytes + 1 - len(data))):
             data += chunk
     if len(data) > most_bytes:
@@ -64,6 +63,20 @@ def is_regular(path: Path | str) -> bool:
         return stat.S_ISREG(Path(path).stat().st_mode)
     except (OSError, ValueError):  # ValueError: a null character
         return False
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Return whether ``path``, all links followed, lies below ``folder``."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle, up to Python 3.12
+        return False
+
+
+def _inside(path: Path, folder: Path) -> Path:
+    if not is_inside(path, folder):
+        raise OSError(errno.EACCES, f"it is a link to somewhere outside of {folder}", str(path))
+    return path.resolve()
 
 
 def _check(found: os.stat_result, path: Path | str, most_bytes: int | None) -> None:

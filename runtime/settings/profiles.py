@@ -24,6 +24,8 @@ from facewire.bridge.outputs.runner import MAX_OUTPUTS
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.shared.regular_file import is_inside, is_regular, read_regular
+from facewire.bridge.shared.whole_file import write_whole
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
 from facewire.runtime.face.geometry import MEASURES
@@ -78,7 +80,12 @@ class ProfileStore:
     def names(self, camera: str) -> list[str]:
         """Return the names of the profiles for ``camera``, in order."""
         folder = self.folder / slug(camera)
-        return sorted(file.stem for file in folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
+        try:
+            files = list(folder.glob(f"*{SUFFIX}")) if is_inside(folder, self.folder) and folder.is_dir() else []
+        except OSError:  # a folder that may not be entered has none for us
+            return []
+        ours = (file for file in files if NAME.fullmatch(file.stem) and is_inside(file, self.folder))
+        return sorted(file.stem for file in ours if is_regular(file))
 
     def adopt(self, camera: str, formerly: Iterable[str]) -> None:
         """Take over what earlier versions kept under other names of ``camera``, once.
@@ -99,12 +106,13 @@ class ProfileStore:
         """
         path = self._path(camera, name)
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise ProfileError(f"the profile {path} is broken: it is too large; delete it or repair it")
-            text = path.read_text(encoding="utf-8")
+            text = read_regular(path, MAX_BYTES, within=self.folder).decode("utf-8")
         except FileNotFoundError:
             raise ProfileError(f"there is no profile {name!r} for {camera}") from None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise ProfileError(f"the profile {path} cannot be read: {why}; delete it or repair it") from None
+        except UnicodeDecodeError as error:
             raise ProfileError(f"the profile {path} cannot be read: {error}; delete it or repair it") from None
         try:
             return parse(tomllib.loads(text), name, camera)
@@ -119,16 +127,13 @@ class ProfileStore:
         """
         path = self._path(profile.camera, profile.name)
         self._check_spelling(profile.camera, profile.name)
-        part = path.with_name(f".{path.name}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(tomli_w.dumps(compose(profile)).encode())
-            part.replace(path)
+            if not is_inside(path.parent, self.folder):
+                raise ProfileError(f"cannot write the profile {path}: its folder is a link, remove it")
+            write_whole(path, tomli_w.dumps(compose(profile)).encode())
         except OSError as error:
             raise ProfileError(f"cannot write the profile {path}: {error.strerror or error}") from None
-        finally:
-            if part.exists():
-                part.unlink()
         return path
 
     def delete(self, camera: str, name: str) -> None:

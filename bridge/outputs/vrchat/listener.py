@@ -15,6 +15,7 @@ from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.vrchat import avatar, oscquery
 from facewire.bridge.outputs.vrchat.avatar import AvatarError
 from facewire.bridge.shared.clock import NS_PER_S, Clock
+from facewire.bridge.shared.regular_file import read_regular
 from facewire.bridge.wire.pacing import Backoff, MessageBudget
 
 CHANGE = "/avatar/change"
@@ -176,8 +177,7 @@ class Listener:
         parameters = None
         if file is not None:
             try:
-                if file.stat().st_size <= avatar.MAX_BYTES:
-                    parameters = avatar.from_file(file.read_bytes())[1]
+                parameters = avatar.from_file(read_regular(file, avatar.MAX_BYTES))[1]
             except (OSError, AvatarError):
                 parameters = None
         self._publish(parameters)

@@ -30,7 +30,7 @@ OSC_TYPE = "_osc._udp.local."
 VRCHAT = "VRChat-Client"
 """What the names of VRChat's services begin with."""
 MAX_CONNECTIONS = 8
-"""HTTP requests at once; one more is closed unanswered."""
+"""HTTP requests at once. Drop policy: one more takes the place of the oldest, so that idle ones shut nobody out."""
 MAX_PATH_LENGTH = 1024
 REQUEST_TIMEOUT_S = 2.0
 FETCH_TIMEOUT_S = 1.0
@@ -105,7 +105,8 @@ class QueryServer(ThreadingTCPServer):
         super().__init__((host, 0), _Handler)
         self.name, self.osc_port, self.host, self._peer = name, osc_port, host, peer
         self.port: int = self.server_address[1]
-        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._open: dict[socket.socket, None] = {}
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="facewire-oscquery", daemon=True)
         self._thread.start()
 
@@ -115,18 +116,27 @@ class QueryServer(ThreadingTCPServer):
         return self._peer in (None, client_address[0])
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for a connection, or close it if there are too many."""
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+        """Start a thread for a connection; the oldest one ends for it if there are too many."""
+        with self._lock:
+            self._open[request] = None
+            too_many = list(self._open)[:-MAX_CONNECTIONS]
+            for old in too_many:
+                del self._open[old]
+        for old in too_many:
+            end(old)
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer one connection."""
+        """Answer one connection, which has one deadline, however it divides its bytes."""
+        deadline = threading.Timer(REQUEST_TIMEOUT_S, end, [request])
+        deadline.daemon = True
+        deadline.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            deadline.cancel()
+            with self._lock:
+                self._open.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that breaks off is no news."""
@@ -138,13 +148,45 @@ class QueryServer(ThreadingTCPServer):
         self._thread.join(1.0)
 
 
+def end(connection: socket.socket) -> None:
+    """Wake the thread that waits for a connection: nothing more comes, nothing more is sent."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 class _Handler(BaseHTTPRequestHandler):
-    """GET only; every connection gets one answer and is closed."""
+    """GET and HEAD only; every connection gets one answer and is closed."""
 
     timeout = REQUEST_TIMEOUT_S
     server_version, sys_version = "Facewire", ""
 
+    def handle(self) -> None:
+        """Answer, and read what else was sent: closing before that would take the answer away."""
+        super().handle()
+        with contextlib.suppress(OSError):
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            while self.rfile.read1(1 << 16):
+                pass
+
+    def send_error(self, code: int, *_: object) -> None:
+        """Answer what is no request of ours: 405 to other methods, 400 to the rest, without a page."""
+        status = {501: 405}.get(code, 400 if code == 505 else code)
+        self.request_version = "HTTP/1.1"  # What could not be read counts as HTTP/0.9, which has no status.
+        self.send_response(status)
+        if status == 405:
+            self.send_header("Allow", "GET, HEAD")
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
+        if self.request_version == "HTTP/0.9":
+            self.send_error(400)
+            return
         server = self.server
         assert isinstance(server, QueryServer)
         if len(self.path) > MAX_PATH_LENGTH:
@@ -158,7 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-cache")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: other programs' requests are not the user's concern."""
