@@ -400,3 +400,19 @@ def test_a_camera_that_is_gone_is_said_so_and_auto_waits_for_any(monkeypatch):
     machine.cameras, machine.pictures = [CameraInfo(5, "Another")], {5: COLOURS}
     machine.take(source)
     assert source.name == "camera 'Another'"
+
+
+def test_a_file_is_known_by_the_same_from_whatever_folder_it_is_named(tmp_path, monkeypatch):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").touch()
+    known = set()
+    for folder, what in (
+        (tmp_path, "clips/a.mp4"),
+        (tmp_path, "./clips/../clips/a.mp4"),
+        (tmp_path / "clips", "a.mp4"),
+    ):
+        monkeypatch.chdir(folder)
+        source = choose_source(what, rate=60, loop=False, demo_photo=Path, notify=print)
+        known.add(source.identity)
+        assert source.formerly == (source.name,)
+    assert known == {str(tmp_path / "clips" / "a.mp4")}
