@@ -177,6 +177,7 @@ ROOMS: Graph = {
         "runtime.fusion",
         "runtime.panel",
         "runtime.settings",
+        "runtime.sound",
         "runtime.speech",
         "runtime.takes",
         "runtime.tools",

@@ -17,6 +17,7 @@ from facewire.runtime.face.tracking import Tracker
 from facewire.runtime.live import Live
 from facewire.runtime.panel.state import PanelState
 from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.settings.mic_gate import MicGate
 from facewire.runtime.settings.profiles import Profile
 
 Change: TypeAlias = Callable[[FacePipeline], object]
@@ -50,6 +51,7 @@ class PanelChanges:
             "silent": self._silent,
             "mode": self._mode,
             "gain": self._gain,
+            "mic_gate": self._mic_gate,
         }
         wanted = [partial(changes[name], value) for name, value in values.items()]
         self.request(lambda pipeline: [change(pipeline) for change in wanted])
@@ -76,6 +78,10 @@ class PanelChanges:
 
     def _gain(self, value: Mapping[str, float], pipeline: FacePipeline) -> None:
         pipeline.calibrator.calibration = with_gain(pipeline.calibrator.calibration, value)
+
+    def _mic_gate(self, value: MicGate, _pipeline: FacePipeline) -> None:
+        self._state.settings.mic_gate = value
+        self._state.services.gate(value)
 
     def watch(self, what: str) -> None:
         """Watch another source, with its default profile.

@@ -22,6 +22,7 @@ from facewire.runtime.panel.changes import PanelChanges
 from facewire.runtime.panel.services import PanelServices
 from facewire.runtime.panel.state import PanelState
 from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.settings.mic_gate import LEAST_DB, MOST_DB
 from facewire.runtime.settings.profiles import DEFAULT_NAME, MAX_GAIN, NAME, Profile, ProfileStore
 from facewire.runtime.settings.settings import Settings
 from facewire.runtime.tools.arguments import CommandSpec, Either, Flag, MapOf, Number, OneOf, Text
@@ -41,6 +42,7 @@ SET = CommandSpec(
         "silent": Flag(),
         "mode": OneOf(MODES),
         "gain": MapOf("shape", BLENDSHAPES, Number(0, MAX_GAIN)),
+        "mic_gate": Either(OneOf(("auto", "off")), Number(LEAST_DB, MOST_DB)),
     },
     least=1,
 )
@@ -144,7 +146,8 @@ class Panel:
     def _save(self, args: dict[str, Any]) -> dict[str, Any]:
         name, state = args.get("name", DEFAULT_NAME), self.state
         own, regions = self._live.pipeline.calibrator.calibration, dict(self.settings.regions)
-        path = state.store.save(Profile(name, state.camera_id, own, regions, self._services.outputs()))
+        kept = self._services.outputs(), self._services.voices()
+        path = state.store.save(Profile(name, state.camera_id, own, regions, *kept))
         state.profile, state.profile_problem = name, None
         state.changed()
         return {"file": str(path)}

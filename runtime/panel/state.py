@@ -56,6 +56,7 @@ class PanelState:
         """Take a profile's name and smoothing as what is in use."""
         self.profile, self.profile_problem = profile.name, None
         self.settings.regions = profile.smoothing
+        self.services.expect_voices(profile.voices)
 
     def load_default(self) -> Calibration:
         """Return the calibration that this camera's default profile has, and take its smoothing and outputs; a broken
@@ -106,6 +107,7 @@ class PanelState:
             "mode": settings.mode,
             "sync": settings.sync,
             "silent": settings.silent,
+            "mic_gate": settings.mic_gate,
             "address": services.address(),
         }
 

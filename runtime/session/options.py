@@ -10,6 +10,7 @@ from facewire.models.face.trackers import DEFAULT_TRACKER
 from facewire.models.speech.drivers import DEFAULT_DRIVER
 from facewire.runtime.face.filter_config import DEFAULT_SMOOTHING, Smoothing
 from facewire.runtime.fusion.modes import Mode
+from facewire.runtime.settings.mic_gate import MicGate
 
 if TYPE_CHECKING:
     from facewire.bridge.server.config import ServerConfig
@@ -68,6 +69,8 @@ class SpeechOptions:
     look_ahead_ms: int | None = None
     """None is the driver's default."""
     expressiveness: float = 1.0
+    mic_gate: MicGate = "auto"
+    """Which voices are too quiet to be the user's."""
 
 
 @dataclass(frozen=True, slots=True)

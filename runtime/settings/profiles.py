@@ -30,6 +30,7 @@ from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
 from facewire.runtime.face.geometry import MEASURES
 from facewire.runtime.settings.adoption import adopt
+from facewire.runtime.settings.mic_gate import LEAST_DB, MOST_DB
 from facewire.runtime.settings.naming import alike, is_reserved, slug
 
 if sys.version_info >= (3, 11):
@@ -43,6 +44,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,47}")
 """What a profile may be called: nothing that leaves the folder."""
 MAX_BYTES = 100_000
 MAX_GAIN = 4.0
+MAX_VOICES = 32
 DEFAULT_NAME = "default"
 _SHAPE_KEYS = {"neutral": (0.0, 1.0), "spread": (0.0, 0.5), "top": (0.0, 2.0), "gain": (0.0, MAX_GAIN)}
 # A top may lie beyond 1: whoever smiles at rest has a range that no smile fills, and noise is not motion there.
@@ -63,6 +65,8 @@ class Profile:
     """Level by region; a region that is missing has the level of the command line."""
     outputs: tuple[str, ...] | None = None
     """Outputs that run with it, as ``--output`` accepts them; None says nothing of them."""
+    voices: dict[str, float] = field(default_factory=dict)
+    """How loud the person usually is at a microphone, by its name, in dB of full scale."""
 
 
 def config_folder() -> Path:
@@ -180,6 +184,7 @@ def compose(profile: Profile) -> dict[str, Any]:
         "lid_shut": {"left": _number(own.lid_shut[0]), "right": _number(own.lid_shut[1])},
         "smoothing": profile.smoothing,
         **({} if profile.outputs is None else {"outputs": list(profile.outputs)}),
+        **({"voices": {name: _number(level) for name, level in profile.voices.items()}} if profile.voices else {}),
         "measures": {name: _number(own.measures[i]) for i, name in enumerate(MEASURES)},
         "shapes": shapes,
     }
@@ -206,7 +211,14 @@ def parse(data: Mapping[str, Any], name: str, camera: str) -> Profile:
         own.lid_shut[i] = _within(_table(data, "lid_shut").get(side, own.lid_shut[i]), 0.0, 0.7, "lid_shut")
     _read_shapes(_table(data, "shapes"), own)
     _read_gaze(data.get("gaze_rad", [0.0] * 4), own.gaze)
-    return Profile(name, camera, own, _levels(_table(data, "smoothing")), _outputs(data.get("outputs")))
+    smoothing, outputs = _levels(_table(data, "smoothing")), _outputs(data.get("outputs"))
+    return Profile(name, camera, own, smoothing, outputs, _voices(_table(data, "voices")))
+
+
+def _voices(voices: Mapping[str, Any]) -> dict[str, float]:
+    if len(voices) > MAX_VOICES:
+        raise ValueError(f"voices has at most {MAX_VOICES} microphones")
+    return {name[:200]: _within(level, LEAST_DB, MOST_DB, f"voices.{name[:40]}") for name, level in voices.items()}
 
 
 def _read_shapes(shapes: Mapping[str, Any], own: Calibration) -> None:

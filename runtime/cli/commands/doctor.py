@@ -209,7 +209,7 @@ def _microphones() -> Iterator[Finding]:
         yield Finding("note", "microphone", "none found", advice)
     for microphone in microphones:
         default = ", the default" if microphone.is_default else ""
-        yield Finding("ok", "microphone", f"{microphone.index}: {microphone.name}, {microphone.rate} Hz{default}")
+        yield Finding("ok", "microphone", f"{microphone.id}: {microphone.name}, {microphone.rate} Hz{default}")
 
 
 def _phones() -> Iterator[Finding]:
