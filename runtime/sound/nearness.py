@@ -25,7 +25,7 @@ HOP = 160
 HOPS_HZ = RATE // HOP
 BELOW_DB, BELOW_FIRST_DB = 10.0, 15.0
 """How far below the usual level a voice may be: once that is known, and while few seconds were heard."""
-SURE_S, FIRST_S, MEMORY_S = 3.0, 1.0, 30.0
+SURE_S, FIRST_S, MEMORY_S = 1.5, 0.5, 30.0
 """Speech after which the level is known well; before which nothing is held back; and that is remembered."""
 USUAL = 0.8
 """The share of speech that is quieter than the usual level."""

@@ -233,7 +233,9 @@ def test_without_a_camera_a_change_waits_for_the_frame_that_is_being_made():
     live = Live(None, publish)
     live.start(lambda: FacePipeline(None))
     hearing = threading.Thread(
-        target=live.publish_speech, args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio")
+        target=live.publish_speech,
+        args=(SpeechTick(np.zeros(52, np.float32), 1.0, 0, 0, 30.0), "audio"),
+        daemon=True,
     )
     hearing.start()
     assert making.wait(60)

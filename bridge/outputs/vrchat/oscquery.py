@@ -101,6 +101,7 @@ class QueryServer(ThreadingTCPServer):
             OSError: no port is free.
         """
         super().__init__((_LOOPBACK, 0), _Handler)
+        self.socket.settimeout(REQUEST_TIMEOUT_S)  # who is gone again before accept would stop it, and close with it
         self.name, self.osc_port = name, osc_port
         self.port: int = self.server_address[1]
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
