@@ -11,7 +11,6 @@ original, and a damaged original is fetched again.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -19,15 +18,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from facewire.bridge.shared.regular_file import read_regular
 from facewire.bridge.shared.whole_file import open_own, write_whole
 from facewire.models.assets.fetch import Progress, fetch_original, is_whole, sha256_of
 from facewire.models.assets.manifest import ASSETS, Asset
 from facewire.models.errors import ModelError
+from facewire.models.folders import CACHE_VARIABLE, cache_folder
 
-CACHE_VARIABLE = "FACEWIRE_CACHE"
 # Raise this whenever a conversion gives different files: every cached one is then made again from its original.
 CONVERSION_VERSION = 5
 HASH_BYTES = 64
@@ -45,12 +42,6 @@ class AssetState:
     sources: tuple[str, ...]
     pulled_by_default: bool
     path: Path
-
-
-def cache_folder() -> Path:
-    """Where the files are kept."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("facewire", appauthor=False))
 
 
 def asset_path(name: str, *, progress: Progress | None = None, offline: bool = False) -> Path:

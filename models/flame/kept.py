@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.shared.whole_file import replacing
-from facewire.models.assets.store import cache_folder
 from facewire.models.errors import ModelError
 from facewire.models.flame.model import FlameModel
+from facewire.models.folders import cache_folder
 from facewire.models.npz import Npz
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]

@@ -12,9 +12,9 @@ from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.install import install_extra
 from facewire.bridge.shared.whole_file import replacing
 from facewire.models.assets.fetch import sha256_of
-from facewire.models.assets.store import cache_folder
 from facewire.models.errors import ModelError
 from facewire.models.flame import vertices
+from facewire.models.folders import cache_folder
 from facewire.models.sessions import Device
 from facewire.models.speech.decode.decoder import StepDecoder, missing_style
 from facewire.models.speech.decode.step_weights import StepWeights, smallest_period

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Literal
+from typing import Literal
 
 from facewire.bridge.shared.install import install_own, requirements, uninstall
 from facewire.models.face.trackers import TRACKERS, TrackerKind
@@ -134,7 +134,8 @@ def _version(name: str) -> str | None:
 
 
 def _networks() -> Iterator[Finding]:
-    from facewire.models.assets.store import cache_folder, list_assets
+    from facewire.models.assets.store import list_assets
+    from facewire.models.folders import cache_folder
     from facewire.runtime.session.networks import registered_assets
 
     wanted = {asset.name for asset in list_assets() if asset.pulled_by_default}.union(registered_assets())
@@ -244,16 +245,15 @@ def _phones() -> Iterator[Finding]:
 
 
 def _kernel_cache() -> Iterator[Finding]:
-    """Numba keeps compiled kernels beside the sources, or in the user's cache if it may not write there."""
-    from facewire.runtime.face import filters
+    from facewire.models.folders import CACHE_VARIABLE
+    from facewire.models.kernel_cache import kernel_folder, kernel_trouble
 
-    kernel: Any = filters.smooth_face
-    path = kernel.stats.cache_path
-    if path and os.access(path, os.W_OK):
-        yield Finding("ok", "compiled kernels", f"kept in {path}")
+    folder = kernel_folder()
+    if folder is not None:
+        yield Finding("ok", "compiled kernels", f"kept in {folder}")
     else:
-        advice = "set NUMBA_CACHE_DIR to a folder that you can write to; without it each start takes seconds longer"
-        yield Finding("note", "compiled kernels", f"cannot be kept in {path}", advice)
+        advice = f"set {CACHE_VARIABLE} to a folder of your own; without it each start takes seconds longer"
+        yield Finding("note", "compiled kernels", f"cannot be kept ({kernel_trouble()})", advice)
 
 
 def _port() -> Iterator[Finding]:
