@@ -23,7 +23,8 @@ BRIDGE_ROOMS = sorted(path.name for path in (ROOT / "bridge").iterdir() if (path
 ROOMS: Graph = {
     "bridge.shared": set(),
     "bridge.wire": {"bridge.shared"},
-    "bridge.server": {"bridge.shared", "bridge.wire"},
+    "bridge.server": {"bridge.server.arrival", "bridge.shared", "bridge.wire"},
+    "bridge.server.arrival": {"bridge.shared"},
     "bridge.client": {"bridge.shared", "bridge.wire"},
     "bridge.recording": {"bridge.shared", "bridge.wire"},
     "bridge.export": {"bridge.formats", "bridge.mapping", "bridge.recording", "bridge.shared", "bridge.wire"},
@@ -186,6 +187,7 @@ ROOMS: Graph = {
     "runtime.cli.options": {
         "bridge.outputs",
         "bridge.server",
+        "bridge.server.arrival",
         "bridge.shared",
         "models",
         "models.face",

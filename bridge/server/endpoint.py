@@ -11,16 +11,17 @@ from typing import Any
 
 from websockets.frames import CloseCode
 
-from facewire.bridge.server.access import AccessPolicy, Refusal
-from facewire.bridge.server.arrivals import Arrivals, Guesses
+from facewire.bridge.server.access import AccessPolicy
+from facewire.bridge.server.arrival.arrivals import Arrivals, Guesses
+from facewire.bridge.server.arrival.request import Answer, Refusal, Request, check_method, websocket_key
+from facewire.bridge.server.arrival.sockets import allow_open_files, room_for_connections
 from facewire.bridge.server.commands import CommandHandler, CommandRunner, call_in_thread
 from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.connection import Connection
-from facewire.bridge.server.door import Door, allow_open_files, room_for_connections
+from facewire.bridge.server.door import Door
 from facewire.bridge.server.hub import FanoutCounts, Hub
 from facewire.bridge.server.oncelog import OnceLog
 from facewire.bridge.server.pages import HEADERS, Page, load_pages
-from facewire.bridge.server.request import Answer, Request, check_method, websocket_key
 from facewire.bridge.server.server_protocol import Action, Close, Command, Reply, ServerProtocol, Subscribe
 from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import WireError
