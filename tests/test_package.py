@@ -43,7 +43,7 @@ ROOMS: Graph = {
     "models.speech.decode": {"bridge.shared", "models"},
     "models.speech.weights": set(),
     "models.speech.training": {"bridge.shared", "models", "models.speech", "models.speech.training.voices"},
-    "models.speech.training.voices": {"models", "models.speech"},
+    "models.speech.training.voices": {"bridge.shared", "models", "models.speech"},
     "models.flame": {"bridge.shared", "models", "models.assets", "models.head"},
     "models.flame.fit": {
         "bridge.shared",

@@ -9,6 +9,7 @@ import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.install import install_extra
 from facewire.bridge.shared.whole_file import replacing
 from facewire.models.assets.fetch import sha256_of
 from facewire.models.assets.store import cache_folder
@@ -45,7 +46,6 @@ OTHER_ENCODER = (
     "give the wav2vec 2.0 it was trained with by --speech-encoder (a folder, a hub name such as "
     "facebook/wav2vec2-base-960h, or an .onnx of `facewire models encoder`)"
 )
-NO_TORCH = "a checkpoint is converted once with torch: pip install 'facewire[train]'"
 
 
 class FaceFormerDriver:
@@ -184,6 +184,11 @@ def decoder_weights(checkpoint: Path) -> StepWeights:
     return weights
 
 
+def no_torch() -> str:
+    """Return what to do where a checkpoint has to be converted and torch is missing."""
+    return f"a checkpoint is converted once with torch: {install_extra('train')}"
+
+
 def load_checkpoint(checkpoint: Path) -> FaceFormer:
     """Return the network of a checkpoint; its period and features per frame are told from its arrays.
 
@@ -193,7 +198,7 @@ def load_checkpoint(checkpoint: Path) -> FaceFormer:
     try:
         from facewire.models.speech import faceformer
     except ImportError:
-        raise ModelError(NO_TORCH) from None
+        raise ModelError(no_torch()) from None
     state = faceformer.read_state_dict(checkpoint)
     if "PPE.pe" not in state:
         raise ModelError(f"{checkpoint} is not a FaceFormer checkpoint: it has no PPE.pe")
@@ -214,7 +219,7 @@ def open_encoder(checkpoint: Path, where: str | None, window: Window, device: De
         from facewire.models.speech.encoder import TorchEncoder, load_encoder
     except ImportError:
         raise ModelError(
-            "wav2vec 2.0 needs torch (pip install 'facewire[train]'), or an export of it: `facewire models encoder`"
+            f"wav2vec 2.0 needs torch ({install_extra('train')}), or an export of it: `facewire models encoder`"
         ) from None
     network = load_encoder(where) if where is not None else own_encoder(checkpoint, OTHER_ENCODER)
     return TorchEncoder(network, window, device=device)

@@ -15,6 +15,7 @@ from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.vrchat import avatar, oscquery
 from facewire.bridge.outputs.vrchat.avatar import AvatarError
 from facewire.bridge.shared.clock import NS_PER_S, Clock
+from facewire.bridge.shared.install import install_extra
 from facewire.bridge.shared.regular_file import read_regular
 from facewire.bridge.wire.pacing import Backoff, MessageBudget
 
@@ -147,7 +148,7 @@ class Listener:
                 http_port, self._port, self.found, self._interfaces, host=self._host, peer=self._peer
             )
         except ImportError:
-            why = "zeroconf is missing: pip install 'facewire[vrchat]'"
+            why = f"zeroconf is missing: {install_extra('vrchat')}"
         except Exception as error:  # zeroconf's own, or no network: the face goes out all the same
             why = str(error) or type(error).__name__
         else:

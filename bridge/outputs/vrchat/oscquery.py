@@ -3,7 +3,7 @@
 Our side: an HTTP server that tells our one address, ``/avatar/change``, and mDNS that announces the server. All is on
 loopback while VRChat is on this machine; for one on another it is on that one's network, and answers that one alone.
 VRChat's side: its own OSCQuery server, found by mDNS, whose tree lists the avatar's parameters. mDNS is zeroconf's
-(``pip install 'facewire[vrchat]'``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
+(the extra ``vrchat``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
 VRChat's documentation of it.
 """
 
@@ -103,6 +103,7 @@ class QueryServer(ThreadingTCPServer):
             OSError: no port is free.
         """
         super().__init__((host, 0), _Handler)
+        self.socket.settimeout(REQUEST_TIMEOUT_S)  # who is gone again before accept would stop it, and close with it
         self.name, self.osc_port, self.host, self._peer = name, osc_port, host, peer
         self.port: int = self.server_address[1]
         self._open: dict[socket.socket, None] = {}

@@ -53,7 +53,7 @@ def add_parser(commands: Subparsers) -> None:
         "bake",
         "turn videos and recordings into takes",
         "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
-        "Face would have written, .mcap is a session (with the video's sound if facewire[media] is installed),\n"
+        "Face would have written, .mcap is a session (with the video's sound if the extra media is installed),\n"
         "and the others are what 'facewire export' makes of one. A folder stands for the videos in it, or for the\n"
         "recordings if it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
         "so is a video's mouth with --mouth audio.",

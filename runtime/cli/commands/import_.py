@@ -27,7 +27,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("input", metavar="CSV", type=Path, help="the take's .csv")
     add_output_options(parser, "the session, *.mcap")
     parser.add_argument(
-        "--sound", metavar="FILE", type=Path, help="a .wav, or a .mov or other video (needs facewire[media])"
+        "--sound", metavar="FILE", type=Path, help="a .wav, or a .mov or other video (needs the extra media)"
     )
     parser.add_argument(
         "--sound-offset",

@@ -33,6 +33,7 @@ from facewire.bridge.outputs.vrchat.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.output import GAZE, LIDS, MAX_RATE, REFRESH_NS, VrchatOutput
 from facewire.bridge.shared.clock import now_ns
+from facewire.bridge.shared.install import install_extra
 from facewire.bridge.wire.frame import FaceFrame
 
 HERE = Path(__file__).parent / "vrchat"
@@ -277,7 +278,7 @@ def test_without_zeroconf_one_line_says_so(make: Callable[..., VrchatOutput], vr
     output = make(notify=lines.append)
     wait_until(lambda: lines)
     assert lines == [
-        "OSCQuery is not advertised (zeroconf is missing: pip install 'facewire[vrchat]'); every parameter is sent "
+        f"OSCQuery is not advertised (zeroconf is missing: {install_extra('vrchat')}); every parameter is sent "
         "as a float"
     ]
     output.send(face(), 0)
