@@ -89,7 +89,7 @@ class Endpoint:
         addresses = self._door.open(self._config.host, self._config.port, self._config.ssl_context())
         self._policy = replace(self._policy, addresses=tuple(host for host, _ in addresses))
         self._spawn(self._send_status())
-        self._spawn(self._drop_stalled())
+        self._spawn(self._look_after())
         self._spawn(self._drop_silent())
         return addresses
 
@@ -243,7 +243,7 @@ class Endpoint:
             except Exception as error:  # The runtime's own code: whatever it raises, frames go on.
                 self._log.warning("status", f"no status was sent: {error!r}")
 
-    async def _drop_stalled(self) -> None:
+    async def _look_after(self) -> None:
         """Hang up on whoever does not take what it is owed, and see who is still there."""
         stall_ns, keepalive_ns = self._ns(self._config.stall_timeout_s), self._ns(self._config.keepalive_s)
         while True:
@@ -251,12 +251,15 @@ class Endpoint:
             now_ns = self.now_ns()
             for connection in list(self.connections):
                 if connection.overdue(now_ns, stall_ns):
-                    self.hub.counts.stalled += 1
-                    seconds = f"{self._config.stall_timeout_s:g} s"
-                    self._log.warning("stalled", f"dropped a client that has not read for {seconds}")
-                    connection.hang_up()
+                    self._drop_stalled(connection)
                 else:
                     connection.keep_alive(now_ns, keepalive_ns)
+
+    def _drop_stalled(self, connection: Connection) -> None:
+        self.hub.counts.stalled += 1
+        seconds = f"{self._config.stall_timeout_s:g} s"
+        self._log.warning("stalled", f"dropped a client that has not read for {seconds}")
+        connection.hang_up()
 
     async def _drop_silent(self) -> None:
         """Hang up on whoever has not said in time what it wants."""
