@@ -17,9 +17,17 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol as WebSocket
 
-from facewire.bridge.server.access import Refusal
+from facewire.bridge.server.arrival.request import (
+    HEAD_END,
+    MAX_HEAD_BYTES,
+    Answer,
+    Refusal,
+    Request,
+    doubt,
+    malformed,
+    parse_head,
+)
 from facewire.bridge.server.hub import NO_TRANSPORT, FanoutCounts, Subscriber, limit_unsent
-from facewire.bridge.server.request import HEAD_END, MAX_HEAD_BYTES, Answer, Request, doubt, malformed, parse_head
 from facewire.bridge.server.server_protocol import CLOSE_POLICY, MAX_CLIENT_MESSAGE_BYTES, ServerProtocol
 from facewire.bridge.wire.pacing import MessageBudget
 

@@ -11,16 +11,17 @@ from typing import Any
 
 from websockets.frames import CloseCode
 
-from facewire.bridge.server.access import AccessPolicy, Refusal
-from facewire.bridge.server.arrivals import Arrivals, Guesses
+from facewire.bridge.server.access import AccessPolicy
+from facewire.bridge.server.arrival.arrivals import Arrivals, Guesses
+from facewire.bridge.server.arrival.request import Answer, Refusal, Request, check_method, websocket_key
+from facewire.bridge.server.arrival.sockets import allow_open_files, room_for_connections
 from facewire.bridge.server.commands import CommandHandler, CommandRunner, call_in_thread
 from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.connection import Connection
-from facewire.bridge.server.door import Door, allow_open_files, room_for_connections
+from facewire.bridge.server.door import Door
 from facewire.bridge.server.hub import FanoutCounts, Hub
 from facewire.bridge.server.oncelog import OnceLog
 from facewire.bridge.server.pages import HEADERS, Page, load_pages
-from facewire.bridge.server.request import Answer, Request, check_method, websocket_key
 from facewire.bridge.server.server_protocol import Action, Close, Command, Reply, ServerProtocol, Subscribe
 from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import WireError
@@ -88,7 +89,7 @@ class Endpoint:
         addresses = self._door.open(self._config.host, self._config.port, self._config.ssl_context())
         self._policy = replace(self._policy, addresses=tuple(host for host, _ in addresses))
         self._spawn(self._send_status())
-        self._spawn(self._drop_stalled())
+        self._spawn(self._look_after())
         self._spawn(self._drop_silent())
         return addresses
 
@@ -242,7 +243,7 @@ class Endpoint:
             except Exception as error:  # The runtime's own code: whatever it raises, frames go on.
                 self._log.warning("status", f"no status was sent: {error!r}")
 
-    async def _drop_stalled(self) -> None:
+    async def _look_after(self) -> None:
         """Hang up on whoever does not take what it is owed, and see who is still there."""
         stall_ns, keepalive_ns = self._ns(self._config.stall_timeout_s), self._ns(self._config.keepalive_s)
         while True:
@@ -250,12 +251,15 @@ class Endpoint:
             now_ns = self.now_ns()
             for connection in list(self.connections):
                 if connection.overdue(now_ns, stall_ns):
-                    self.hub.counts.stalled += 1
-                    seconds = f"{self._config.stall_timeout_s:g} s"
-                    self._log.warning("stalled", f"dropped a client that has not read for {seconds}")
-                    connection.hang_up()
+                    self._drop_stalled(connection)
                 else:
                     connection.keep_alive(now_ns, keepalive_ns)
+
+    def _drop_stalled(self, connection: Connection) -> None:
+        self.hub.counts.stalled += 1
+        seconds = f"{self._config.stall_timeout_s:g} s"
+        self._log.warning("stalled", f"dropped a client that has not read for {seconds}")
+        connection.hang_up()
 
     async def _drop_silent(self) -> None:
         """Hang up on whoever has not said in time what it wants."""

@@ -115,15 +115,15 @@ class Subscriber:
     def overdue(self, now_ns: int, limit_ns: int) -> bool:
         """Say whether the client has taken nothing of what it is owed for ``limit_ns``, or has not taken all of it for
         three times as long. Call it about once a second."""
+        if not self.paused:  # Also before there is a transport.
+            self._owing_since_ns = None
+            return False
         taken = self._drained, self._written - self.transport.get_write_buffer_size()
-        if not self.paused or self._owing_since_ns is None or taken[0] != self._taken[0]:
-            self._owing_since_ns = now_ns if self.paused else None
-            self._stalled_since_ns = now_ns
+        if self._owing_since_ns is None or taken[0] != self._taken[0]:
+            self._owing_since_ns = self._stalled_since_ns = now_ns
         elif taken != self._taken:
             self._stalled_since_ns = now_ns
         self._taken = taken
-        if self._owing_since_ns is None:
-            return False
         return now_ns - self._stalled_since_ns >= limit_ns or now_ns - self._owing_since_ns >= SLOWEST * limit_ns
 
 

@@ -10,10 +10,11 @@ import time
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from facewire.bridge.server.access import AccessPolicy, is_loopback
+from facewire.bridge.server.access import AccessPolicy
+from facewire.bridge.server.arrival.names import is_loopback
+from facewire.bridge.server.arrival.sockets import allow_open_files, url_host
 from facewire.bridge.server.commands import CommandHandler
 from facewire.bridge.server.config import ServerConfig
-from facewire.bridge.server.door import allow_open_files, url_host
 from facewire.bridge.server.endpoint import Endpoint, Services, StatusCall
 from facewire.bridge.server.hub import FanoutCounts
 from facewire.bridge.server.pages import Page

@@ -59,7 +59,7 @@ def listen_address(text: str) -> tuple[str, int]:
 
 def own_name(text: str) -> str:
     """Return the plain form of a machine's name, with or without port; raises ArgumentTypeError."""
-    from facewire.bridge.server.access import host_name
+    from facewire.bridge.server.arrival.names import host_name
 
     name = host_name(text)
     if name is None or "*" in name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from facewire.bridge.server.arrivals import Arrivals, Guesses, address_key
+from facewire.bridge.server.arrival.arrivals import Arrivals, Guesses, address_key
 
 S = 1_000_000_000
 

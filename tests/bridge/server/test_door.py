@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 from support.servers import RawClient, Serve
 
-from facewire.bridge.server.door import listen, room_for_connections, url_host
+from facewire.bridge.server.arrival.sockets import listen, room_for_connections, url_host
 from facewire.bridge.shared.errors import ServeError
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from facewire.bridge.server.access import Refusal
-from facewire.bridge.server.request import (
+from facewire.bridge.server.arrival.request import (
     MAX_FIELDS,
     MAX_LINE_BYTES,
+    Refusal,
     Request,
     check_method,
     doubt,

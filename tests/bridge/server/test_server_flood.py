@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -16,6 +17,7 @@ import pytest
 from support.servers import RawClient, Serve
 from support.waiting import wait_until
 
+from facewire.bridge.server.hub import FanoutCounts, Subscriber
 from facewire.bridge.server.pages import load_pages
 from facewire.bridge.server.server import LiveServer, allow_open_files
 
@@ -93,6 +95,51 @@ def test_a_ping_is_answered_and_the_answers_are_in_order(serve: Serve, raw: Any)
         if opcode == PONG:
             pongs.append(payload)
     assert pongs == [str(i).encode() for i in range(300)]
+
+
+class SlowTransport(asyncio.Transport):
+    """Holds what is written until somebody takes it."""
+
+    waiting = 0
+
+    def write(self, data: Any) -> None:
+        self.waiting += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+
+def test_what_a_client_takes_counts_and_not_what_it_is_sent_meanwhile() -> None:
+    subscriber = Subscriber(FanoutCounts())
+    assert not subscriber.overdue(0, 10)  # It has no transport yet.
+    subscriber.transport = transport = SlowTransport()
+    subscriber.write(b"x" * 100)
+    subscriber.paused = True
+    assert not subscriber.overdue(0, 10)
+    subscriber.write(b"x" * 50)  # A pong: more is owed now, and nothing was taken.
+    assert not subscriber.overdue(9, 10)
+    assert subscriber.overdue(10, 10)
+    transport.waiting -= 1
+    assert not subscriber.overdue(11, 10)
+    transport.waiting -= 1
+    assert not subscriber.overdue(20, 10)
+    transport.waiting -= 1
+    assert not subscriber.overdue(29, 10)
+    transport.waiting -= 1
+    assert subscriber.overdue(30, 10)  # In drops, for three times as long.
+    subscriber.send_waiting()  # It has drained meanwhile.
+    assert not subscriber.overdue(31, 10)
+
+
+def test_whoever_asks_for_a_page_and_does_not_read_it_is_hung_up_on(serve: Serve, raw: Any) -> None:
+    server = serve(rate=0, stall_timeout_s=0.5)
+    assert server._endpoint is not None
+    for _ in range(20):
+        client = raw(server, handshake=False, receive_buffer=4096)
+        client.socket.sendall(b"GET /head.bin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        raw(server, handshake=False)
+    wait_until(lambda: server.counts.stalled == 20)
+    assert owed(server) == 0
 
 
 def test_a_client_whose_commands_take_long_is_still_there(serve: Serve, raw: Any) -> None:

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from facewire.bridge.server.access import Refusal
-
 MAX_HEAD_BYTES = 32 * 1024
 MAX_LINE_BYTES = 8 * 1024
 MAX_FIELDS = 128
@@ -26,6 +24,16 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)"
 _LINE_SO_FAR = re.compile(rb"(" + _TOKEN + rb"( [\x20-\x7e]*\r?)?)?")
 _NAME = re.compile(_TOKEN)
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An HTTP answer instead of a websocket."""
+
+    status: int
+    kind: str
+    """For logging each kind once."""
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
