@@ -6,14 +6,15 @@ whisper (linear prediction, noise in the place of the voice), each after a secon
 far the jaw opens (95th percentile) as a share of what the user's own next sentence reaches, with the gate and without.
 Takes about half a minute a round. Prints a table and one JSON line.
 
-Run: python benchmarks/far_voice.py FOLDER [--rounds 12] [--seed 7]
-FOLDER has *.jsonl as ``facewire train speech --speech`` takes them.
+Run: python benchmarks/far_voice.py [FOLDER] [--rounds 12] [--seed 7]
+FOLDER has *.jsonl as ``facewire train speech --speech`` takes them; without it benchmarks/speech.py's readers speak.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,8 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import platformdirs
+import speech_recordings
 from support.sound.rooms import RATE, at_db, in_room, whispered
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
@@ -49,6 +52,18 @@ def voices(folder: Path) -> list[np.ndarray]:
     ]
 
 
+def readers() -> list[np.ndarray]:
+    """Return what the readers of real recordings say who say enough."""
+    cache = Path(os.environ.get("FACEWIRE_CACHE") or platformdirs.user_cache_dir("facewire")) / "recordings"
+    cache.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[np.ndarray]] = {}
+    for entry in json.loads(speech_recordings.LIST.read_text("utf-8"))["recordings"]:
+        samples = speech_recordings._samples(cache, entry["package"], entry["member"])
+        found.setdefault(entry["reader"], []).append(samples[round(entry.get("start_s", 0) * RATE) :])
+    long = [np.concatenate(parts)[: 3 * SECONDS * RATE] for parts in found.values()]
+    return [part for part in long if len(part) >= SECONDS * RATE]
+
+
 def jaw(sound: np.ndarray, setting: GateSetting) -> np.ndarray:
     """Return how far the jaw is open at every sixtieth of a second."""
     pipeline, out = SpeechPipeline(SpeechDriver(40), VoiceDetector(), NearGate(setting)), []
@@ -62,14 +77,14 @@ def jaw(sound: np.ndarray, setting: GateSetting) -> np.ndarray:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
-    known, rng = voices(args.folder), np.random.default_rng(args.seed)
+    known, rng = readers() if args.folder is None else voices(args.folder), np.random.default_rng(args.seed)
     shares: dict[str, list[float]] = {}
     for k in range(args.rounds):
-        user, other = known[k % len(known)], known[(k + 5) % len(known)][: SECONDS * RATE]
+        user, other = known[k % len(known)], known[(k + 2) % len(known)][: SECONDS * RATE]
         level = rng.uniform(-32, -16)
         first, second, third = (at_db(part, level) for part in np.array_split(user, 3))
         far = in_room(other, rng.uniform(0.3, 0.8), rng.uniform(-8, 0), rng)

@@ -184,6 +184,7 @@ ROOMS: Graph = {
     },
     "runtime.cli": {"bridge.shared", "runtime.cli.commands", "runtime.tools"},
     "runtime.cli.options": {
+        "bridge.formats",
         "bridge.outputs",
         "bridge.server",
         "bridge.shared",
@@ -199,6 +200,7 @@ ROOMS: Graph = {
     "runtime.cli.commands": {
         "bridge.client",
         "bridge.export",
+        "bridge.formats",
         "bridge.recording",
         "bridge.shared",
         "bridge.wire",

@@ -7,7 +7,7 @@ import errno
 import io
 import json
 import os
-import select
+import selectors
 import stat
 import sys
 from abc import abstractmethod
@@ -94,7 +94,7 @@ class _FileOutput(Output):
                 taken = self._file.write(memoryview(lines)[written:])
                 written += taken or 0  # a pipe that is nearly full takes a part; none if it was made not to wait
                 if not taken:
-                    select.select([], [self._file], [])
+                    self._wait_for_room()
         except BrokenPipeError:
             raise OutputEndedError(f"nobody reads {self.describe()} any more: this output has ended") from None
         except OSError as error:
@@ -134,6 +134,12 @@ class _FileOutput(Output):
         self._use(os.fdopen(descriptor, "wb", buffering=0))
         self.waiting = None
         return True
+
+    def _wait_for_room(self) -> None:
+        """Wait until a pipe takes more; not by ``select``, which knows no descriptor beyond 1023."""
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._file, selectors.EVENT_WRITE)  # type: ignore[arg-type]
+            waiting.select()
 
     def _take_back(self, size: int) -> None:
         """Cut what was written of lines that the disk has no room for: nobody can read half a line."""

@@ -77,9 +77,9 @@ class AccessPolicy:
         """Check the token in ``?token=`` or in ``Authorization: Bearer`` (RFC 6750, 2), in constant time."""
         if self.token is None:
             return None
-        shown = parse_qs(target.partition("?")[2]).get("token", [])
+        shown = parse_qs(target.partition("?")[2], errors="surrogateescape").get("token", [])
         shown += [value[7:].strip() for value in authorizations if value[:7].lower() == "bearer "]
-        expected = self.token.encode()
+        expected = self.token.encode(errors="surrogateescape")
         matches = [hmac.compare_digest(token.encode(errors="surrogateescape"), expected) for token in shown]
         if any(matches):
             return None

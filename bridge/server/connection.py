@@ -7,6 +7,7 @@ ours, so that nothing is read from a client that has not taken what it is owed, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections import deque
 from collections.abc import Callable
@@ -25,12 +26,12 @@ from facewire.bridge.wire.pacing import MessageBudget
 CLOSE_TIMEOUT_S = 0.5
 LINGER_S = 5.0
 """How long a client may take to read the end of an answer and to hang up."""
-SLICE_BYTES = 4 * 1024
-"""What is read at once: the pongs that answer it are not more."""
+SLICE_BYTES = 2 * 1024
+"""What is read in one turn of the event loop, so that no client holds it up; the pongs that answer it are not more."""
 CHUNK_BYTES = 32 * 1024
 """What of a page is handed to the transport at once."""
-FRAMES_PER_S = 2000.0
-FRAME_BURST = 10_000
+FRAMES_PER_S = 1000.0
+FRAME_BURST = 2000
 MAX_COMMANDS_PER_CONNECTION = 8
 
 
@@ -84,6 +85,7 @@ class Connection(Subscriber, asyncio.Protocol):
         self._body = memoryview(b"")
         self._lingering = False
         self._timer: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Handle | None = None
         self._ping: tuple[int, bool] | None = None
 
     # What the transport calls
@@ -199,20 +201,26 @@ class Connection(Subscriber, asyncio.Protocol):
 
     def read_on(self) -> None:
         """Act on what has come, while the client owes us no reading and not too many of its commands are in work."""
-        while not self._is_blocked() and (self._frames or self._unread):
-            if self._frames:
-                self._take(self._frames.popleft())
-                continue
+        if self._unread and not self._frames and not self._is_blocked():
             piece = bytes(self._unread[:SLICE_BYTES])
             del self._unread[:SLICE_BYTES]
             assert self._socket is not None
             self._socket.receive_data(piece)
             self._after_reading()
-        if not self.transport.is_closing():
-            if self._is_blocked():
-                self.transport.pause_reading()
-            else:
-                self.transport.resume_reading()
+        while self._frames and not self._is_blocked():
+            self._take(self._frames.popleft())
+        if self.transport.is_closing():
+            return
+        if self._is_blocked() or self._unread:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+        if self._unread and not self._is_blocked() and self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        self.read_on()
 
     def _is_blocked(self) -> bool:
         return self.paused or self.commands >= MAX_COMMANDS_PER_CONNECTION
@@ -260,12 +268,12 @@ class Connection(Subscriber, asyncio.Protocol):
         second."""
         if not self.is_open or self._socket is None:
             return
-        if self._ping is None:
-            self._ping = now_ns, True  # Nothing is asked before the first interval.
+        if self._ping is None or self._is_blocked():
+            self._ping = now_ns, True  # Nothing is asked before the first interval, nor while no answer is read.
         elif now_ns - self._ping[0] >= interval_ns:
             if not self._ping[1]:
                 self.close(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
-            elif not self.paused:
+            else:
                 self._ping = now_ns, False
                 self._socket.send_ping(struct.pack("!Q", now_ns))
                 self._flush()
@@ -296,9 +304,10 @@ class Connection(Subscriber, asyncio.Protocol):
         """Let the client read to the end: closing while it still sends would take the end of it away."""
         if self.transport.is_closing():
             return
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
+        if self.transport.can_write_eof() and not self.paused:
+            with contextlib.suppress(OSError):  # It has gone already.
+                self.transport.write_eof()
+        else:  # What waits goes out first.
             self.transport.close()
         self._end_in(patience_s)
 

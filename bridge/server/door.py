@@ -26,7 +26,8 @@ PAUSE_S = 0.25
 PORT_TRIES = 20
 SPARE_FILES = 256
 """Files that are left to the rest of the process: takes, cameras, other programs."""
-_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_GONE = (errno.ECONNABORTED, errno.ECONNRESET, errno.EPERM)
+"""The client has hung up again, or a firewall keeps it out: then the next one."""
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -66,8 +67,8 @@ class Door:
         while True:
             try:
                 client, peer = await loop.sock_accept(listener)
-            except OSError as error:  # Also a client that has gone again: then the next one.
-                if error.errno in _NO_ROOM:
+            except OSError as error:
+                if error.errno not in _GONE:
                     self._log.warning("accept", f"nobody is let in for a moment: {error.strerror}")
                     await asyncio.sleep(PAUSE_S)
             else:

@@ -125,6 +125,8 @@ class Endpoint:
         deadline_ns = self.now_ns() + self._ns(self._config.handshake_timeout_s)
         goes = self._arrivals.add(address, connection, deadline_ns)
         if goes is not None:
+            crowd = f"connections that do not finish their handshake, of {goes.address} above all"
+            self._log.warning("crowd", f"too many {crowd}: the oldest make room for the next")
             self._drop(goes)
         return connection
 
@@ -263,7 +265,6 @@ class Endpoint:
                 self._drop(connection)
 
     def _drop(self, connection: Connection) -> None:
-        self._log.warning("silent", f"dropped a connection of {connection.address} that did not finish its handshake")
         self._arrivals.remove(connection.address, connection)
         connection.hang_up()
 

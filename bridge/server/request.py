@@ -100,7 +100,7 @@ def parse_head(data: bytes) -> Request | Refusal:
         name, colon, value = raw.partition(b":")
         if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or len(fields) == MAX_FIELDS:
             return malformed("The request has a header field that is malformed, or too many.")
-        fields.append((name.decode().lower(), value.strip(b" \t").decode("latin-1")))
+        fields.append((name.decode().lower(), value.strip(b" \t").decode("ascii", "surrogateescape")))
     target = raw_target.decode()
     if scheme := re.match(r"https?://([^/?#]*)", target, re.IGNORECASE):  # As to a proxy (RFC 9112, 3.2.2).
         fields = [pair for pair in fields if pair[0] != "host"] + [("host", scheme[1])]

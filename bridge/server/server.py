@@ -161,7 +161,7 @@ class LiveServer:
 
     def _url(self, scheme: str, path: str) -> str:
         host = url_host(self.config.host, self.addresses)
-        query = f"?token={quote(self.token, safe='')}" if self.token else ""
+        query = f"?token={quote(self.token, safe='', errors='surrogateescape')}" if self.token else ""
         return f"{scheme}://{host}:{self.address[1]}{path}{query}"
 
     def _run(self) -> None:

@@ -31,6 +31,7 @@ class PanelChanges:
 
     def __init__(self, live: Live, state: PanelState) -> None:
         self._live, self._state = live, state
+        self._following = threading.Lock()
 
     def smooth(self, pipeline: FacePipeline) -> None:
         """Have ``pipeline`` smooth each region as the settings say; if it runs already, on its own thread."""
@@ -99,10 +100,12 @@ class PanelChanges:
         self.request(self._with_default_profile())
 
     def follow_camera(self) -> None:
-        """Use the default profile of the camera or phone that a source has become; wait for nothing."""
-        change = self._with_default_profile()
-        with contextlib.suppress(CommandError):  # too much waits: the next change of camera may do better
-            self._live.request(change)
+        """Use the default profile of the camera or phone that a source has become, soon: the caller does not wait."""
+        threading.Thread(target=self._follow, name="facewire-profile", daemon=True).start()
+
+    def _follow(self) -> None:
+        with self._following, contextlib.suppress(CommandError):  # too much waits: the next change may do better
+            self._live.request(self._with_default_profile())
             self._state.changed()
 
     def _with_default_profile(self) -> Callable[[FacePipeline], None]:

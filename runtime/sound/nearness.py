@@ -23,10 +23,9 @@ LEAST_DB, MOST_DB = -90.0, 0.0
 RATE = 16_000
 HOP = 160
 HOPS_HZ = RATE // HOP
-BELOW_DB, BELOW_FIRST_DB = 11.0, 16.0
+BELOW_DB, BELOW_FIRST_DB = 10.0, 15.0
 """How far below the usual level a voice may be: once that is known, and while few seconds were heard."""
-KNEE_DB = 3.0
-SURE_S, FIRST_S, MEMORY_S = 3.0, 1.0, 30.0
+SURE_S, FIRST_S, MEMORY_S = 1.5, 0.5, 30.0
 """Speech after which the level is known well; before which nothing is held back; and that is remembered."""
 USUAL = 0.8
 """The share of speech that is quieter than the usual level."""
@@ -43,13 +42,13 @@ PITCH_LAGS = (10, 60)
 """At 4 kHz: 400 to 67 Hz."""
 WINDOW = 120
 """30 ms at 4 kHz."""
-VOICED, UNSURE = 0.7, 0.5
-VOICED_STEP, UNSURE_STEP, UNVOICED_STEP = 0.55, 0.15, -0.33
-"""Logarithms of likelihood ratios, of a voice to a whisper, a quarter each as neighbouring windows overlap."""
-MOST_SCORE, REST_SCORE, WHISPER, NO_WHISPER = 6.0, 3.0, -2.0, 0.5
-REST_STEP = 0.03
-ACTIVE_DB, STANDS_OUT_DB = 18.0, 6.0
-"""How far below the last peak, and above the background, a moment of speech is."""
+VOICED = 0.7
+"""What is more like the period before it than this has a pitch."""
+LEAST_SCORE, MOST_SCORE, REST_SCORE, WHISPER, NO_WHISPER = -6.0, 8.0, 3.0, -1.0, 1.0
+REST_STEP = 0.05
+ACTIVE_DB, CLEAR_DB, STANDS_OUT_DB = 18.0, 11.0, 6.0
+"""How far below the last peak of what is quiet a moment of speech may be, and one that speaks for a whisper, for a far
+voice's consonants and echoes are quieter than its vowels; and how far above the background."""
 BINS = 100
 UNKNOWN_DB = -200.0
 
@@ -173,23 +172,22 @@ def _decide(
     voice: float, fixed_db: float, state: FloatArray, low: FloatArray, usual: FloatArray, quiet: FloatArray
 ) -> None:
     level = state[_LEVEL]
-    state[_PEAK] = max(level, state[_PEAK] - 6.0 / HOPS_HZ)
     state[_FLOOR] = min(level, state[_FLOOR] + 3.0 / HOPS_HZ)
-    active = level > max(state[_PEAK] - ACTIVE_DB, state[_FLOOR] + STANDS_OUT_DB)
     sure = min(max((state[_HEARD] / HOPS_HZ - FIRST_S) / (SURE_S - FIRST_S), 0.0), 1.0)
     least_db = state[_USUAL] - BELOW_FIRST_DB + sure * (BELOW_FIRST_DB - BELOW_DB)
     if fixed_db != UNKNOWN_DB:
         least_db = fixed_db
     loud = level >= least_db
+    state[_PEAK] = max(state[_PEAK] - 6.0 / HOPS_HZ, LEAST_DB if loud else level)
+    active = level > max(state[_PEAK] - ACTIVE_DB, state[_FLOOR] + STANDS_OUT_DB)
     # The longer a sound is loud the longer it keeps the gate open.
     state[_RUN] = state[_RUN] + 1.0 if loud else 0.0
     state[_HOLD] = max(state[_HOLD] - 1.0, min(6.0 + 8.0 * (state[_RUN] - 1.0), HOLD_S * HOPS_HZ) if loud else 0.0)
     is_voiced = _judge(active, state, low)
-    target = min(max((level - least_db) / KNEE_DB + 1.0, 0.0), 1.0)
-    if state[_HOLD] > 0.0 or (state[_WHISPER] > 0.0 and fixed_db == UNKNOWN_DB):
-        target = 1.0
+    # All or nothing: the network behind it makes up for what is only turned down.
+    target = 1.0 if state[_HOLD] > 0.0 or (state[_WHISPER] > 0.0 and fixed_db == UNKNOWN_DB) else 0.0
     state[_TARGET] = target
-    if voice >= 0.5 and level > state[_PEAK] - 25.0 and (loud or state[_USUAL] == UNKNOWN_DB):
+    if voice >= 0.5 and level > state[_FLOOR] + STANDS_OUT_DB and (loud or state[_USUAL] == UNKNOWN_DB):
         _learn(level, state, usual)
         state[_AGAIN] += 1.0
         if state[_AGAIN] >= HOPS_HZ:
@@ -207,13 +205,31 @@ def _judge(active: bool, state: FloatArray, low: FloatArray) -> bool:
             state[_WHISPER] = 0.0
         return False
     pitch = _pitch(low)
-    step = VOICED_STEP if pitch > VOICED else (UNSURE_STEP if pitch > UNSURE else UNVOICED_STEP)
-    state[_SCORE] = min(max(state[_SCORE] + step, -MOST_SCORE), MOST_SCORE)
+    step = _evidence(pitch)
+    if step > 0.0 or state[_LEVEL] > state[_PEAK] - CLEAR_DB:
+        state[_SCORE] = min(max(state[_SCORE] + step, LEAST_SCORE), MOST_SCORE)
     if state[_SCORE] < WHISPER:
         state[_WHISPER] = 1.0
     elif state[_SCORE] > NO_WHISPER:
         state[_WHISPER] = 0.0
     return pitch > VOICED
+
+
+@kernel
+def _evidence(pitch: float) -> float:
+    """Return how much a moment speaks for a voice and against a whisper: the logarithm of the likelihood ratio.
+
+    Measured on fourteen voices; a quarter of it, as neighbouring windows overlap.
+    """
+    if pitch < 0.4:
+        return -0.36
+    if pitch < 0.5:
+        return -0.26
+    if pitch < 0.6:
+        return -0.1
+    if pitch < 0.7:
+        return 0.1
+    return 0.4 if pitch < 0.8 else 1.0
 
 
 @kernel

@@ -103,6 +103,7 @@ class QueryServer(ThreadingTCPServer):
             OSError: no port is free.
         """
         super().__init__((host, 0), _Handler)
+        self.socket.settimeout(REQUEST_TIMEOUT_S)  # who is gone again before accept would stop it, and close with it
         self.name, self.osc_port, self.host, self._peer = name, osc_port, host, peer
         self.port: int = self.server_address[1]
         self._open: dict[socket.socket, None] = {}

@@ -7,6 +7,7 @@ import ipaddress
 import select
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,6 +35,24 @@ NOWHERE_M: Float32Array = np.array([0, 0, -REST_DISTANCE_M], np.float32)
 """Where a head is whose sender does not say: straight before the camera."""
 
 
+@dataclass(frozen=True, slots=True)
+class App:
+    """What sends faces."""
+
+    title: str
+    port: int
+    """That it sends to by itself."""
+    reader: Callable[[], FaceReader]
+    name: str
+    """In ``--video``."""
+    names_device: bool = False
+    """Whether its datagrams say which device they come from."""
+
+    def former_names(self, port: int) -> tuple[str, ...]:
+        """Return what earlier versions called what sends to ``port``, or to the usual one."""
+        return tuple(f"{self.title} on port {one}" for one in dict.fromkeys((port, self.port)))
+
+
 class PhoneSource(Source):
     """Listens on one port and gives the newest face that came there. Delay: none beyond the way here.
 
@@ -54,20 +73,17 @@ class PhoneSource(Source):
         phone_port: int | None = None,
         notify: Callable[[str], None] = lambda _: None,
         clock: Clock = now_ns,
-        app: str = "",
-        option: str = "livelink",
-        former_port: int | None = None,
+        app: App | None = None,
     ) -> None:
         """Get ready to listen on ``host``; if there is a ``phone``, on the address that faces it, and to nobody else.
 
-        With a ``phone_port`` the phone is asked there for iFacialMocap's frames. ``app`` is what sends, for people, and
-        ``option`` its name in ``--video``. It is known again by that and by what its datagrams say of the device; in
-        earlier versions by the port, or by the ``former_port``.
+        With a ``phone_port`` the phone is asked there for iFacialMocap's frames. If there is an ``app``, what sends is
+        known again by that and by the device that its datagrams name, once by the port; else by ``name``.
         """
         super().__init__()
-        ports = dict.fromkeys((port, former_port or port))
-        self._app, self._former = app or name, tuple(f"{app} on port {one}" for one in ports) if app else (name,)
-        self._be(name, self._app, self._former)
+        self.name, self._app = name, app
+        if app is not None:
+            self._be(name, app.title, (app.title,) if app.names_device else app.former_names(port))
         self._reader, self._host, self._port = reader, host, port
         self._phone, self._phone_port = phone, phone_port
         self._notify, self._clock = notify, clock
@@ -76,7 +92,6 @@ class PhoneSource(Source):
         self._buffer = bytearray(65536)
         self._view = memoryview(self._buffer)
         self._sender = Sender()
-        self._option = option
         self._heard_ns = self._asked_ns = self._said_ns = 0
         self._named: set[str] = set()
         self._dropped = {"late": 0, "broken": 0, "foreign": 0, "overtaken": 0}
@@ -199,8 +214,8 @@ class PhoneSource(Source):
 
     def _note(self, host: str, port: int, device: str, now: int) -> None:
         """Take the sender of a datagram that was understood for who has the port."""
-        if device and device != self._sender.device:
-            self._be(self.name, f"{self._app} {device}", self._former)
+        if self._app is not None and device != self._sender.device:
+            self._be(self.name, f"{self._app.title} {device}".strip(), self._app.former_names(self._port))
         self._sender.note(host, port, device)
         self._heard_ns = now
 
@@ -247,7 +262,7 @@ class PhoneSource(Source):
 
     def _advice(self) -> str:
         host, port = self.address
-        return where_to_send(host, port, self._option)
+        return where_to_send(host, port, "livelink" if self._app is None else self._app.name)
 
 
 def to_face(received: ReceivedFace) -> FaceState:

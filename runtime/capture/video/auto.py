@@ -19,6 +19,10 @@ TRIAL_NS = 2_000_000_000
 """How long a camera may give pictures that are none before the next one is tried: most begin with dark ones."""
 LOOK_NS = 3_000_000_000
 """How often it is looked for another one while the one in use gives no colours."""
+AGAIN_NS = 30_000_000_000
+"""How often those that did not open are tried again meanwhile: another program may have let one go."""
+STEADY_NS = 10_000_000_000
+"""Whatever is lost before it ran for this long is tried after the others."""
 STEP = 8
 """Every eighth pixel of every eighth line tells."""
 COLOURED = 12
@@ -69,7 +73,8 @@ class AutoCamera(Source):
         self._why_not: list[str] = []
         self._poor: list[tuple[int, int, CameraInfo]] = []
         self._tried: set[str] = set()
-        self._kept = self._real = False
+        self._unsteady: set[str] = set()
+        self._kept = self._real = self._failed = False
         self._since_ns = self._looked_ns = 0
         self._best = EMPTY
         self._before: Image | None = None
@@ -81,11 +86,11 @@ class AutoCamera(Source):
         Raises:
             CaptureError: there is none.
         """
-        self._left = ranked(_candidates())
+        self._left = sorted(ranked(_candidates()), key=lambda camera: camera.identity in self._unsteady)
         if not self._left:
             raise CaptureError("there is no camera any more: plug one in, or choose an input with --video")
         self._why_not, self._poor, self._tried = [], [], {camera.identity for camera in self._left}
-        self._kept = self._real = False
+        self._kept = self._real = self._failed = False
         self._next()
 
     def read(self, spare: Image | None = None) -> CapturedImage | None:
@@ -99,10 +104,12 @@ class AutoCamera(Source):
                 raise CaptureError(f"{self.name} is not open")
             try:
                 captured = self._device.read(spare)
-            except CaptureError as error:
+            except Exception as error:  # a driver may raise anything
                 if self._kept:
+                    self._note_loss()
                     raise
-                self._pass_over(str(error).removeprefix(f"{self._device.name} ").partition(":")[0])
+                self._failed = True
+                self._pass_over(_reason(self._device, error))
                 continue
             if captured is None or self._passes(captured):
                 return captured
@@ -125,14 +132,14 @@ class AutoCamera(Source):
             return True
         self._looked_ns = captured.capture_ns
         found = grade(captured.image, self._before)
-        if self._camera.seems == "virtual" and self._before is None:
+        if self._before is None and (self._camera.seems == "virtual" or not self._camera.name):
             self._before, found = captured.image.copy(), max(found, STILL)  # it may be a logo
         self._best = min(self._best, found)
         if found == REAL:
             self._real = True
             self._keep("it gives pictures in colours")
         elif self._kept:
-            return not self._look_for_another()
+            return not self._look_for_another(captured.capture_ns - self._since_ns)
         elif not self._left and not self._poor:
             self._keep("it is the only one" if len(self._tried) == 1 else "it is the only one that gives pictures")
         elif captured.capture_ns - self._since_ns > TRIAL_NS:
@@ -140,13 +147,21 @@ class AutoCamera(Source):
             self._pass_over(_GRADES[self._best])
         return self._kept
 
-    def _look_for_another(self) -> bool:
-        """Begin anew if there is a camera that was not tried; nothing runs that is worth keeping."""
-        if {camera.identity for camera in _candidates()} <= self._tried:
+    def _look_for_another(self, kept_ns: int) -> bool:
+        """Begin anew if there is a camera that was not tried, or not lately; nothing runs that is worth keeping."""
+        new = not {camera.identity for camera in _candidates()} <= self._tried
+        if not new and not (self._failed and kept_ns > AGAIN_NS):
             return False
         self.close()
         self.open()
         return True
+
+    def _note_loss(self) -> None:
+        """Have one that is lost as soon as it was taken tried after the others."""
+        if self._clock() - self._since_ns < STEADY_NS:
+            self._unsteady.add(self._camera.identity)
+        else:
+            self._unsteady.clear()
 
     def _pass_over(self, why: str) -> None:
         self._why_not.append(f"{self._camera.label} {why}")
@@ -177,8 +192,10 @@ class AutoCamera(Source):
         )
         try:
             device.open()
-        except CaptureError as error:
-            self._why_not.append(f"{camera.label} {str(error).removeprefix(f'{device.name} ').partition(':')[0]}")
+        except Exception as error:  # a driver may raise anything
+            device.close()
+            self._failed = True
+            self._why_not.append(f"{camera.label} {_reason(device, error)}")
             return False
         self._device, self._camera, self.rate = device, camera, device.rate
         self._since_ns, self._best, self._before = self._clock(), EMPTY, None
@@ -199,6 +216,12 @@ class AutoCamera(Source):
 
     def _take_name(self, camera: CameraInfo) -> None:
         self._be(camera.called, camera.identity, camera.formerly)
+
+
+def _reason(device: CameraSource, error: Exception) -> str:
+    """Return in a few words what is wrong with a device."""
+    said = str(error).removeprefix(f"{device.name} ").partition(":")[0] or type(error).__name__
+    return said if isinstance(error, CaptureError) else f"fails ({said})"
 
 
 def _candidates() -> list[CameraInfo]:

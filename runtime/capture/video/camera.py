@@ -29,7 +29,7 @@ from facewire.runtime.capture.video.opencv import (
     retrieve,
     what_it_gives,
 )
-from facewire.runtime.capture.video.source import CameraWish, CapturedImage, CaptureError, Source
+from facewire.runtime.capture.video.source import CameraWish, CapturedImage, CaptureError, Source, whole_path
 
 Find: TypeAlias = Callable[["CameraInfo | None", list[CameraInfo]], tuple["int | str", "CameraInfo | None"]]
 """From the camera that it was before, if it was one, and those that there are now, to what is to be opened."""
@@ -75,6 +75,10 @@ class DeviceSource(Source):
         self.gives_now = ""
         """Size, format and rate of its pictures as the driver says them, for people; empty if it does not say."""
         self._capture: VideoCapture | None = None
+
+    def be_known_as(self, identity: str) -> None:
+        """Be known again by this in place of the name."""
+        self._be(self.name, identity, (self.name,))
 
     def open(self) -> None:
         target = self._target()
@@ -198,7 +202,9 @@ def stream_source(address: str) -> DeviceSource:
     """Return the source of a network address that FFmpeg reads, or a named pipe."""
     kind = "url" if "://" in address else "pipe"
     shown = re.sub(r"//[^/@]*@", "//", address)  # never show a password
-    return DeviceSource(shown, lambda: address, kind=kind, opener=open_stream)
+    source = DeviceSource(shown, lambda: address, kind=kind, opener=open_stream)
+    source.be_known_as(shown if kind == "url" else whole_path(Path(address)))
+    return source
 
 
 def _why_closed(target: int | str, kind: str) -> str:

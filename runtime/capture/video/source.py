@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from facewire.bridge.shared.arrays import Image
@@ -63,6 +65,11 @@ class CapturedFace:
 
 
 Captured: TypeAlias = CapturedImage | CapturedFace
+
+
+def whole_path(path: Path) -> str:
+    """Return where a file is, from whatever folder it was named, so that a profile of it is found from each."""
+    return os.path.abspath(path)  # noqa: PTH100, which would follow links or keep the dots
 
 
 class Source(ABC):

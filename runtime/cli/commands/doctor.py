@@ -188,7 +188,8 @@ def _cameras() -> Iterator[Finding]:
     for camera in cameras:
         path = f"/dev/video{camera.index}"
         if os.access(path, os.R_OK | os.W_OK):
-            yield Finding("ok", f"camera {camera.index}", camera.name)
+            kind = "" if camera.seems == "camera" else f" ({camera.seems}: auto takes it last)"
+            yield Finding("ok", f"camera {camera.index}", f"{camera.name}{kind}")
         else:
             advice = f"allow it with: sudo usermod -aG $(stat -c %G {path}) $USER, and log in again"
             yield Finding("note", f"camera {camera.index}", f"{camera.name}: you are not allowed to use it", advice)

@@ -64,7 +64,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--video",
         metavar="SRC",
         default="auto",
-        help="auto, a camera's number, name or /dev/… path, a file, an address (rtsp://, http://), demo, none, or a "
+        help="auto, a camera's number, name or path in /dev, a file, an address (rtsp://, http://), demo, none, or a "
         "phone or program that tracks the face already: livelink[:PORT], ifacialmocap:PHONE, vmc[:PORT] "
         "(default: auto)",
     )

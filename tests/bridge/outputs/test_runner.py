@@ -144,7 +144,7 @@ def test_what_waits_for_a_file_is_written_before_the_end(run, frames: Frames) ->
     runner = run(output)
     for frame in frames(30):
         runner.offer(frame)
-    stopper = threading.Thread(target=runner.stop)
+    stopper = threading.Thread(target=runner.stop, daemon=True)
     stopper.start()
     output.gate.set()
     stopper.join(30)

@@ -61,6 +61,20 @@ def test_an_odd_token_is_quoted_in_the_address(serve: Serve) -> None:
 
     with connect(server.url) as client:
         assert isinstance(client.recv(), str)
+    head = b"GET /v1/live HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token.encode() + b"\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.address[1]), timeout=30) as plain:
+        plain.sendall(head)
+        assert plain.recv(100).startswith(b"HTTP/1.1 426")  # Past the token, though it is no websocket.
+
+
+def test_a_token_that_is_no_text_is_quoted_and_read_back(serve: Serve) -> None:
+    """A command line may hold any bytes."""
+    server = serve(host="0.0.0.0", token=b"a\xff\xe4".decode(errors="surrogateescape"))
+    assert server.url.endswith("?token=a%FF%E4")
+    from websockets.sync.client import connect
+
+    with connect(server.url) as client:
+        assert isinstance(client.recv(), str)
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,26 @@ def test_auto_moves_on_from_a_camera_that_shows_nothing(monkeypatch, first, why)
     assert re.search(rf"camera 0 \(Cam A\) {why}$", machine.said[0])
 
 
+def test_auto_moves_on_from_a_driver_that_raises_and_from_a_camera_that_is_lost_at_once(monkeypatch):
+    def boom(_count):
+        raise cv2.error("boom")
+
+    machine = Machine(monkeypatch, [CameraInfo(0, "Cam A"), CameraInfo(1, "Cam B")], _0=boom, _1=COLOURS)
+    machine.take(machine.choose())
+    assert machine.opened == [0, 1]
+    assert "camera 0 (Cam A) fails" in machine.said[0]
+    machine = Machine(monkeypatch, [CameraInfo(0, "Cam A"), CameraInfo(1, "Cam B")], _0=COLOURS, _1=COLOURS)
+    source = machine.choose()
+    machine.take(source)
+    machine.pictures[0] = None  # it opens again, and is lost again
+    with pytest.raises(CaptureError):
+        source.read()
+    machine.pictures[0] = COLOURS
+    source.close()
+    machine.take(source)
+    assert source.name == "camera 'Cam B'"
+
+
 def test_a_camera_that_begins_dark_is_waited_for(monkeypatch):
     machine = Machine(
         monkeypatch,
@@ -271,6 +291,20 @@ def test_without_any_colours_the_best_is_taken_until_a_camera_with_colours_appea
         source.read()
     assert source.name == "camera 'New Cam'"
     assert len(machine.said) == 2
+
+
+def test_a_camera_that_another_program_had_is_tried_again_while_nothing_runs_that_shows_colours(monkeypatch):
+    machine = Machine(monkeypatch, [CameraInfo(0, "Webcam"), CameraInfo(1, "IR Camera")], _0=None, _1=GREYS)
+    source = machine.choose()
+    machine.take(source)
+    assert source.name == "camera 'IR Camera'"
+    for _ in range(300):
+        source.read()
+    assert machine.opened == [0, 1]
+    machine.pictures[0] = COLOURS
+    for _ in range(700):
+        source.read()
+    assert source.name == "camera 'Webcam'"
 
 
 def test_a_camera_that_runs_is_kept_when_a_better_one_appears_and_left_when_it_is_lost(monkeypatch):
@@ -400,3 +434,19 @@ def test_a_camera_that_is_gone_is_said_so_and_auto_waits_for_any(monkeypatch):
     machine.cameras, machine.pictures = [CameraInfo(5, "Another")], {5: COLOURS}
     machine.take(source)
     assert source.name == "camera 'Another'"
+
+
+def test_a_file_is_known_by_the_same_from_whatever_folder_it_is_named(tmp_path, monkeypatch):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").touch()
+    known = set()
+    for folder, what in (
+        (tmp_path, "clips/a.mp4"),
+        (tmp_path, "./clips/../clips/a.mp4"),
+        (tmp_path / "clips", "a.mp4"),
+    ):
+        monkeypatch.chdir(folder)
+        source = choose_source(what, rate=60, loop=False, demo_photo=Path, notify=print)
+        known.add(source.identity)
+        assert source.formerly == (source.name,)
+    assert known == {str(tmp_path / "clips" / "a.mp4")}

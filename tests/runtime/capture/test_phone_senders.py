@@ -143,9 +143,11 @@ def test_a_phone_is_known_by_what_it_says_of_itself_and_not_by_the_port():
             known.setdefault(subject, set()).add(source.identity)
     assert all(len(names) == 1 for names in known.values())
     assert known["Ada"] != known["Bo"]
-    assert phone_source("livelink:12000", print).formerly == (
-        "Live Link Face on port 12000", "Live Link Face on port 11111",
-    )  # fmt: skip
+    ports = ("Live Link Face on port 12000", "Live Link Face on port 11111")
+    source = phone_source("livelink:12000", print)
+    assert source.formerly == ("Live Link Face",), "of no phone yet"
+    assert source._take(memoryview(live_link(0.5, 10 * S, "Ada")), "127.0.0.1", 5, 10 * S)
+    assert source.formerly == ports
     assert phone_source("vmc:12000", print).identity == phone_source("vmc", print).identity == "VMC protocol"
     assert phone_source("ifacialmocap:192.168.1.20", print).identity == "iFacialMocap on 192.168.1.20"
 

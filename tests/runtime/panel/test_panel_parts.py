@@ -348,7 +348,8 @@ def test_a_camera_that_another_one_takes_over_from_hands_on_to_that_one_s_profil
     assert panel.settings.regions == {}
     live.switch(SimpleNamespace(name="camera 0", identity="HD Webcam 046d:082d", formerly=("camera 0",), gives="faces"))
     live.on_other_camera()
-    assert panel.settings.regions == {"mouth": "off"}
+    wait_until(lambda: panel.settings.regions == {"mouth": "off"})
+    wait_until(lambda: panel.state.status({})["revision"] > 0)
     assert live.pipeline.filter.config == FilterConfig.by_region("medium", {"mouth": "off"})
     panel.commands["profile_save"]({"name": "ada"})
     assert store.names("HD Webcam 046d:082d") == ["ada", "default"]

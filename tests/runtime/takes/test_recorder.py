@@ -276,7 +276,7 @@ def test_takes_of_several_servers_in_one_folder_get_names_of_their_own(tmp_path:
             servers[number].offer_frame(replace(frame, seq=1000 * number + frame.seq))
         servers[number].stop()
 
-    threads = [threading.Thread(target=record, args=(number,)) for number in range(len(servers))]
+    threads = [threading.Thread(target=record, args=(number,), daemon=True) for number in range(len(servers))]
     for thread in threads:
         thread.start()
     for thread in threads:
