@@ -36,7 +36,9 @@ kernels: setup  ## the tests that could differ between processors, with the math
 lint: setup typing  ## ruff and strict mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p facewire
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+		echo $(BIN)/mypy -p facewire; $(BIN)/mypy -p facewire; \
+	else echo 'mypy: left out, as NumPy describes itself otherwise to this Python; 3.11 checks types for all'; fi
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: setup  ## let ruff rewrite what it can

@@ -184,7 +184,7 @@ def _json_map(record: Mapping[str, str], key: str) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(record[key])
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise SessionError(f"the session's metadata {key!r} is not a JSON map: the file is damaged")

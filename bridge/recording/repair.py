@@ -284,7 +284,7 @@ class _Salvage:
             self._report.end_lost |= lost
             self.end = {} if lost else record
         elif name in (METADATA_NAME, COPY_NAME) and (sealed or name not in self._about):
-            with contextlib.suppress(ValueError, TypeError, SessionError):
+            with contextlib.suppress(ValueError, TypeError, RecursionError, SessionError):
                 audio = json.loads(record.pop(AUDIO_KEY, "null"))
                 self.audio = self.audio if audio is None else AudioFormat.from_channel_metadata(audio)
             self._about[name] = record, sealed

@@ -54,7 +54,7 @@ def _find(profiles: Path, own: Path, formerly: tuple[str, ...], suffix: str, mos
     readable: list[tuple[bool, float, str, bytes, Any]] = []
     for file in _files([profiles / former_slug(name) for name in formerly], own, suffix):
         with contextlib.suppress(OSError):
-            data, changed = read_regular(file, most_bytes), file.stat().st_mtime
+            data, changed = read_regular(file, most_bytes, within=profiles), file.stat().st_mtime
             content = _content(data)
             if content is None or content.pop("camera", formerly[0]) in formerly:
                 readable.append((content is None, -changed, file.stem, data, content))
