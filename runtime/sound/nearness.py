@@ -117,6 +117,13 @@ class NearGate:
         """How much of the sound passes now, 0..1."""
         return float(self._state[_SHARE])
 
+    @property
+    def hears_whisper(self) -> bool:
+        """Whether what passes now is much quieter than the user's voice, and has no pitch."""
+        state = self._state
+        known = self.setting == "auto" and state[_USUAL] != UNKNOWN_DB
+        return bool(known and state[_WHISPER] > 0.0 and state[_HOLD] == 0.0)
+
     def shares(self, samples: Float32Array, voice: float, out: Float32Array) -> None:
         """Write how much of each of the samples [n] at 16 kHz, full scale 1, passes to ``out`` [n].
 
