@@ -34,7 +34,7 @@ ROOMS: Graph = {
     "bridge.outputs.vts": {"bridge.mapping", "bridge.outputs", "bridge.shared", "bridge.wire"},
     "bridge": {"bridge.client", "bridge.server", "bridge.shared", "bridge.wire"},
     "models": {"bridge.shared"},
-    "models.assets": {"models", "models.tflite"},
+    "models.assets": {"bridge.shared", "models", "models.tflite"},
     "models.tflite": {"models"},
     "models.face": {"bridge.shared", "models", "models.assets"},
     "models.face.training": {"bridge.shared", "models", "models.assets", "models.face"},
@@ -42,7 +42,7 @@ ROOMS: Graph = {
     "models.speech.decode": {"bridge.shared", "models"},
     "models.speech.weights": set(),
     "models.speech.training": {"bridge.shared", "models", "models.speech", "models.speech.training.voices"},
-    "models.speech.training.voices": {"models", "models.speech"},
+    "models.speech.training.voices": {"bridge.shared", "models", "models.speech"},
     "models.flame": {"bridge.shared", "models", "models.assets", "models.head"},
     "models.flame.fit": {
         "bridge.shared",
@@ -184,6 +184,7 @@ ROOMS: Graph = {
     },
     "runtime.cli": {"bridge.shared", "runtime.cli.commands", "runtime.tools"},
     "runtime.cli.options": {
+        "bridge.formats",
         "bridge.outputs",
         "bridge.server",
         "bridge.shared",
@@ -199,6 +200,7 @@ ROOMS: Graph = {
     "runtime.cli.commands": {
         "bridge.client",
         "bridge.export",
+        "bridge.formats",
         "bridge.recording",
         "bridge.shared",
         "bridge.wire",

@@ -68,6 +68,7 @@ class Panel:
         self.state = PanelState(live, settings, services, store or ProfileStore())
         self.changes = PanelChanges(live, self.state)
         self._live, self._services = live, services
+        live.on_other_camera = self.changes.follow_camera
 
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any] | None]]:
@@ -146,14 +147,14 @@ class Panel:
         name, state = args.get("name", DEFAULT_NAME), self.state
         own, regions = self._live.pipeline.calibrator.calibration, dict(self.settings.regions)
         kept = self._services.outputs(), self._services.voices()
-        path = state.store.save(Profile(name, state.camera, own, regions, *kept))
+        path = state.store.save(Profile(name, state.camera_id, own, regions, *kept))
         state.profile, state.profile_problem = name, None
         state.changed()
         return {"file": str(path)}
 
     def _load(self, args: dict[str, Any]) -> None:
-        self.changes.use_profile(self.state.store.load(self.state.camera, args.get("name", DEFAULT_NAME)))
+        self.changes.use_profile(self.state.store.load(self.state.camera_id, args.get("name", DEFAULT_NAME)))
 
     def _delete(self, args: dict[str, Any]) -> None:
-        self.state.store.delete(self.state.camera, args.get("name", DEFAULT_NAME))
+        self.state.store.delete(self.state.camera_id, args.get("name", DEFAULT_NAME))
         self.state.changed()

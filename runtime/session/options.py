@@ -19,6 +19,10 @@ OPEN_FLAME = "open"
 """What ``--flame`` accepts for the open head, apart from no value."""
 
 
+CAMERA_RATE = 60.0
+"""Pictures a second that a camera is asked for, unless a user says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputOptions:
     """What to watch, what to listen to, and which of them drives the face."""
@@ -28,9 +32,14 @@ class InputOptions:
     mouth: Literal["auto", "video", "audio"] = "auto"
     mode: Mode = "auto"
     """As it was asked for; ``driven_by`` is what becomes of it."""
-    rate: float = 60.0
+    rate: float = CAMERA_RATE
     """Pictures a second to ask a camera for."""
     loop: bool = False
+    camera_size: tuple[int, int] | None = None
+    """Width and height to ask a camera for; None is Facewire's choice, as with the format."""
+    camera_format: str | None = None
+    rate_named: bool = False
+    """Whether the user asked for ``rate``."""
 
     @property
     def driven_by(self) -> Mode:

@@ -11,6 +11,7 @@ from facewire.bridge.export.wav import read_wav
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.sound import Int16Array
+from facewire.bridge.shared.install import install_extra
 
 
 def read_sound(path: Path) -> tuple[AudioFormat, Int16Array]:
@@ -27,7 +28,7 @@ def read_sound(path: Path) -> tuple[AudioFormat, Int16Array]:
         import av
     except ImportError:
         raise SessionError(
-            f"the sound of {path.suffix or 'this file'} needs PyAV: pip install 'facewire[media]', or give a .wav"
+            f"the sound of {path.suffix or 'this file'} needs PyAV: {install_extra('media')}, or give a .wav"
         ) from None
     try:
         with av.open(str(path)) as container:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.bridge.shared.install import install_extra
 from facewire.runtime.capture.sound import device_list
 from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
@@ -32,7 +33,11 @@ FEWER_CHANNELS = (32, 16, 8, 2)
 """What a device is asked for that refuses as many as it says that it has."""
 LONGEST_DELAY_S = 0.5
 """A driver that claims an older sound than this does not know."""
-NO_PYAUDIO = "the microphone needs PyAudio: pip install 'facewire[mic]' (on Linux, first portaudio19-dev or the like)"
+PORTAUDIO = {
+    "linux": " (on Debian and Ubuntu, first: sudo apt install portaudio19-dev python3-dev gcc)",
+    "darwin": " (first: brew install portaudio)",
+}
+"""What PyAudio is built from where it has no wheels."""
 
 
 LIST_S = 10.0
@@ -70,9 +75,14 @@ def load_pyaudio() -> Any:
     try:
         import pyaudio
     except ImportError:
-        raise CaptureError(NO_PYAUDIO) from None
+        raise CaptureError(no_pyaudio()) from None
     _silence_audio_libraries()
     return pyaudio
+
+
+def no_pyaudio() -> str:
+    """Return what to do where PyAudio is missing."""
+    return f"the microphone needs PyAudio: {install_extra('mic')}{PORTAUDIO.get(sys.platform, '')}"
 
 
 def list_microphones() -> list[MicrophoneInfo]:

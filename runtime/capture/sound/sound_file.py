@@ -10,13 +10,12 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.install import install_extra
 from facewire.runtime.capture.sound.sound_source import PacedSound
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
 from facewire.runtime.sound.channels import ChannelPicker
 from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
-
-NO_PYAV = "sound files need PyAV: pip install 'facewire[media]'"
 
 
 class SoundReader:
@@ -29,7 +28,7 @@ class SoundReader:
         try:
             import av
         except ImportError:
-            raise CaptureError(NO_PYAV) from None
+            raise CaptureError(f"sound files need PyAV: {install_extra('media')}") from None
         self._av, self._path = av, path
         try:
             self._container: Any = av.open(str(path))

@@ -9,7 +9,7 @@ import cv2
 from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.runtime.capture.video.opencv import Opener, VideoCapture, open_stream, retrieve
-from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source
+from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source, whole_path
 
 DEFAULT_RATE = 30.0
 
@@ -28,7 +28,7 @@ class FileSource(Source):
         self, path: Path, *, paced: bool, loop: bool = False, opener: Opener = open_stream, clock: Clock = now_ns
     ) -> None:
         super().__init__()
-        self.name = str(path)
+        self._be(str(path), whole_path(path), (str(path),))
         self._path, self._paced, self._loop, self._opener, self._clock = path, paced, loop, opener, clock
         self._capture: VideoCapture | None = None
         self.frames = 0

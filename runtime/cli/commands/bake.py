@@ -22,6 +22,7 @@ from facewire.runtime.cli.options.usage import (
     tracking_options,
 )
 from facewire.runtime.session.options import BakeOptions
+from facewire.runtime.settings.naming import alike
 from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def add_parser(commands: Subparsers) -> None:
         "bake",
         "turn videos and recordings into takes",
         "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
-        "Face would have written, .mcap is a session (with the video's sound if facewire[media] is installed),\n"
+        "Face would have written, .mcap is a session (with the video's sound if the extra media is installed),\n"
         "and the others are what 'facewire export' makes of one. A folder stands for the videos in it, or for the\n"
         "recordings if it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
         "so is a video's mouth with --mouth audio.",
@@ -155,7 +156,7 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
         raise UsageError(f"{output} is a file: name a folder for the takes")
     jobs = [Job(video, output / f"{video.stem}.{form or 'mcap'}") for video in videos]
     for number, job in enumerate(jobs):
-        if any(job.output == other.output for other in jobs[:number]):
+        if any(alike(job.output.name, other.output.name) for other in jobs[:number]):
             raise UsageError(f"two inputs are called {job.video.stem}: bake them into two folders")
         if job.output.exists():
             check_output(job.output, force=force)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.sound.files import write_wav
 from support.waiting import wait_until
 
 from facewire.bridge.shared.clock import now_ns
+from facewire.bridge.shared.install import install_extra
 from facewire.runtime.capture.sound import choose_sound as choose_sound_module
 from facewire.runtime.capture.sound import microphone as module
 from facewire.runtime.capture.sound.choose_sound import choose_sound
@@ -202,7 +204,7 @@ def test_a_stream_that_stops_by_itself_is_lost_at_once():
 
 def test_without_pyaudio_it_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyaudio", None)
-    with pytest.raises(CaptureError, match=r"pip install 'facewire\[mic\]'"):
+    with pytest.raises(CaptureError, match=re.escape(install_extra("mic"))):
         Microphone().open(SoundRing())
     assert choose_sound("auto", loop=False, demo_speech=Path) is None
     with pytest.raises(CaptureError, match="needs PyAudio"):

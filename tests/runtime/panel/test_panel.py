@@ -181,6 +181,8 @@ def test_calibration_and_profiles_from_the_page(panel: Tab, script: Script) -> N
     panel.run("document.getElementById('profile').value = 'ada'")
     click(panel, "profile-load")
     panel.wait_for("document.getElementById('calibrated').textContent.includes('is known')")
+    # The button waits for its answer, which may come after the state that tells of it.
+    panel.wait_for("document.getElementById('profile-result').textContent === 'loaded'")
     panel.run("document.getElementById('profile').value = 'nobody'")
     click(panel, "profile-load")
     panel.wait_for("document.getElementById('profile-result').textContent.includes('no profile')")
