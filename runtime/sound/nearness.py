@@ -54,8 +54,12 @@ UNKNOWN_DB = -200.0
 
 (
     _COUNT, _POWER, _LAST_POWER, _SLOW, _SLOWER, _LOW, _LOWER, _SHARE, _TARGET, _HOLD, _RUN, _PEAK, _FLOOR, _SCORE,
-    _WHISPER, _USUAL, _HEARD, _AGAIN, _LEVEL,
-) = range(19)  # fmt: skip
+    _WHISPER, _USUAL, _HEARD, _AGAIN, _LEVEL, _SINCE_FALL, _PAST,
+) = range(21)  # fmt: skip
+FALL_HOPS, FALL_DB = 6, 8.0
+"""What is near falls so far so fast when a sound ends; an echo that hides the pitch does not."""
+FALL_S = 1.5
+"""How long ago that may be when a whisper is to pass."""
 
 
 class NearGate:
@@ -71,7 +75,7 @@ class NearGate:
         self.recall: Callable[[], float | None] = lambda: None
         """Says at the beginning of a stream how loud the user is, if that is known from before."""
         self._expected: tuple[float | None] | None = None
-        self._state = np.zeros(19)
+        self._state = np.zeros(_PAST + FALL_HOPS)
         self._low = np.zeros(WINDOW + PITCH_LAGS[1])
         self._usual, self._quiet = np.zeros(BINS), np.zeros(BINS)
         self._state[_USUAL] = UNKNOWN_DB
@@ -87,6 +91,8 @@ class NearGate:
         self._state[_PEAK] = self._state[_FLOOR] = self._state[_LEVEL] = LEAST_DB
         self._state[_SHARE] = self._state[_TARGET] = 1.0
         self._state[_SCORE] = REST_SCORE
+        self._state[_PAST:] = LEAST_DB
+        self._state[_SINCE_FALL] = FALL_S * HOPS_HZ
         self._low[:] = 0.0
         if heard == 0.0 and (known := self.recall()) is not None:
             self.expect(known)
@@ -116,6 +122,13 @@ class NearGate:
     def share(self) -> float:
         """How much of the sound passes now, 0..1."""
         return float(self._state[_SHARE])
+
+    @property
+    def hears_whisper(self) -> bool:
+        """Whether what passes now is much quieter than the user's voice, and has no pitch."""
+        state = self._state
+        known = self.setting == "auto" and state[_USUAL] != UNKNOWN_DB
+        return bool(known and state[_WHISPER] > 0.0 and state[_HOLD] == 0.0)
 
     def shares(self, samples: Float32Array, voice: float, out: Float32Array) -> None:
         """Write how much of each of the samples [n] at 16 kHz, full scale 1, passes to ``out`` [n].
@@ -183,6 +196,7 @@ def _decide(
     # The longer a sound is loud the longer it keeps the gate open.
     state[_RUN] = state[_RUN] + 1.0 if loud else 0.0
     state[_HOLD] = max(state[_HOLD] - 1.0, min(6.0 + 8.0 * (state[_RUN] - 1.0), HOLD_S * HOPS_HZ) if loud else 0.0)
+    _note_fall(level, state)
     is_voiced = _judge(active, state, low)
     # All or nothing: the network behind it makes up for what is only turned down.
     target = 1.0 if state[_HOLD] > 0.0 or (state[_WHISPER] > 0.0 and fixed_db == UNKNOWN_DB) else 0.0
@@ -197,6 +211,18 @@ def _decide(
 
 
 @kernel
+def _note_fall(level: float, state: FloatArray) -> None:
+    """Note whether what was clear has just ended as fast as no echo does."""
+    before = state[_PAST]
+    for k in range(_PAST, _PAST + FALL_HOPS - 1):
+        state[k] = state[k + 1]
+    state[_PAST + FALL_HOPS - 1] = level
+    state[_SINCE_FALL] += 1.0
+    if before - level > FALL_DB and state[_PEAK] >= before > state[_PEAK] - CLEAR_DB:
+        state[_SINCE_FALL] = 0.0
+
+
+@kernel
 def _judge(active: bool, state: FloatArray, low: FloatArray) -> bool:
     """Gather whether what is heard is a whisper; return whether this moment has a pitch."""
     if not active:
@@ -208,7 +234,7 @@ def _judge(active: bool, state: FloatArray, low: FloatArray) -> bool:
     step = _evidence(pitch)
     if step > 0.0 or state[_LEVEL] > state[_PEAK] - CLEAR_DB:
         state[_SCORE] = min(max(state[_SCORE] + step, LEAST_SCORE), MOST_SCORE)
-    if state[_SCORE] < WHISPER:
+    if state[_SCORE] < WHISPER and state[_SINCE_FALL] < FALL_S * HOPS_HZ:
         state[_WHISPER] = 1.0
     elif state[_SCORE] > NO_WHISPER:
         state[_WHISPER] = 0.0

@@ -24,7 +24,7 @@ SPEECH_S = 0.6
 """After this long without speech the mouth eases shut, whatever the driver says: it may take a hum for a vowel."""
 SHUT_S, OPEN_S = 0.25, 0.03
 """How long it takes to ease shut, and to open again: speech must not wait for the gate."""
-VOICE, NO_VOICE = 0.35, 0.15
+VOICE, NO_VOICE, SURE = 0.35, 0.15, 0.9
 
 
 class SpeechDriver(Protocol):
@@ -73,9 +73,12 @@ class Gate:
         self.share = 0.0
         """0..1, what is left of the motion."""
 
-    def step(self, voice: float, speaking: float) -> float:
-        """Return what is left of a tick's motion, given the detector's and the driver's probabilities of speech."""
-        heard = voice >= VOICE or (speaking >= 0.5 and voice > NO_VOICE)
+    def step(self, voice: float, speaking: float, *, whisper: bool = False) -> float:
+        """Return what is left of a tick's motion, given the detector's and the driver's probabilities of speech.
+
+        The detector misses some whispers: of what may be one, the driver is believed if it is sure.
+        """
+        heard = voice >= VOICE or (speaking >= 0.5 and voice > NO_VOICE) or (whisper and speaking >= SURE)
         self._since_s = 0.0 if heard else self._since_s + 1.0 / TICK_HZ
         if self._since_s < SPEECH_S:
             self.share = min(1.0, self.share + 1.0 / (TICK_HZ * OPEN_S))
@@ -155,7 +158,8 @@ class SpeechPipeline:
         if shapes is None:
             return None
         self._ticks += 1
-        share = np.float32(self._gate.step(self._voice.probability, self.driver.speaking))
+        open_ = self._gate.step(self._voice.probability, self.driver.speaking, whisper=self.near.hears_whisper)
+        share = np.float32(open_)
         sample = self._ticks * SAMPLE_RATE // TICK_HZ * self._rate / SAMPLE_RATE
         capture_ns = self._clock.at_ns(sample)
         flame = self.driver.flame

@@ -53,7 +53,7 @@ def announcing(port: int, *datagrams: bytes) -> Iterator[None]:
                 for data in datagrams:
                     one.sendto(data, ("127.0.0.1", port))
 
-    thread = threading.Thread(target=send)
+    thread = threading.Thread(target=send, daemon=True)
     thread.start()
     try:
         yield
@@ -96,7 +96,7 @@ def studio() -> Iterator[tuple[int, list[str]]]:
         told.extend(str(message) for message in connection)
 
     server = serve(talk, "127.0.0.1", 0, compression=None)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server.socket.getsockname()[1], told
     server.shutdown()

@@ -347,7 +347,7 @@ def test_wrong_tokens_are_slowed_and_the_right_one_is_not(serve: Serve) -> None:
             assert guess(server, f"wrong{number}") == "401"
             tried[number] += 1
 
-    threads = [threading.Thread(target=attack, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=attack, args=(number,), daemon=True) for number in range(8)]
     for thread in threads:
         thread.start()
     wait_until(lambda: server._endpoint._guesses._wrong["127.0.0.1"][0] >= 20)  # type: ignore[union-attr]
