@@ -185,6 +185,7 @@ ROOMS: Graph = {
     },
     "runtime.cli": {"bridge.shared", "runtime.cli.commands", "runtime.tools"},
     "runtime.cli.options": {
+        "bridge.formats",
         "bridge.outputs",
         "bridge.server",
         "bridge.server.arrival",
@@ -201,6 +202,7 @@ ROOMS: Graph = {
     "runtime.cli.commands": {
         "bridge.client",
         "bridge.export",
+        "bridge.formats",
         "bridge.recording",
         "bridge.shared",
         "bridge.wire",

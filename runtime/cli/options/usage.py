@@ -13,6 +13,8 @@ from facewire.runtime.session.options import OPEN_FLAME, TrackingOptions
 from facewire.runtime.settings.choices import explained
 
 if TYPE_CHECKING:
+    from facewire.bridge.formats.timecodes import TimecodeRate
+
     Subparsers = argparse._SubParsersAction[Any]
 else:
     Subparsers = Any
@@ -94,6 +96,16 @@ def size(text: str) -> tuple[int, int]:
     if not (cross and all(part.isascii() and part.isdigit() and 0 < int(part[:6]) < 20000 for part in (width, height))):
         raise argparse.ArgumentTypeError(f"must be width and height, such as 1280x720, not {text!r}")
     return int(width), int(height)
+
+
+def timecode_rate(text: str) -> TimecodeRate:
+    """Return how a timecode counts, for argparse."""
+    from facewire.bridge.formats.timecodes import TimecodeRate
+
+    try:
+        return TimecodeRate.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def flame_option(args: argparse.Namespace) -> str | None:

@@ -383,7 +383,7 @@ def test_bad_files_are_one_line_and_status_2(
         (("import", "old.csv", "-o", "o.mcap"), "is not a Live Link Face take"),
         (("import", "nothing.csv", "-o", "o.mcap"), "cannot read"),
         (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "nan"), "is not a number of seconds"),
-        (("import", "old.csv", "-o", "o.mcap", "--timecode-rate", "0"), "is not a whole number of frames"),
+        (("import", "old.csv", "-o", "o.mcap", "--timecode-rate", "0"), "is not a rate such as 60"),
         (("import", "old.csv", "-o", "o.mcap", "--sound-offset", "1"), "--sound FILE"),
         (("export", "@", "-o", "o.wav", "--mirror"), "leave --rate, --mirror"),
         (("export", "@", "-o", "o.csv", "--head-path", "Head"), "are for .anim"),
