@@ -41,7 +41,7 @@ from facewire.bridge.server.server import allow_open_files
 from facewire.bridge.wire.codec import decode_message
 
 CONNECTS_PER_S = 200
-ATTACKERS = 4
+ATTACKERS = 16
 IDLE_AT_ONCE = 1300
 WARM_UP_S = 15.0
 SETTLE_S = 3.0
@@ -259,13 +259,18 @@ def serving(folder: Path) -> Iterator[tuple[int, int]]:
         command = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "none", "--audio", "demo"]
         command += ["--listen", "127.0.0.1:0", "--record", str(folder), *(f"--output={one}" for one in outputs)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=(folder / "log").open("w"), text=True)
+        stack.callback(stop, process)
         assert process.stdout is not None
         port = next((int(line.rpartition(":")[2].strip(" /\n")) for line in process.stdout if "  open" in line), None)
         if port is None:
             raise SystemExit(f"the server did not start:\n{(folder / 'log').read_text()}")
         yield process.pid, port
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End the server as a user does, and wait until its take is whole."""
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
 
 
 class Onlookers:
@@ -386,6 +391,7 @@ def main() -> None:
         return run_attack(options.attack)
     if options.burn is not None:
         return run_burn(options.burn)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # So that nothing is left running.
     parts, attackers = lay_siege(options.seconds, options.subscribers)
     return report(parts, attackers, options.subscribers)
 
