@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from websockets.frames import CloseCode
@@ -15,7 +15,7 @@ from facewire.bridge.server.access import AccessPolicy
 from facewire.bridge.server.arrival.arrivals import Arrivals, Guesses
 from facewire.bridge.server.arrival.request import Answer, Refusal, Request, check_method, websocket_key
 from facewire.bridge.server.arrival.sockets import allow_open_files, room_for_connections
-from facewire.bridge.server.commands import CommandHandler, CommandRunner, call_in_thread
+from facewire.bridge.server.commands import CommandHandler, CommandRunner
 from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.connection import Connection
 from facewire.bridge.server.door import Door
@@ -23,19 +23,17 @@ from facewire.bridge.server.hub import FanoutCounts, Hub
 from facewire.bridge.server.oncelog import OnceLog
 from facewire.bridge.server.pages import HEADERS, Page, load_pages
 from facewire.bridge.server.server_protocol import Action, Close, Command, Reply, ServerProtocol, Subscribe
+from facewire.bridge.server.status import StatusCall, StatusLoop
 from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import LIVE_PATH, SUBPROTOCOL, Greeting, version
 
-STATUS_INTERVAL_S = 1.0
 MAX_ARRIVALS = 1024
 """Connections, of all addresses, that have not finished their handshake or shown the token."""
 ANSWER_S = 60.0
 """How long a client may take to read a page."""
-
-StatusCall = Callable[[], Mapping[str, Any]]
 
 logger = logging.getLogger("facewire.bridge")
 
@@ -88,7 +86,7 @@ class Endpoint:
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         addresses = self._door.open(self._config.host, self._config.port, self._config.ssl_context())
         self._policy = replace(self._policy, addresses=tuple(host for host, _ in addresses))
-        self._spawn(self._send_status())
+        self._spawn(StatusLoop(self.hub, self.services.status, self._log).run())
         self._spawn(self._look_after())
         self._spawn(self._drop_silent())
         return addresses
@@ -231,17 +229,6 @@ class Endpoint:
 
     def _send(self, connection: Connection, message: Message) -> None:
         connection.reply(self.hub.reply(message, connection.logic.subscription.format))
-
-    async def _send_status(self) -> None:
-        while True:
-            await asyncio.sleep(STATUS_INTERVAL_S)
-            try:
-                status = dict(await call_in_thread(self.services.status))
-                fanout = {**asdict(self.hub.counts), "problems": sum(self._log.counts.values())}
-                message = {**status, "type": "status", "subscribers": len(self.hub), "fanout": fanout}
-                self.hub.send_message("status", message)
-            except Exception as error:  # The runtime's own code: whatever it raises, frames go on.
-                self._log.warning("status", f"no status was sent: {error!r}")
 
     async def _look_after(self) -> None:
         """Hang up on whoever does not take what it is owed, and see who is still there."""

@@ -31,6 +31,9 @@ SLOWEST = 3
 
 NO_TRANSPORT = asyncio.Transport()
 
+MOST_LOST = 8
+"""Parts that are remembered for the log; the rest of them are as wrong, and forgotten."""
+
 
 @dataclass(slots=True)
 class FanoutCounts:
@@ -135,6 +138,8 @@ class Hub:
         self._placed: set[Subscriber] = set()
         self._max_connections = max_connections
         self._encoder = Encoder()
+        self.lost: list[str] = []
+        """Parts of the last messages that could not be written, until somebody takes note of them."""
         self._interval = SourceInterval()
         self._groups: dict[tuple[frozenset[str], Format], set[Subscriber]] = {}
         self.streams: frozenset[str] = frozenset()
@@ -209,17 +214,19 @@ class Hub:
             if stream is not None and (stream not in streams or form == "json"):
                 continue
             if form not in encoded:
-                encoded[form] = websocket_frame(self._encoder.message(message, form), form)
+                encoded[form] = websocket_frame(self._encoded(message, form), form)
             for subscriber in group:
                 subscriber.offer(kind, encoded[form])
 
     def reply(self, message: Message, form: Format) -> bytes:
-        """Return a message for one client as a whole websocket frame.
+        """Return a message for one client as a whole websocket frame."""
+        return websocket_frame(self._encoded(message, form), form)
 
-        Raises:
-            WireError: it cannot be encoded.
-        """
-        return websocket_frame(self._encoder.message(message, form), form)
+    def _encoded(self, message: Message, form: Format) -> bytes:
+        """Encode what the runtime says of itself: a part that cannot be written must not take the others with it."""
+        data, lost = self._encoder.lenient(message, form)
+        self.lost += lost[: MOST_LOST - len(self.lost)]
+        return data
 
 
 def websocket_frame(payload: bytes, form: Format) -> bytes:

@@ -15,9 +15,10 @@ from facewire.bridge.server.arrival.names import is_loopback
 from facewire.bridge.server.arrival.sockets import allow_open_files, url_host
 from facewire.bridge.server.commands import CommandHandler
 from facewire.bridge.server.config import ServerConfig
-from facewire.bridge.server.endpoint import Endpoint, Services, StatusCall
+from facewire.bridge.server.endpoint import Endpoint, Services
 from facewire.bridge.server.hub import FanoutCounts
 from facewire.bridge.server.pages import Page
+from facewire.bridge.server.status import StatusCall
 from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import FacewireError, ServeError
 from facewire.bridge.wire.codec import Message

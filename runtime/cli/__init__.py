@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.shared.text import as_line
 from facewire.runtime.cli.commands import (
     bake,
     bench,
@@ -88,5 +89,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: Exception, status: int) -> int:
-    print(for_terminal(f"facewire: error: {' '.join(str(error).split())}"), file=sys.stderr)
+    print(for_terminal(f"facewire: error: {as_line(str(error))}"), file=sys.stderr)
     return status

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from facewire.bridge.shared.text import as_line
+
 
 def notify(line: str) -> None:
     """Print one line for the person who runs the program, apart from its output."""
-    print(for_terminal(f"facewire: {line}"), file=sys.stderr, flush=True)
+    print(for_terminal(f"facewire: {as_line(line)}"), file=sys.stderr, flush=True)
 
 
 def for_terminal(line: str) -> str:

@@ -302,7 +302,7 @@ def test_outputs_are_switched_on_and_off_from_the_page(panel: Tab, script: Scrip
         ("set", {"smoothing": {"ears": "low"}}),
         ("set", {"smoothing": {"mouth": 3}}),
         ("set", {"mirror": 1}),
-        ("set", {"mirror": None, "mode": "camera"}),
+        ("set", {"mirror": None}),
         ("set", {"mode": "telepathy"}),
         ("set", {"mode": ["auto"]}),
         ("set", {"sync": "yes"}),
