@@ -24,6 +24,10 @@ _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 
+if hasattr(onnxruntime, "disable_telemetry_events"):
+    # Windows has a way of its own to tell, which the variable that `facewire.models` sets does not reach.
+    onnxruntime.disable_telemetry_events()
+
 
 def create_session(
     path: str | os.PathLike[str], *, device: Device = "auto", threads: int = 1

@@ -54,7 +54,9 @@ class Live(Worker):
         self._publish, self._notify = publish, notify
         self.slot: NewestSlot[Captured] = NewestSlot()
         """Where what is captured waits to be tracked."""
-        self.capture = CaptureThread(source, self.slot, notify) if source else None
+        self.on_other_camera: Callable[[], None] = lambda: None
+        """Called when a source has become another camera or phone, whose calibration is another; from its thread."""
+        self.capture = self._capture_of(source, self.slot) if source else None
         self._pipeline: FacePipeline | None = None
         self._requests: deque[Callable[[FacePipeline], None]] = deque()
         self._publishing = threading.Lock()
@@ -121,7 +123,7 @@ class Live(Worker):
         old_capture, old_slot = self.capture, self.slot
         slot: NewestSlot[Captured] = NewestSlot()
         slot.dropped = old_slot.dropped
-        self.slot, self.capture = slot, CaptureThread(source, slot, self._notify)
+        self.slot, self.capture = slot, self._capture_of(source, slot)
         self.capture.start()
         old_slot.close()
         old_capture.stop()
@@ -194,6 +196,11 @@ class Live(Worker):
         """Count the frame as bad: nothing that one frame does may end the stream."""
         self._note_bad_frame(error)
         return True
+
+    def _capture_of(self, source: Source, slot: NewestSlot[Captured]) -> CaptureThread:
+        capture = CaptureThread(source, slot, self._notify)
+        capture.on_other_camera = lambda: self.on_other_camera()
+        return capture
 
     def _track(self, pipeline: FacePipeline, captured: Captured, start_ns: int) -> None:
         self._capture_ns = captured.capture_ns

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.takes import Frames, MakeTake, talking_frames, write_take
 
+import facewire.models  # noqa: F401 - before a test imports ONNX Runtime, which calls home unless this stops it
+
 pytest_plugins = ["support.browser"]
 """``tests/support/browser.py``."""
 

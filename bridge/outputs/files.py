@@ -53,8 +53,12 @@ class _FileOutput(Output):
             path = Path(self._path)
             if path.is_file():
                 raise OutputError(f"{path} already exists: choose another name, or remove it")
-            if not path.is_fifo():
-                self._use(path.open("wb", buffering=0))
+            if not os.path.lexists(path):
+                self._use(
+                    path.open("xb", buffering=0)
+                )  # a link that somebody put there in the meantime is not followed
+            elif not path.is_fifo():
+                self._use(_open_existing(path))
             elif not self._find_reader():
                 self.notify(f"nobody reads {path} yet: lines go there as soon as somebody does")
         except (OSError, io.UnsupportedOperation) as error:
@@ -144,6 +148,15 @@ class _FileOutput(Output):
     @abstractmethod
     def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
         """Return the frame's line, ``time_ns`` after the first one's."""
+
+
+def _open_existing(path: Path) -> io.FileIO:
+    """Open a device; a link to nothing is not made into a file somewhere else.
+
+    Raises:
+        OSError: it cannot be written, or is a link to nothing.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)), "wb", buffering=0)
 
 
 def _open_stdout() -> io.FileIO:

@@ -72,8 +72,10 @@ class ServerProtocol:
     """One client's state: what it subscribed to and how many messages it may still send. Feed it messages, do what it
     returns."""
 
-    def __init__(self) -> None:
-        self.subscription = Subscription()
+    def __init__(self, form: Format = "msgpack") -> None:
+        """Take a client whose messages are written in ``form`` until it asks for another."""
+        self.subscription = Subscription(format=form)
+        self._form: Format = form
         self._budget = MessageBudget(CLIENT_MESSAGES_PER_S, CLIENT_MESSAGE_BURST)
 
     def receive(self, data: bytes | str, now_ns: int) -> list[Action]:
@@ -95,15 +97,16 @@ class ServerProtocol:
         if kind == "ping":
             return [Reply({"type": "pong", "client_ns": integer(message, "client_ns"), "server_ns": now_ns})]
         if kind == "subscribe":
-            self.subscription = parse_subscribe(message)
+            self.subscription = parse_subscribe(message, self._form)
             return [Subscribe(self.subscription)]
         if kind == "command":
             return [parse_command(message)]
         return [Reply(error_message("unknown_type", f"unknown message type {kind[:MAX_NAME_CHARACTERS]!r}"))]
 
 
-def parse_subscribe(message: Mapping[str, Any]) -> Subscription:
-    """Return the subscription in a subscribe message; unknown streams are skipped (wire.md, 3.2).
+def parse_subscribe(message: Mapping[str, Any], default: Format = "msgpack") -> Subscription:
+    """Return the subscription in a subscribe message, in the format ``default`` if it names none; unknown streams are
+    skipped (wire.md, 3.2).
 
     Raises:
         WireError: a key has the wrong type or range.
@@ -111,7 +114,7 @@ def parse_subscribe(message: Mapping[str, Any]) -> Subscription:
     streams = message.get("streams", list(default_streams()))
     if not isinstance(streams, list) or not all(isinstance(name, str) for name in streams):
         raise WireError("subscribe: streams must be a list of names")
-    form = message.get("format", "msgpack")
+    form = message.get("format", default)
     if form not in FORMATS:
         raise WireError(f"subscribe: format must be one of {', '.join(FORMATS)}")
     max_rate = message.get("max_rate")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.whole_file import replacing
 from facewire.models.assets.fetch import sha256_of
 from facewire.models.assets.store import cache_folder
 from facewire.models.errors import ModelError
@@ -177,9 +177,8 @@ def decoder_weights(checkpoint: Path) -> StepWeights:
         weights = load_checkpoint(checkpoint).step_weights()
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_name(f"{os.getpid()}-{kept.name}")
-        weights.save(fresh)
-        fresh.replace(kept)
+        with replacing(kept) as file:
+            weights.save(file)
     except OSError:
         return weights  # A cache that cannot be written costs time, no more.
     return weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,6 +17,7 @@ from facewire.runtime.face.tracking import Tracker
 from facewire.runtime.live import Live
 from facewire.runtime.panel.state import PanelState
 from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.settings.mic_gate import MicGate
 from facewire.runtime.settings.profiles import Profile
 
 Change: TypeAlias = Callable[[FacePipeline], object]
@@ -48,6 +50,7 @@ class PanelChanges:
             "silent": self._silent,
             "mode": self._mode,
             "gain": self._gain,
+            "mic_gate": self._mic_gate,
         }
         wanted = [partial(changes[name], value) for name, value in values.items()]
         self.request(lambda pipeline: [change(pipeline) for change in wanted])
@@ -75,6 +78,10 @@ class PanelChanges:
     def _gain(self, value: Mapping[str, float], pipeline: FacePipeline) -> None:
         pipeline.calibrator.calibration = with_gain(pipeline.calibrator.calibration, value)
 
+    def _mic_gate(self, value: MicGate, _pipeline: FacePipeline) -> None:
+        self._state.settings.mic_gate = value
+        self._state.services.gate(value)
+
     def watch(self, what: str) -> None:
         """Watch another source, with its default profile.
 
@@ -89,6 +96,16 @@ class PanelChanges:
             self.track_with(self._state.settings.mesh)  # the run began with a phone, which needs no networks
         self._live.switch(source)
         self._state.settings.video = what
+        self.request(self._with_default_profile())
+
+    def follow_camera(self) -> None:
+        """Use the default profile of the camera or phone that a source has become; wait for nothing."""
+        change = self._with_default_profile()
+        with contextlib.suppress(CommandError):  # too much waits: the next change of camera may do better
+            self._live.request(change)
+            self._state.changed()
+
+    def _with_default_profile(self) -> Callable[[FacePipeline], None]:
         calibration = self._state.load_default()
 
         def change(pipeline: FacePipeline) -> None:
@@ -96,7 +113,7 @@ class PanelChanges:
             pipeline.trust.forget()
             self.smooth(pipeline)
 
-        self.request(change)
+        return change
 
     def track_with(self, mesh: str) -> None:
         """Track with another tracker.

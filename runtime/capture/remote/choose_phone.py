@@ -51,7 +51,10 @@ def phone_source(what: str, notify: Callable[[str], None]) -> PhoneSource:
     app = APPS[name]
     host, port = _address(name, where, app.port)
     if name != "ifacialmocap" or _listens(host):
-        return PhoneSource(f"{app.title} on port {port}", app.reader(), host or LOOPBACK, port, notify=notify)
+        return PhoneSource(
+            f"{app.title} on port {port}", app.reader(), host or LOOPBACK, port,
+            notify=notify, app=app.title, option=name, former_port=app.port,
+        )  # fmt: skip
     return PhoneSource(
         f"{app.title} on {host}", app.reader(), "", port, phone=host, phone_port=port, notify=notify
     )  # fmt: skip

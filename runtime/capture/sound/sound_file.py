@@ -13,6 +13,7 @@ from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.runtime.capture.sound.sound_source import PacedSound
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
+from facewire.runtime.sound.channels import ChannelPicker
 from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
 
 NO_PYAV = "sound files need PyAV: pip install 'facewire[media]'"
@@ -56,7 +57,7 @@ class SoundReader:
             CaptureError: the file holds none that can be read.
         """
         # Packed, not planar: PyAV 18 reads one plane too many if there are eight and more, and crashes.
-        any_read, resampler = False, self._av.AudioResampler(format="flt", rate=self.rate)
+        any_read, picker, resampler = False, ChannelPicker(), self._av.AudioResampler(format="flt", rate=self.rate)
         frames = self._container.decode(self._track)
         while True:
             try:
@@ -70,7 +71,11 @@ class SoundReader:
                 break
             for piece in converted:
                 any_read = True
-                yield np.mean(piece.to_ndarray().reshape(piece.samples, -1), axis=1, dtype=np.float32)
+                one = np.empty(piece.samples, np.float32)
+                picker.push(
+                    piece.to_ndarray().reshape(piece.samples, -1).astype(np.float32, copy=False), self.rate, one
+                )
+                yield one
         if not any_read:
             raise CaptureError(f"{self._path} has no sound that can be read")
 

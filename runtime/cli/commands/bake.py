@@ -22,6 +22,7 @@ from facewire.runtime.cli.options.usage import (
     tracking_options,
 )
 from facewire.runtime.session.options import BakeOptions
+from facewire.runtime.settings.naming import alike
 from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
         raise UsageError(f"{output} is a file: name a folder for the takes")
     jobs = [Job(video, output / f"{video.stem}.{form or 'mcap'}") for video in videos]
     for number, job in enumerate(jobs):
-        if any(job.output == other.output for other in jobs[:number]):
+        if any(alike(job.output.name, other.output.name) for other in jobs[:number]):
             raise UsageError(f"two inputs are called {job.video.stem}: bake them into two folders")
         if job.output.exists():
             check_output(job.output, force=force)

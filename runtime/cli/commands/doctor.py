@@ -208,12 +208,14 @@ def _microphones() -> Iterator[Finding]:
         yield Finding("note", "microphone", "none found", advice)
     for microphone in microphones:
         default = ", the default" if microphone.is_default else ""
-        yield Finding("ok", "microphone", f"{microphone.index}: {microphone.name}, {microphone.rate} Hz{default}")
+        yield Finding("ok", "microphone", f"{microphone.id}: {microphone.name}, {microphone.rate} Hz{default}")
 
 
 def _phones() -> Iterator[Finding]:
     """Report the ports where apps that track a face themselves are received: livelink, ifacialmocap and vmc."""
     from facewire.runtime.capture.remote.choose_phone import APPS, LOOPBACK
+    from facewire.runtime.capture.remote.phone import NO_NETWORK
+    from facewire.runtime.tools.network import find_own_address
 
     taken, free = [], []
     for name, app in APPS.items():
@@ -224,9 +226,11 @@ def _phones() -> Iterator[Finding]:
             except OSError:
                 taken.append(f"UDP {app.port} ({app.title})")
     if free:
-        yield Finding("ok", "phones", f"can be received: {', '.join(free)}")
+        machine = find_own_address() or f"this machine's address ({NO_NETWORK})"
+        advice = f"these hear this machine only; for a phone: --video livelink:0.0.0.0, and have it send to {machine}"
+        yield Finding("ok", "phones", f"can be received: {', '.join(free)}", advice)
     if taken:
-        advice = "another program receives from that app: stop it, or name another port, as in --video livelink:11112"
+        advice = "another program receives from that app: stop it, or name another port: --video livelink:0.0.0.0:11112"
         yield Finding("note", "phones", f"taken: {', '.join(taken)}", advice)
 
 

@@ -32,6 +32,14 @@ def add_listen_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--origin", metavar="URL", action="append", default=[], help="a web page's origin that may connect; repeatable"
     )
+    parser.add_argument(
+        "--host-name",
+        metavar="NAME",
+        type=own_name,
+        action="append",
+        default=[],
+        help="a name that this machine is reached by, such as mypc.lan, one of Tailscale's, or a proxy's; repeatable",
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
@@ -49,6 +57,16 @@ def listen_address(text: str) -> tuple[str, int]:
     return host or default_host, int(port)
 
 
+def own_name(text: str) -> str:
+    """Return the plain form of a machine's name, with or without port; raises ArgumentTypeError."""
+    from facewire.bridge.server.access import host_name
+
+    name = host_name(text)
+    if name is None or "*" in name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a machine's name, such as mypc.lan")
+    return name
+
+
 def server_config(args: argparse.Namespace) -> ServerConfig:
     """How ``add_listen_options``'s options ask to serve."""
     from facewire.bridge.server.config import ServerConfig
@@ -61,6 +79,7 @@ def server_config(args: argparse.Namespace) -> ServerConfig:
         certificate=args.tls_cert,
         key=args.tls_key,
         origins=tuple(args.origin),
+        host_names=tuple(args.host_name),
     )
 
 

@@ -100,6 +100,14 @@ def timecode_rate(text: str) -> TimecodeRate:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def size(text: str) -> tuple[int, int]:
+    """Return width and height in ``1280x720``, for argparse."""
+    width, cross, height = text.lower().partition("x")
+    if not (cross and all(part.isascii() and part.isdigit() and 0 < int(part[:6]) < 20000 for part in (width, height))):
+        raise argparse.ArgumentTypeError(f"must be width and height, such as 1280x720, not {text!r}")
+    return int(width), int(height)
+
+
 def flame_option(args: argparse.Namespace) -> str | None:
     """Return what ``add_flame_option``'s option asks for.
 

@@ -243,12 +243,15 @@ def test_bake_plans_before_it_works(tmp_path: Path) -> None:
     assert plan([tmp_path / "a.mp4"], tmp_path / "none", None, force=False) == [
         Job(tmp_path / "a.mp4", tmp_path / "none" / "a.mcap")
     ]
+    (tmp_path / "capital").mkdir()
+    (tmp_path / "capital" / "A.mov").write_text("")
     (tmp_path / "sounds").mkdir()
     (tmp_path / "sounds" / "x.flac").write_text("")
     assert plan([tmp_path / "sounds"], out, None, force=False) == [Job(tmp_path / "sounds" / "x.flac", out / "x.mcap")]
     for inputs, output, message in (
         ([tmp_path / "none"], out, "there is no video and no recording in"),
         ([tmp_path, tmp_path / "sub"], out, "two inputs are called a"),
+        ([tmp_path / "a.mp4", tmp_path / "capital" / "A.mov"], out, "two inputs are called A"),  # one on some disks
         ([tmp_path], tmp_path / "x.csv", "several takes do not fit into"),
         ([tmp_path], tmp_path / "far" / "out", "does not exist"),
     ):

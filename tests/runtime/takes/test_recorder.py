@@ -311,6 +311,13 @@ def test_a_take_s_name_stays_in_its_folder(tmp_path: Path, name: object) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["CON", "nul", "com1.mcap", "Aux.2"])
+def test_a_take_is_called_what_every_system_can_write(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CommandError, match="Windows keeps that name for a device"):
+        Takes(tmp_path, hello=dict).commands["record_start"]({"name": name})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_device_names_are_kept_only_where_the_user_agreed(tmp_path: Path, frames: Frames) -> None:
     devices = {"video": {"kind": "camera", "name": "Ann's C920", "state": "open", "error": "Ann's C920 is busy"}}
     for agreed in (False, True):
