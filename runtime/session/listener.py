@@ -87,9 +87,9 @@ class Listener:
         device = find_microphone(what, self.microphones())
         pipeline = self._pipeline(self._options)
         fresh, old = self._speak(Microphone(device)), self.speak
+        self.speak = fresh  # before the old one ends, which would be the end of the run
         if old is not None:
-            old.stop()  # First: PortAudio sees what was plugged in since only when nothing is open.
-        self.speak = fresh
+            old.stop()  # first: PortAudio sees what was plugged in since only when nothing is open
         fresh.start(lambda: self._with_gate(pipeline))
 
     def gate(self, setting: MicGate) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -182,21 +181,32 @@ def test_a_phone_is_never_told_to_send_to_an_address_that_it_cannot_reach(port, 
 
 
 def test_doctor_names_this_machine_s_address_in_the_network(monkeypatch):
-    monkeypatch.setattr(network, "route_to", lambda _host: ("192.0.2.1", "192.168.7.9"))
+    monkeypatch.setattr(network, "_interface_addresses", lambda: {"eth0": "192.168.7.9"})
     found = [finding for finding in _phones() if finding.topic == "phones"]
     assert any("--video livelink:0.0.0.0, and have it send to 192.168.7.9" in finding.advice for finding in found)
     assert not any("127.0.0.1" in finding.text + finding.advice for finding in found)
 
 
-def test_an_address_in_a_network_without_a_way_out_is_found_too(monkeypatch):
-    def no_way(_host):
-        raise OSError(101, "Network is unreachable")
-
-    monkeypatch.setattr(network, "route_to", no_way)
-    monkeypatch.setattr(network, "_addresses", lambda: ["192.168.7.9"])
+def test_the_address_is_that_of_the_interface_that_leads_out_or_of_any_other(monkeypatch, tmp_path):
+    both = {"docker0": "172.17.0.1", "wlan0": "192.168.7.9"}
+    routes = tmp_path / "route"
+    routes.write_text("Iface\tDestination\tGateway\nwlan0\t0007A8C0\t0\nwlan0\t00000000\t0107A8C0\n")
+    monkeypatch.setattr(network, "ROUTES", routes)
+    monkeypatch.setattr(network, "_interface_addresses", lambda: both)
     assert find_own_address() == "192.168.7.9"
-    monkeypatch.undo()
-    assert all(not ipaddress.ip_address(address).is_loopback for address in network._addresses())
-    monkeypatch.setattr(network, "route_to", lambda _host: ("192.0.2.1", "127.0.0.1"))
+    routes.unlink()
+    assert find_own_address() == "172.17.0.1"
+    both.clear()
     assert find_own_address() is None
-    assert SimpleNamespace(name=network.own_address()).name
+    assert network.own_address()
+    monkeypatch.undo()
+    assert all(
+        not ipaddress.ip_address(address).is_loopback for address in (network._interface_addresses() or {}).values()
+    )
+    assert network._address_on_the_way_out() in (None, *(network._interface_addresses() or {}).values())
+
+
+def test_where_interfaces_cannot_be_asked_the_way_out_tells(monkeypatch):
+    monkeypatch.setattr(network, "_interface_addresses", lambda: None)
+    monkeypatch.setattr(network, "_address_on_the_way_out", lambda: "192.168.7.9")
+    assert find_own_address() == "192.168.7.9"
