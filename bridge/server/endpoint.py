@@ -222,7 +222,7 @@ class Endpoint:
 
     async def _command(self, connection: Connection, command: Command) -> None:
         try:
-            self._send(connection, await self._commands.run(command))
+            self._send(connection, await self._commands.run(connection, command))
         finally:
             connection.commands -= 1
             connection.read_on()
