@@ -17,6 +17,7 @@ from facewire.bridge.recording.errors import NO_RECORD, NewerSessionError, Sessi
 from facewire.bridge.recording.index import DATA_END_BYTES, RECORD_HEAD, SessionIndex
 from facewire.bridge.recording.partfile import reason
 from facewire.bridge.recording.reader import Progress, Session, counted
+from facewire.bridge.shared.regular_file import open_regular
 
 _PIECE_BYTES = 1 << 20
 
@@ -28,7 +29,7 @@ def check_session(session: Session) -> bool:
         SessionError: a part is damaged.
     """
     try:
-        with session.path.open("rb") as file:
+        with open_regular(session.path) as file:
             sealed = _check_data(file, session.index)
     except OSError as error:
         raise SessionError(f"cannot read {session.path}: {reason(error)}") from None

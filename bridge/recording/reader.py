@@ -26,6 +26,7 @@ from facewire.bridge.recording.layout import (
 )
 from facewire.bridge.recording.partfile import reason
 from facewire.bridge.shared.errors import WireError
+from facewire.bridge.shared.regular_file import open_regular
 from facewire.bridge.wire.codec import decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.streams import Stream, extra_streams
@@ -45,7 +46,7 @@ class Session:
         """
         self.path = path
         try:
-            self._file = path.open("rb")
+            self._file = open_regular(path)
         except OSError as error:
             raise SessionError(f"cannot open {path}: {reason(error)}") from None
         try:

@@ -51,6 +51,7 @@ from facewire.bridge.recording.partfile import reason
 from facewire.bridge.recording.reader import Progress, read_frame
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.errors import WireError
+from facewire.bridge.shared.regular_file import open_regular
 from facewire.bridge.wire.codec import decode_message
 from facewire.bridge.wire.streams import Stream, extra_streams
 
@@ -103,7 +104,7 @@ def repair(source: Path, output: Path, *, force: bool = False, progress: Progres
     """
     report = RepairReport()
     try:
-        with source.open("rb") as file:
+        with open_regular(source) as file:
             if output.exists() and output.samefile(source):
                 raise SessionError("it would be read and written at the same time: name another output")
             salvage = _Salvage(file, report, progress)
