@@ -183,7 +183,7 @@ ROOMS: Graph = {
         "runtime.takes",
         "runtime.tools",
     },
-    "runtime.cli": {"bridge.shared", "runtime.cli.commands", "runtime.tools"},
+    "runtime.cli": {"bridge.shared", "runtime.cli.commands", "runtime.cli.options", "runtime.tools"},
     "runtime.cli.options": {
         "bridge.formats",
         "bridge.outputs",

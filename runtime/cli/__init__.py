@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -29,7 +31,8 @@ from facewire.runtime.cli.commands import (
     tail,
     train,
 )
-from facewire.runtime.tools.terminal import for_terminal
+from facewire.runtime.cli.options.listening import ending_in_order
+from facewire.runtime.tools.terminal import for_terminal, write_anything
 
 COMMANDS = (
     serve,
@@ -74,20 +77,26 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 could not, 2 was asked wrongly."""
+    """Run one command and return its exit status: 0 done, 1 could not, 2 was asked wrongly, 128 and a signal's number
+    if one ended it."""
+    write_anything()
     args = make_parser().parse_args(argv)
     try:
-        return int(args.run(args))
+        return ending_in_order(lambda: int(args.run(args)))
     except FacewireError as error:
         return _fail(error, error.exit_code)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno != errno.EIO:
+            raise
+        # The reader of our output (head, less) has gone, or its terminal; Python would complain once more when it
+        # flushes at exit.
+        for stream in (sys.stdout, sys.stderr) if error.errno == errno.EIO else (sys.stdout,):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 0 if isinstance(error, BrokenPipeError) else 1
 
 
 def _fail(error: Exception, status: int) -> int:
-    print(for_terminal(f"facewire: error: {as_line(str(error))}"), file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody is there to read it
+        print(for_terminal(f"facewire: error: {as_line(str(error))}"), file=sys.stderr)
     return status

@@ -32,7 +32,7 @@ WRITTEN = time.mktime((2026, 11, 30, 15, 0, 0, 0, 0, -1))
 
 def csv_take(path: Path, timecodes: list[str]) -> Path:
     rows = [f"{text},61,{number % 100 / 100:.2f}" for number, text in enumerate(timecodes)]
-    path.write_text("\n".join(["Timecode,BlendShapeCount,JawOpen", *rows]) + "\n")
+    path.write_text("\n".join(["Timecode,BlendShapeCount,JawOpen", *rows]) + "\n", encoding="utf-8")
     os.utime(path, (WRITTEN, WRITTEN))
     return path
 
@@ -55,7 +55,7 @@ def started(path: Path) -> str:
 def exported(path: Path, output: Path, **options: object) -> list[str]:
     with open_session(path) as session:
         export(session, output, ExportOptions(**options), force=True)  # type: ignore[arg-type]
-    return [line.split(",")[0] for line in output.read_text().splitlines()[1:]]
+    return [line.split(",")[0] for line in output.read_text(encoding="utf-8").splitlines()[1:]]
 
 
 @pytest.mark.parametrize(

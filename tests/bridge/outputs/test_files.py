@@ -246,7 +246,7 @@ def test_a_pipe_that_somebody_else_made_not_to_wait_loses_nothing(
 ) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    with open(reading, "rb") as reader, open(writing, "w") as out:  # noqa: PTH123, they are descriptors
+    with open(reading, "rb") as reader, open(writing, "w", encoding="utf-8") as out:  # noqa: PTH123, they are descriptors
         monkeypatch.setattr(sys, "stdout", out)
         output = make_output("jsonl:-")
         output.open()

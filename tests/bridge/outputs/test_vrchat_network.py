@@ -34,7 +34,7 @@ def bound_addresses(port: int) -> set[str]:
         with contextlib.suppress(OSError):
             own.add(str(link.readlink()))
     found = set()
-    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
+    for line in Path("/proc/net/udp").read_text(encoding="utf-8").splitlines()[1:]:
         _, local, *rest = line.split()
         address, _, number = local.partition(":")
         if int(number, 16) == port and f"socket:[{rest[7]}]" in own:

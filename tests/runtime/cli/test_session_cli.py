@@ -413,13 +413,13 @@ def test_wrong_requests_change_nothing(
     take = make_take(seconds=1)
     monkeypatch.chdir(tmp_path)
     for name in ("old.csv", "old.png", "old.mcap", "old.txt"):
-        Path(name).write_text("keep me")
+        Path(name).write_text("keep me", encoding="utf-8")
     before = sorted(Path().iterdir())
     status, text = errors_of(*[str(take) if arg == "@" else arg for arg in args], capsys=capsys)
     assert (status, text.count("\n")) == (2, 1), text
     assert says in text
     assert sorted(Path().iterdir()) == before
-    assert Path("old.csv").read_text() == "keep me"
+    assert Path("old.csv").read_text(encoding="utf-8") == "keep me"
 
 
 def test_repair_tells_what_it_saved(make_take: MakeTake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
