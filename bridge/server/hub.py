@@ -196,7 +196,7 @@ class Hub:
             except WireError as error:
                 failure = error
                 continue
-            self.counts.sent += sum([subscriber.offer("frame", data) for subscriber in due])
+            self.counts.sent += sum(subscriber.offer("frame", data) for subscriber in due)
         if failure is not None:
             self.counts.refused += 1
             raise failure

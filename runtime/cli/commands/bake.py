@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         args.output.mkdir(exist_ok=True)
     except OSError as error:
         raise FacewireError(f"cannot make the folder {args.output}: {error.strerror or error}") from None
-    done = sum([_bake_of_many(job, options) for job in jobs])
+    done = sum(_bake_of_many(job, options) for job in jobs)
     notify(f"{done} of {len(jobs)} takes are in {args.output}")
     return 0 if done == len(jobs) else 1
 
