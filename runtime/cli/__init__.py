@@ -54,6 +54,12 @@ COMMANDS = (
 )
 
 
+REFUSED = frozenset({
+    errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EISDIR, errno.EROFS,
+})  # fmt: skip
+"""What the system says of a name or a folder that cannot be used, wherever a command meets it."""
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line instead of repeating the usage."""
 
@@ -87,13 +93,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, error.exit_code)
     except OSError as error:
         if not isinstance(error, BrokenPipeError) and error.errno != errno.EIO:
-            raise
+            return _fail(named_in(error), 2)
         # The reader of our output (head, less) has gone, or its terminal; Python would complain once more when it
         # flushes at exit.
         for stream in (sys.stdout, sys.stderr) if error.errno == errno.EIO else (sys.stdout,):
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 0 if isinstance(error, BrokenPipeError) else 1
+
+
+def named_in(error: OSError) -> FacewireError:
+    """Return what to say of a file or folder that the user has named and the system does not let us use.
+
+    Raises:
+        OSError: the error is about something else, so it is a mistake of ours.
+    """
+    if error.errno not in REFUSED or error.filename is None:
+        raise error
+    return FacewireError(f"{os.fsdecode(error.filename)}: {error.strerror}: check the name and who may use it")
 
 
 def _fail(error: Exception, status: int) -> int:

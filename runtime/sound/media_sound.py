@@ -31,7 +31,7 @@ def read_sound(path: Path) -> tuple[AudioFormat, Int16Array]:
             f"the sound of {path.suffix or 'this file'} needs PyAV: {install_extra('media')}, or give a .wav"
         ) from None
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             return _decode(container, path)
     except (av.error.FFmpegError, ValueError, MemoryError):
         raise SessionError(f"{path} is not a sound or video file that can be read") from None

@@ -31,7 +31,7 @@ class SoundReader:
             raise CaptureError(f"sound files need PyAV: {install_extra('media')}") from None
         self._av, self._path = av, path
         try:
-            self._container: Any = av.open(str(path))
+            self._container: Any = av.open(str(path.absolute()))  # FFmpeg takes "12:30.wav" for an address
         except (av.error.FFmpegError, ValueError, MemoryError):
             raise CaptureError(f"{path} is not a sound or video file that can be read") from None
         try:

@@ -39,7 +39,7 @@ class FileSource(Source):
             raise CaptureError(f"{self._path} does not exist: check the name")
         if self._path.is_dir():
             raise CaptureError(f"{self._path} is a folder: name a video file in it")
-        self._capture = self._opener(str(self._path))
+        self._capture = self._opener(str(self._path.absolute()))  # FFmpeg takes "12:30.mp4" for an address
         if not self._capture.isOpened():
             self.close()
             raise CaptureError(f"{self._path} is not a video that can be read")

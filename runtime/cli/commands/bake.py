@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.shared.errors import FacewireError
-from facewire.runtime.cli.options.files import Progress, duration_text, progress_bar, require_file
+from facewire.runtime.cli.options.files import Progress, duration_text, progress_bar
 from facewire.runtime.cli.options.speech import add_speech_options, speech_options
 from facewire.runtime.cli.options.usage import (
     Subparsers,
@@ -19,6 +19,7 @@ from facewire.runtime.cli.options.usage import (
     add_tracking_options,
     command_parser,
     flame_option,
+    require_file,
     tracking_options,
 )
 from facewire.runtime.session.options import BakeOptions
@@ -170,7 +171,9 @@ def videos_in(folder: Path) -> list[Path]:
         UsageError: there is neither.
     """
     for suffixes in (VIDEOS, SOUNDS):
-        if found := sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes):
+        named = (path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+        # What begins with a dot is another program's note about a file, not one: macOS writes `._clip.mp4` beside it.
+        if found := sorted(path for path in named if not path.name.startswith(".") and path.is_file()):
             return found
     raise UsageError(f"there is no video and no recording in {folder}: it looks for {', '.join(VIDEOS + SOUNDS)}")
 

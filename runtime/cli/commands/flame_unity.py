@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.shared.errors import FacewireError
-from facewire.runtime.cli.options.files import add_output_options, require_file, require_suffix, size_text
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.cli.options.files import add_output_options, require_suffix, size_text
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, require_file
 
 if TYPE_CHECKING:
     import numpy as np

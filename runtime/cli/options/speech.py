@@ -6,7 +6,7 @@ import argparse
 
 from facewire.models.errors import ModelError
 from facewire.models.speech.drivers import DEFAULT_DRIVER, DRIVERS, parse_driver, usages
-from facewire.runtime.cli.options.usage import UsageError
+from facewire.runtime.cli.options.usage import UsageError, require_file
 from facewire.runtime.session.options import SpeechOptions
 from facewire.runtime.settings.mic_gate import MicGate, parse_mic_gate
 
@@ -89,9 +89,11 @@ def speech_options(args: argparse.Namespace) -> SpeechOptions:
         UsageError: they name no driver, or do not go together.
     """
     try:
-        name, _ = parse_driver(args.speech)
+        name, weights = parse_driver(args.speech)
     except ModelError as error:
         raise UsageError(f"--speech: {error}") from None
+    if weights is not None:
+        require_file(weights)
     if args.speech_encoder is not None and not DRIVERS[name].takes_encoder:
         takers = " or ".join(usage for name, kind in DRIVERS.items() if kind.takes_encoder for usage in usages(name))
         raise UsageError(f"--speech-encoder goes with --speech {takers}: {DRIVERS[name].about} needs none")

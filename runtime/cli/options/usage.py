@@ -108,6 +108,12 @@ def timecode_rate(text: str) -> TimecodeRate:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def require_file(path: Path) -> None:
+    """Raise UsageError if there is nothing of that name, OSError if nobody may look."""
+    if not path.exists():
+        raise UsageError(f"{path} does not exist: check the name")
+
+
 def flame_option(args: argparse.Namespace) -> str | None:
     """Return what ``add_flame_option``'s option asks for.
 
@@ -115,6 +121,6 @@ def flame_option(args: argparse.Namespace) -> str | None:
         UsageError: it names a file that does not exist.
     """
     name: str | None = args.flame
-    if name not in (None, OPEN_FLAME) and not Path(str(name)).exists():
-        raise UsageError(f"{name} does not exist: check the name")
+    if name not in (None, OPEN_FLAME):
+        require_file(Path(str(name)))
     return name
