@@ -83,15 +83,24 @@ class CommandRunner:
             asyncio.TimeoutError: there is nothing after ``DEADLINE_S``; the lane stays taken until it ends.
             Exception: whatever ``function`` raises.
         """
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + DEADLINE_S
-        await asyncio.wait_for(lane.begin(client), DEADLINE_S)
-        work = asyncio.ensure_future(call_in_thread(function))
-        work.add_done_callback(lambda _: lane.end(client))
-        if not (await asyncio.wait({work}, timeout=max(until_s - loop.time(), 0.0)))[0]:
-            work.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
-            raise asyncio.TimeoutError
-        return work.result()
+        begun = False
+
+        async def take_turn() -> T:
+            nonlocal begun
+            await lane.begin(client)
+            begun = True
+            try:
+                return await call_in_thread(function)
+            finally:
+                lane.end(client)
+
+        work = asyncio.ensure_future(take_turn())
+        if (await asyncio.wait({work}, timeout=DEADLINE_S))[0]:
+            return work.result()
+        if not begun:  # what was answered with a refusal is not done later
+            work.cancel()
+        work.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
+        raise asyncio.TimeoutError
 
     def _refuse(self, command: Command, kind: str, why: str, code: str | None = None) -> Message:
         """Say why in the result, and once of each kind in the log."""

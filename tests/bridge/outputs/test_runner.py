@@ -449,7 +449,7 @@ def test_options_and_files() -> None:
         ("vmc:::1:39539", "brackets"),
         ("vmc:http://x:1", "brackets"),
         ("vmc:a b", "is not a host"),
-        ("vmc:a\nb:1", "is not a host"),
+        ("vmc:a\nb:1", "has characters that cannot be written"),
         ("vmc?names=klingon", "names is one of arkit"),
         ("vmc?volume=11", "no option 'volume'; it has: names, bones"),
         ("csv", "say where csv goes"),
