@@ -13,6 +13,9 @@ from facewire.models.face.pose import VERTICAL_FIELD_OF_VIEW_RAD
 
 Array = np.ndarray[Any, Any]
 
+Polygon = tuple[float, Array, Array, float]
+"""Depth, corners in pixels [3, 2], colour [3] and opacity."""
+
 FINER = 2
 """Drawn so many times larger and averaged, so that edges are smooth."""
 LIGHT = np.array([-0.35, 0.65, 0.68])
@@ -44,7 +47,7 @@ class Painter:
 
     def _polygons(
         self, cover: Cover, pose: Array, offset: Array, width: int, height: int, light: float
-    ) -> list[tuple[float, Array, Array, float]]:
+    ) -> list[Polygon]:
         """Return depth, corners in pixels, colour and opacity of each triangle before the camera, farthest first."""
         result = []
         for number, part in enumerate(cover.parts):
@@ -86,9 +89,7 @@ def brightness(image: Array) -> float:
     return float(np.clip(np.percentile(small, 75) / 150.0, 0.3, 1.15))
 
 
-def _composite(
-    image: Array, polygons: list[tuple[float, Array, Array, float]], box: tuple[int, int, int, int]
-) -> Array:
+def _composite(image: Array, polygons: list[Polygon], box: tuple[int, int, int, int]) -> Array:
     left, top, right, bottom = box
     size = ((bottom - top) * FINER, (right - left) * FINER)
     colour, opacity = np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8)

@@ -6,6 +6,7 @@ Everything is made of formulas, so that nothing here stems from pictures, and no
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -192,11 +193,11 @@ def fringe_and_headphones() -> Cover:
         depth = 6.4 - 0.075 * x * x
         end = _at(x + rng.normal(0, 0.5), 3.9 + rng.normal(0, 0.5) - 0.02 * x * x, depth + 0.2)
         parts.append(Part(*capsule(_at(0.86 * x, 9.6, depth - 2.6), end, 0.42, 7), (34, 48, 66), grain=0.12))
-    for side in (-1.0, 1.0):
-        parts.append(Part(*tube(_at(side * 7.3, 0.6, -1.6), _at(side * 10.2, 0.6, -1.6), 4.0, 3.6), (40, 40, 42)))
+    cups = (tube(_at(side * 7.3, 0.6, -1.6), _at(side * 10.2, 0.6, -1.6), 4.0, 3.6) for side in (-1.0, 1.0))
+    parts.extend(Part(*cup, (40, 40, 42)) for cup in cups)
     turn = np.linspace(0, np.pi, 13)
     arc = np.stack([9.3 * np.cos(turn), 2.0 + 11.5 * np.sin(turn), 0 * turn - 1.6], 1)
-    for a, b in zip(arc[:-1], arc[1:], strict=True):
+    for a, b in itertools.pairwise(arc):
         parts.append(Part(*capsule(a, b, 0.8, 8), (40, 40, 42)))
     return Cover(tuple(parts), (0.0, 17.0, 2.0), frozenset({"brows"}))
 

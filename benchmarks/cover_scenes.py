@@ -125,9 +125,8 @@ def _portrait(image: Array, height_px: float) -> Array | None:
     points = face.landmarks
     size = float(np.linalg.norm(points[10, :2] - points[152, :2]))
     eyes = points[263, :2] - points[33, :2]
-    upright = abs(math.atan2(eyes[1], eyes[0])) < 0.3 and abs(
-        points[1, 0] - (points[33, 0] + points[263, 0]) / 2
-    ) < 0.3 * abs(eyes[0])
+    middle = (points[33, 0] + points[263, 0]) / 2
+    upright = abs(math.atan2(eyes[1], eyes[0])) < 0.3 and abs(points[1, 0] - middle) < 0.3 * abs(eyes[0])
     if not upright or size < 0.6 * height_px:
         return None
     # A desk camera sees more than the face: no closer than the face's own height on each side.

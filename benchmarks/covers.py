@@ -278,11 +278,10 @@ def index_of(shape: str) -> int:
 
 
 HEADSETS = ("headset", "headset, cameras")
+UPPER = ("sunglasses", "fringe, headphones")
 MOUTHS = ("mask", "hand", "microphone", "mug")
 ROWS: dict[str, Callable[[Bench], Any]] = {
-    "worn": lambda bench: {
-        name: bench.mouth_while_worn(name) for name in (*HEADSETS, "sunglasses", "fringe, headphones")
-    },
+    "worn": lambda bench: {name: bench.mouth_while_worn(name) for name in (*HEADSETS, *UPPER)},
     "covered": lambda bench: {name: bench.mouth_covered(name) for name in MOUTHS},
     "bare": lambda bench: bench.bare(),
     "edge": lambda bench: bench.below_the_edge(),
@@ -305,9 +304,7 @@ def show(value: Any, depth: int = 0) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--media", type=Path, help="a folder of unpacked media (default: the project's own clips alone)"
-    )
+    parser.add_argument("--media", type=Path, help="a folder of unpacked media (default: the own clips alone)")
     parser.add_argument("--mesh", default="v2")
     parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--no-peer", action="store_true", help="without MediaPipe")
