@@ -163,3 +163,78 @@ class Worn:
                 yield image
             else:
                 yield self._painter.draw(image, self.cover, last, way**1.5 * np.array(self.cover.comes_from))
+
+
+class Room:
+    """A wide picture into which clips are put: somebody at the desk, and who or what else is there.
+
+    The user is there, steps out to the right, is away for two seconds and comes back.
+    """
+
+    size_px = (1280, 720)
+    leaves_s, comes_s, moves_s = 4.0, 6.5, 0.5
+
+    def __init__(self, user: Clip, other: Clip, kind: str, *, user_px: float = 145.0) -> None:
+        """Take the clip of the user, whose eyes are ``user_px`` apart, and one of whom else there is.
+
+        ``kind``: "poster" (a flat picture that hangs still), "television" (a small clip), "bystander" (who stands
+        behind the user, smaller) or "passer-by" (who walks by close to the camera while the user sits there).
+        """
+        self.user, self.other, self.kind = user, other, kind
+        self._scale = user_px / eye_distance_px(user)
+        apart_px = {"poster": 33.0, "television": 45.0, "bystander": 60.0, "passer-by": 190.0}[kind]
+        self._other_scale = apart_px / eye_distance_px(other)
+        shade = np.linspace(70, 120, self.size_px[0])[None, :, None] * np.array([1.0, 1.02, 0.97])
+        self._wall = np.repeat(shade, self.size_px[1], 0).astype(np.uint8)
+
+    def frames(self, seconds: float = 12.0, rate: float = 30.0) -> Iterator[tuple[Array, Array | None, Array | None]]:
+        """Yield pictures, where the middle between the user's eyes is, and where the other's is; None if not there."""
+        for index in range(round(seconds * rate)):
+            time_s, image = index / rate, self._wall.copy()
+            user_at, other_at = self._user_at(time_s), self._other_at(time_s)
+            order = [(self.other, self._other_scale, other_at, index), (self.user, self._scale, user_at, index)]
+            places = [_paste(image, *entry) for entry in (order[::-1] if self.kind == "passer-by" else order)]
+            other, user = places[::-1] if self.kind == "passer-by" else places
+            if self.kind == "passer-by" and abs(other_at - user_at) < 0.35:
+                user = None  # somebody stands before them
+            yield image, user, other
+
+    def _user_at(self, time_s: float) -> float:
+        """Return the middle of the user, in widths of the picture."""
+        if self.kind == "passer-by":
+            return 0.5
+        out = min(max((time_s - self.leaves_s) / self.moves_s, 0.0), 1.0)
+        back = min(max((time_s - self.comes_s) / self.moves_s, 0.0), 1.0)
+        return 0.5 + 0.9 * (out - back)
+
+    def _other_at(self, time_s: float) -> float:
+        if self.kind == "passer-by":
+            return -0.4 + (time_s - 4.0) / 2.0 * 1.8
+        return 0.14 if self.kind != "bystander" else 0.2
+
+
+def eye_distance_px(clip: Clip) -> float:
+    """Return the distance of the eyes' outer corners, the median over the clip."""
+    points = clip.landmarks[clip.known]
+    return float(np.median(np.linalg.norm(points[:, 263, :2] - points[:, 33, :2], axis=1)))
+
+
+def _paste(image: Array, clip: Clip, scale: float, at: float, index: int) -> Array | None:
+    """Put a clip's picture into ``image`` with its face at ``at`` widths; return where the face is, or None."""
+    turn = index % (2 * len(clip.images) - 2) if len(clip.images) > 1 else 0
+    number = turn if turn < len(clip.images) else 2 * len(clip.images) - 2 - turn  # to and fro: no jump
+    middle, eyes = np.median(clip.landmarks[clip.known][:, [33, 263], :2].mean(1), 0), eye_distance_px(clip)
+    # Head and shoulders only, so that nobody's background covers another person.
+    low = np.maximum(np.round(middle - 2.2 * eyes), 0).astype(int)
+    high = np.round(middle + eyes * np.array([2.2, 3.6])).astype(int)
+    cut = clip.images[number][low[1] : high[1], low[0] : high[0]]
+    picture = cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    left = round(at * image.shape[1] - (middle[0] - low[0]) * scale)
+    top = round(0.45 * image.shape[0] - (middle[1] - low[1]) * scale)
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + picture.shape[1], image.shape[1]), min(top + picture.shape[0], image.shape[0])
+    if x1 <= x0 or y1 <= y0 or not clip.known[number]:
+        return None
+    image[y0:y1, x0:x1] = picture[y0 - top : y1 - top, x0 - left : x1 - left]
+    place = (clip.landmarks[number, [33, 263], :2].mean(0) - low) * scale + (left, top)
+    return place if 0 <= place[0] < image.shape[1] else None

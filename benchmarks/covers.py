@@ -22,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 from cover_meshes import Cover, covers
-from cover_scenes import Clip, Worn, all_clips, portraits
+from cover_scenes import Clip, Room, Worn, all_clips, portraits
 from parity import NO_FACE, record
 from tracking import mediapipe_python
 
@@ -241,6 +241,34 @@ class Bench:
             }
         return rows
 
+    def people(self, kind: str) -> dict[str, Any]:
+        """Who is followed beside a poster, a television, a bystander; how long after the user's return."""
+        rows: dict[str, Any] = {}
+        other = next(clip for clip in self.clips if clip.name == ("demo" if kind == "poster" else self.clips[-1].name))
+        for clip in self.clips:
+            if clip.person == other.person or clip.name == "demo":
+                continue
+            room, rate = Room(clip, other, kind), 30.0
+            images, users, others = zip(*room.frames(rate=rate), strict=True)
+            run = follow(images, rate, self.mesh)
+            places = run.landmarks[:, [33, 263], :2].mean(1)
+            right = np.array([near(place, user) for place, user in zip(places, users, strict=True)])
+            wrong = np.array([near(place, user) for place, user in zip(places, others, strict=True)])
+            here = np.array([user is not None for user in users])
+            since = round((room.comes_s + room.moves_s) * rate)
+            returned = np.flatnonzero(right[since:])
+            rows[clip.name] = {
+                "right": float(right[here].mean()),
+                "another": float(wrong[here].mean()),
+                "return_s": float(returned[0] / rate) if returned.size else None,
+            }
+        return rows
+
+
+def near(place: Array, where: Array | None) -> bool:
+    """Return whether a followed face is the one that is there."""
+    return where is not None and bool(np.linalg.norm(place - where) < 40)
+
 
 def settled(flags: Array, rate: float, seconds: float) -> Array:
     """Return the flags without the first ``seconds`` of each stretch."""
@@ -288,6 +316,7 @@ ROWS: dict[str, Callable[[Bench], Any]] = {
     "cold": lambda bench: {name: bench.found_cold(name) for name in HEADSETS},
     "still": lambda bench: {name: bench.still_head(name) for name in HEADSETS},
     "strength": lambda bench: {name: bench.half_strength(name) for name in HEADSETS},
+    "people": lambda bench: {name: bench.people(name) for name in ("poster", "television", "bystander", "passer-by")},
     "off": lambda bench: {name: bench.taken_off(name) for name in (*HEADSETS, *MOUTHS)},
 }
 
