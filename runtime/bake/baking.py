@@ -122,9 +122,9 @@ def _write_session(footage: Footage, output: Path, *, force: bool, progress: Cal
     sound = _sound_of(footage.path)
     metadata = SessionMetadata(time.time_ns(), START_NS, hello, origin="bake")
     writer = SessionWriter(output, metadata, audio=None if sound is None else sound[0], force=force)
-    blocks = iter(()) if sound is None else sound_blocks(*sound, START_NS)
-    block = next(blocks, None)
-    try:
+    try:  # from the moment on when there is a file
+        blocks = iter(()) if sound is None else sound_blocks(*sound, START_NS)
+        block = next(blocks, None)
         for frame, _ in counted(footage, result):
             while sound is not None and block is not None and block.log_ns <= frame.publish_ns:
                 writer.add_audio(block, sound[0])
