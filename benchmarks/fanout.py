@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import contextlib
 import json
 import os
 import select
@@ -32,8 +31,9 @@ from typing import Any
 
 import numpy as np
 
+from facewire.bridge.server.arrival.sockets import allow_open_files
 from facewire.bridge.server.config import ServerConfig
-from facewire.bridge.server.server import LiveServer, allow_open_files
+from facewire.bridge.server.server import LiveServer
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
 
@@ -188,8 +188,8 @@ def connect(port: int) -> socket.socket:
     return connection
 
 
-class Readers:
-    """Subscribers that read as fast as they can and keep count."""
+class Subscribers:
+    """Many that read as fast as they can, in one epoll loop; what derives from it counts what they get."""
 
     def __init__(self, port: int, count: int) -> None:
         self.sockets = {}
@@ -202,48 +202,76 @@ class Readers:
         self.rest = dict.fromkeys(self.sockets, b"")
         self.frames = dict.fromkeys(self.sockets, 0)
         self.histogram = [0] * BUCKETS
-        self.window: tuple[int, int] | None = None
-        self.size = len(Encoder().frame(example_frame()))
-        message = Encoder().frame(example_frame())
-        self.publish_at = message.index(PUBLISH_KEY) + len(PUBLISH_KEY)
-        self.seq_at = message.index(SEQ_KEY) + len(SEQ_KEY)
-        self.newest = 0
 
     def turn(self) -> None:
         """Read what there is on every socket."""
         for number, _ in self.poll.poll(0.2):
-            with contextlib.suppress(BlockingIOError):
+            try:
                 data = self.sockets[number].recv(65536)
-                now_ns = time.monotonic_ns()
-                if not data:
-                    raise SystemExit("the server hung up on a subscriber that reads")
+            except BlockingIOError:
+                continue
+            except OSError:
+                data = b""
+            now_ns = time.monotonic_ns()
+            if data:
                 self.take(number, self.rest[number] + data, now_ns)
+            else:
+                self.lose(number)
 
     def take(self, number: int, data: bytes, now_ns: int) -> None:
         """Count the frames in what came; keep a part of one for the next time."""
         at = 0
         while len(data) - at >= 4:
-            size = data[at + 1]
-            head = 2
+            size, head = data[at + 1], 2
             if size == 126:
                 size, head = int.from_bytes(data[at + 2 : at + 4], "big"), 4
-            if len(data) - at < head + size:
+            elif size == 127:
+                size, head = int.from_bytes(data[at + 2 : at + 10], "big"), 10
+            end = at + head + size
+            if len(data) < end:
                 break
-            if size == self.size and data[at] == 0x82:
-                self.count(number, data, at + head, now_ns)
+            if data[at] == 0x82:
+                self.count(number, data, at + head, end, now_ns)
             elif data[at] == 0x89:  # A keep-alive ping, to be answered with a masked pong (RFC 6455, 5.5.3).
-                self.sockets[number].send(bytes([0x8A, 0x80 | size, 0, 0, 0, 0]) + data[at + head : at + head + size])
-            at += head + size
+                self.sockets[number].send(bytes([0x8A, 0x80 | size, 0, 0, 0, 0]) + data[at + head : end])
+            at = end
         self.rest[number] = data[at:]
 
-    def count(self, number: int, data: bytes, at: int, now_ns: int) -> None:
+    def add(self, number: int, data: bytes, publish_at: int, now_ns: int) -> None:
+        """Count a frame whose time of publication stands at ``publish_at``."""
+        (publish_ns,) = struct.unpack_from("!Q", data, publish_at)
+        self.frames[number] += 1
+        self.histogram[min(BUCKETS - 1, max(0, now_ns - publish_ns) // BUCKET_NS)] += 1
+
+    def lose(self, number: int) -> None:
+        """Take note that the server has hung up on one."""
+        raise SystemExit(f"the server hung up on subscriber {number}, which reads")
+
+    def count(self, number: int, data: bytes, at: int, end: int, now_ns: int) -> None:
+        """Look at the binary message from ``at`` to ``end``, and ``add`` it if it is a frame that counts."""
+        raise NotImplementedError
+
+
+class Readers(Subscribers):
+    """Subscribers that count the frames of a window, all of one size."""
+
+    def __init__(self, port: int, count: int) -> None:
+        super().__init__(port, count)
+        self.window: tuple[int, int] | None = None
+        message = Encoder().frame(example_frame())
+        self.size = len(message)
+        self.publish_at = message.index(PUBLISH_KEY) + len(PUBLISH_KEY)
+        self.seq_at = message.index(SEQ_KEY) + len(SEQ_KEY)
+        self.newest = 0
+
+    def count(self, number: int, data: bytes, at: int, end: int, now_ns: int) -> None:
         """Count one frame that starts at ``at``."""
+        if end - at != self.size:
+            return
         (seq,) = struct.unpack_from("!I", data, at + self.seq_at)
         self.newest = max(self.newest, seq)
         if self.window is not None and self.window[0] <= seq < self.window[1]:
-            (publish_ns,) = struct.unpack_from("!Q", data, at + self.publish_at)
-            self.frames[number] += 1
-            self.histogram[min(BUCKETS - 1, (now_ns - publish_ns) // BUCKET_NS)] += 1
+            self.add(number, data, at + self.publish_at, now_ns)
 
 
 def run_readers(port: int, count: int) -> None:

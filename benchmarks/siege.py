@@ -18,7 +18,6 @@ import collections
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import statistics
@@ -32,12 +31,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fanout import BUCKET_NS, BUCKETS, PUBLISH_KEY, connect, percentile_ms, read_line, send_line, tell
+from fanout import BUCKETS, PUBLISH_KEY, Subscribers, connect, percentile_ms, read_line, send_line, tell
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as open_websocket
 from websockets.typing import Subprotocol
 
-from facewire.bridge.server.server import allow_open_files
+from facewire.bridge.server.arrival.sockets import allow_open_files
 from facewire.bridge.wire.codec import decode_message
 
 CONNECTS_PER_S = 200
@@ -57,18 +56,11 @@ GARBAGE = (
 # The subscribers
 
 
-class Subscribers:
-    """Many that read as fast as they can, in one epoll loop, and keep count."""
+class Besieged(Subscribers):
+    """Subscribers that count part after part, and whom the server has hung up on."""
 
     def __init__(self, port: int, count: int) -> None:
-        self.poll = select.epoll()
-        self.sockets = {}
-        for _ in range(count):
-            connection = connect(port)
-            connection.setblocking(False)
-            self.sockets[connection.fileno()] = connection
-            self.poll.register(connection.fileno(), select.EPOLLIN)
-        self.rest = dict.fromkeys(self.sockets, b"")
+        super().__init__(port, count)
         self.lost = 0
         self.begin()
 
@@ -78,43 +70,15 @@ class Subscribers:
         self.histogram = [0] * BUCKETS
         self.lost_before = self.lost
 
-    def turn(self) -> None:
-        """Read what there is on every socket."""
-        for number, _ in self.poll.poll(0.2):
-            try:
-                data = self.sockets[number].recv(65536)
-            except BlockingIOError:
-                continue
-            except OSError:
-                data = b""
-            now_ns = time.perf_counter_ns()
-            if data:
-                self.take(number, self.rest[number] + data, now_ns)
-            else:
-                self.poll.unregister(number)
-                self.lost += 1
+    def lose(self, number: int) -> None:
+        """Count one that was hung up on."""
+        self.poll.unregister(number)
+        self.lost += 1
 
-    def take(self, number: int, data: bytes, now_ns: int) -> None:
-        """Count the frames in what came; keep a part of one for the next time."""
-        at = 0
-        while len(data) - at >= 4:
-            size, head = data[at + 1], 2
-            if size == 126:
-                size, head = int.from_bytes(data[at + 2 : at + 4], "big"), 4
-            elif size == 127:
-                size, head = int.from_bytes(data[at + 2 : at + 10], "big"), 10
-            end = at + head + size
-            if len(data) < end:
-                break
-            if data[at] == 0x82 and data[at + head + 1 : at + head + 12] == b"\xa4type\xa5frame":
-                found = data.index(PUBLISH_KEY, at, end) + len(PUBLISH_KEY)
-                (publish_ns,) = struct.unpack_from("!Q", data, found)
-                self.frames[number] += 1
-                self.histogram[min(BUCKETS - 1, max(0, now_ns - publish_ns) // BUCKET_NS)] += 1
-            elif data[at] == 0x89:  # A keep-alive ping, to be answered with a masked pong (RFC 6455, 5.5.3).
-                self.sockets[number].send(bytes([0x8A, 0x80 | size, 0, 0, 0, 0]) + data[at + head : end])
-            at = end
-        self.rest[number] = data[at:]
+    def count(self, number: int, data: bytes, at: int, end: int, now_ns: int) -> None:
+        """Count a message that is a frame."""
+        if data[at + 1 : at + 12] == b"\xa4type\xa5frame":
+            self.add(number, data, data.index(PUBLISH_KEY, at, end) + len(PUBLISH_KEY), now_ns)
 
     def figures(self) -> dict[str, float]:
         """Return what this part was like."""
@@ -130,7 +94,7 @@ class Subscribers:
 def run_subscribers(port: int, count: int) -> None:
     """Be the subscribers; each line of the parent ends a part."""
     allow_open_files()
-    subscribers = Subscribers(port, count)
+    subscribers = Besieged(port, count)
     words: collections.deque[str] = collections.deque()
     threading.Thread(target=lambda: words.extend(iter(sys.stdin.readline, "")), daemon=True).start()
     send_line(ready=count)

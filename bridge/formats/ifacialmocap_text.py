@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewire.bridge.formats.received import DatagramError, ReceivedFace
+from facewire.bridge.formats.received import DatagramError, NamelessSender, ReceivedFace
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.wire.angles import eye_angles, gaze_of, head_angles, head_rotation
 from facewire.bridge.wire.frame import FaceFrame
@@ -171,7 +171,7 @@ def _number(text: str, most: float) -> float:
     return number
 
 
-class IFacialMocapReader:
+class IFacialMocapReader(NamelessSender):
     """A phone's faces. State: the last line; delay: none.
 
     The lines have no number, so one that comes late counts as new. The app says that it has lost the face by repeating
@@ -187,16 +187,6 @@ class IFacialMocapReader:
         self._seen: ReceivedFace | None = None
         self._last = b""
         self._changed_ns = 0
-
-    def device_of(self, data: memoryview) -> str:
-        """Return nothing: a line names no device."""
-        del data
-        return ""
-
-    def follows(self, data: memoryview) -> bool:
-        """Return true: nothing in it has a number or a time."""
-        del data
-        return True
 
     def take(self, data: memoryview, now_ns: int) -> bool:
         """Take a line; see ``FaceReader``.

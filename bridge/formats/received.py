@@ -31,6 +31,20 @@ class ReceivedFace:
     """Shape [3]: where the head is, as in FaceFrame; None where the format does not say."""
 
 
+class NamelessSender:
+    """What a reader says if its format has no place for a device's name, nor for a time."""
+
+    def device_of(self, data: memoryview) -> str:
+        """Return nothing: the format names no device."""
+        del data
+        return ""
+
+    def follows(self, data: memoryview) -> bool:
+        """Return true: nothing in it has a number or a time."""
+        del data
+        return True
+
+
 class FaceReader(Protocol):
     """Reads one sender's datagrams in the order in which they come."""
 

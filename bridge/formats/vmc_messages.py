@@ -16,7 +16,7 @@ import numpy as np
 
 from facewire.bridge import mapping
 from facewire.bridge.formats.osc import Message, OscError, decode
-from facewire.bridge.formats.received import DatagramError, ReceivedFace
+from facewire.bridge.formats.received import DatagramError, NamelessSender, ReceivedFace
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 
@@ -30,7 +30,7 @@ _NO_TURN = (0.0, 0.0, 0.0, 1.0)
 Quaternion = tuple[float, float, float, float]
 
 
-class VmcReader:
+class VmcReader(NamelessSender):
     """One sender's face. State: each shape, clip and bone that it named, as the protocol has it; delay: none.
 
     VMC numbers nothing, so datagrams count in the order in which they come.
@@ -47,16 +47,6 @@ class VmcReader:
         self._clips: dict[str, float] = {}
         self._knows_arkit = False
         self._bones: dict[str, Quaternion] = {}
-
-    def device_of(self, data: memoryview) -> str:
-        """Return nothing: the messages name no device."""
-        del data
-        return ""
-
-    def follows(self, data: memoryview) -> bool:
-        """Return true: nothing in it has a number or a time."""
-        del data
-        return True
 
     def take(self, data: memoryview, now_ns: int) -> bool:
         """Take a message or a bundle, all of it or nothing; see ``FaceReader``.

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from facewire.bridge.server.access import AccessPolicy
 from facewire.bridge.server.arrival.names import is_loopback
-from facewire.bridge.server.arrival.sockets import allow_open_files, url_host
+from facewire.bridge.server.arrival.sockets import url_host
 from facewire.bridge.server.commands import CommandHandler
 from facewire.bridge.server.config import ServerConfig
 from facewire.bridge.server.endpoint import Endpoint, Services
@@ -26,8 +26,6 @@ from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import Greeting
 
 TURN_S = 0.0005
-
-__all__ = ["LiveServer", "allow_open_files"]
 
 
 class LiveServer:

@@ -45,7 +45,7 @@ class PanelState:
     def camera_id(self) -> str:
         """What the camera in use is known by again: profiles belong to this."""
         source = self._live.source
-        return "none" if source is None else getattr(source, "identity", source.name)
+        return "none" if source is None else source.identity
 
     def changed(self) -> None:
         """Count a change, so that clients ask for the state again."""
@@ -77,7 +77,7 @@ class PanelState:
     def _adopt(self) -> None:
         """Find the profiles that earlier versions kept for this camera under its number, or otherwise."""
         try:
-            self.store.adopt(self.camera_id, getattr(self._live.source, "formerly", ()))
+            self.store.adopt(self.camera_id, () if (source := self._live.source) is None else source.formerly)
         except ProfileError as error:
             self.profile_problem = str(error)
             logger.warning(self.profile_problem)

@@ -119,9 +119,8 @@ class Outlet:
         try:
             session = open_session(path).require_frames()
         except FacewireError as error:
-            raise CommandError(
-                as_utf8(str(error).replace(str(path), name))
-            ) from None  # where it is says nothing to a client
+            # Where it is says nothing to a client.
+            raise CommandError(as_utf8(str(error).replace(str(path), name))) from None
         self.stop()
         replay = Replay(session, lambda frame: self._from_take(replay, frame), loop=loop, clock=self._clock)
         with self._lock:

@@ -99,9 +99,13 @@ def wait_until(done: Callable[[], bool], step_s: float = POLL_S) -> None:
 class _Interrupt:
     """Whether a signal has come that ends the command. A library may swallow the exception, so it is kept."""
 
-    came = False
     number: int | None = None
     """Of the first one that came."""
+
+    @property
+    def came(self) -> bool:
+        """Whether one has."""
+        return self.number is not None
 
 
 _interrupt = _Interrupt()
@@ -116,7 +120,7 @@ def _on_signal(signum: int, _frame: FrameType | None) -> None:
     if _interrupt.came:  # another way of saying the same
         signal.signal(signum, signal.SIG_DFL)
         return
-    _interrupt.came, _interrupt.number = True, signum
+    _interrupt.number = signum
     for each in {signum, signal.SIGINT}:
         signal.signal(each, signal.SIG_DFL)
     raise KeyboardInterrupt
@@ -136,7 +140,7 @@ def _watch_for(names: Iterable[str]) -> dict[int, Any]:
 
 def until_interrupted(serve: Callable[[], int]) -> int:
     """Return what ``serve`` returns, or 0 when a signal ends it: that is the way to stop."""
-    _interrupt.came, _interrupt.number = False, None
+    _interrupt.number = None
     _watch_for(("SIGINT", *ENDS))
     try:
         return serve()
@@ -153,7 +157,7 @@ def until_interrupted(serve: Callable[[], int]) -> int:
 
 def ending_in_order(run: Callable[[], int]) -> int:
     """Return what ``run`` returns, or 128 and the signal's number if one has ended it after it has tidied up."""
-    _interrupt.came, _interrupt.number = False, None
+    _interrupt.number = None
     before = _watch_for(ENDS)
     try:
         return run()

@@ -103,5 +103,5 @@ def speech_options(args: argparse.Namespace) -> SpeechOptions:
         style=args.speech_style,
         look_ahead_ms=args.look_ahead,
         expressiveness=args.expressiveness,
-        mic_gate=getattr(args, "mic_gate", "auto"),  # not every command that names a driver listens
+        mic_gate=args.mic_gate,
     )

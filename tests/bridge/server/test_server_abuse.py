@@ -20,7 +20,8 @@ from support.paths import GOLDEN
 from support.servers import Serve
 from support.waiting import wait_until
 
-from facewire.bridge.server.server import LiveServer, allow_open_files
+from facewire.bridge.server.arrival.sockets import allow_open_files
+from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.errors import ServeError
 from facewire.bridge.wire.codec import decode_message
 

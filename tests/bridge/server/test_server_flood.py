@@ -17,9 +17,10 @@ import pytest
 from support.servers import RawClient, Serve
 from support.waiting import wait_until
 
+from facewire.bridge.server.arrival.sockets import allow_open_files
 from facewire.bridge.server.hub import FanoutCounts, Subscriber
 from facewire.bridge.server.pages import load_pages
-from facewire.bridge.server.server import LiveServer, allow_open_files
+from facewire.bridge.server.server import LiveServer
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 OWED_BYTES = 128 * 1024

@@ -173,7 +173,9 @@ def test_what_is_no_driver_is_told_what_there_is(text):
 
 def parsed(speech, encoder=None):
     return speech_options(
-        argparse.Namespace(speech=speech, speech_encoder=encoder, look_ahead=None, speech_style=0, expressiveness=1.0)
+        argparse.Namespace(
+            speech=speech, speech_encoder=encoder, look_ahead=None, speech_style=0, expressiveness=1.0, mic_gate="auto"
+        )
     )
 
 

@@ -221,12 +221,17 @@ def test_a_folder_that_goes_while_takes_are_listed_has_none(tmp_path, monkeypatc
         outlet.commands["replay_start"]({"file": "a.mcap"})
 
 
+def stand_in(name: str) -> SimpleNamespace:
+    """Return what a source says of itself that has no other name."""
+    return SimpleNamespace(name=name, identity=name, formerly=(name,), gives="faces")
+
+
 class Camera:
     """A live run that is all there is of it to a panel: changes are made at once while pictures come."""
 
     def __init__(self, name="camera 0"):
         self.pipeline, self.runs, self.late = FacePipeline(None), True, []
-        self.switch(SimpleNamespace(name=name, gives="faces"))
+        self.switch(stand_in(name))
 
     def switch(self, source):
         self.source = source
@@ -240,7 +245,7 @@ class Camera:
 
 def make_panel(live, store):
     services = PanelServices(
-        source=lambda name: SimpleNamespace(name=name, gives="faces"),
+        source=stand_in,
         tracker_factory=lambda _: None,
         cameras=lambda: [{"id": name, "name": name} for name in ("camera 0", "camera 1")],
         address=dict,
@@ -321,7 +326,7 @@ def test_calibration_without_a_face_says_so_and_keeps_what_there_was(tmp_path, g
 
 def test_a_broken_default_profile_is_reported_and_ignored(tmp_path, caplog):
     store = ProfileStore(tmp_path)
-    live = SimpleNamespace(source=SimpleNamespace(name="camera 0"))
+    live = SimpleNamespace(source=stand_in("camera 0"))
 
     assert not make_panel(live, store).state.load_default().neutral_known
     profile = Profile("default", "camera 0", smoothing={"mouth": "low"})
