@@ -31,7 +31,8 @@ from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.models.speech.causal import SpeechDriver
 from facewire.models.speech.voice import VoiceDetector
 from facewire.runtime.sound.blocks import SoundBlock
-from facewire.runtime.sound.nearness import GateSetting, NearGate
+from facewire.runtime.sound.mic_gate import MicGate
+from facewire.runtime.sound.nearness import NearGate
 from facewire.runtime.speech.pipeline import SpeechPipeline
 
 JAW = BLENDSHAPE_INDEX["jawOpen"]
@@ -64,7 +65,7 @@ def readers() -> list[np.ndarray]:
     return [part for part in long if len(part) >= SECONDS * RATE]
 
 
-def jaw(sound: np.ndarray, setting: GateSetting) -> np.ndarray:
+def jaw(sound: np.ndarray, setting: MicGate) -> np.ndarray:
     """Return how far the jaw is open at every sixtieth of a second."""
     pipeline, out = SpeechPipeline(SpeechDriver(40), VoiceDetector(), NearGate(setting)), []
     for at in range(0, len(sound) - 159, 160):

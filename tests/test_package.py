@@ -145,6 +145,7 @@ ROOMS: Graph = {
         "models.speech",
         "runtime.face",
         "runtime.fusion",
+        "runtime.sound",
     },
     "runtime.panel": {
         "bridge.outputs",
@@ -157,6 +158,7 @@ ROOMS: Graph = {
         "runtime.face",
         "runtime.fusion",
         "runtime.settings",
+        "runtime.sound",
         "runtime.tools",
     },
     "runtime.session": {
@@ -198,6 +200,7 @@ ROOMS: Graph = {
         "runtime.panel",
         "runtime.session",
         "runtime.settings",
+        "runtime.sound",
     },
     "runtime.cli.commands": {
         "bridge.client",

@@ -83,10 +83,8 @@ class Thinner:
         """Say whether the frame at ``now_ns`` goes out, if the source spaces its frames by
         ``source_interval_ns``."""
         if self._due_ns is None or abs(now_ns - self._due_ns) > 2 * self._step_ns + source_interval_ns:
-            self._due_ns, self._late_ns = (
-                float(now_ns),
-                0.0,
-            )  # The first frame, a pause, or a clock that was set: a new grid, and no burst.
+            # The first frame, a pause, or a clock that was set: a new grid, and no burst.
+            self._due_ns, self._late_ns = float(now_ns), 0.0
         if now_ns < self._due_ns - source_interval_ns / 2:
             return False
         # A sixteenth of the error takes out a jittery first frame's phase; what all frames are late by stays.

@@ -17,8 +17,8 @@ from facewire.runtime.face.tracking import Tracker
 from facewire.runtime.live import Live
 from facewire.runtime.panel.state import PanelState
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.settings.mic_gate import MicGate
 from facewire.runtime.settings.profiles import Profile
+from facewire.runtime.sound.mic_gate import MicGate
 
 Change: TypeAlias = Callable[[FacePipeline], object]
 

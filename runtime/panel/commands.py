@@ -22,9 +22,9 @@ from facewire.runtime.panel.changes import PanelChanges
 from facewire.runtime.panel.services import PanelServices
 from facewire.runtime.panel.state import PanelState
 from facewire.runtime.pipeline import FacePipeline
-from facewire.runtime.settings.mic_gate import LEAST_DB, MOST_DB
 from facewire.runtime.settings.profiles import DEFAULT_NAME, MAX_GAIN, NAME, Profile, ProfileStore
 from facewire.runtime.settings.settings import Settings
+from facewire.runtime.sound.mic_gate import LEAST_DB, MOST_DB
 from facewire.runtime.tools.arguments import CommandSpec, Either, Flag, MapOf, Number, OneOf, Text
 
 NEUTRAL = "neutral"

@@ -13,7 +13,7 @@ from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.session.networks import make_speech
 from facewire.runtime.session.options import LiveOptions
-from facewire.runtime.settings.mic_gate import MicGate
+from facewire.runtime.sound.mic_gate import MicGate
 from facewire.runtime.sound.nearness import NearGate
 from facewire.runtime.speech.pipeline import SpeechPipeline
 from facewire.runtime.speech.thread import Speak, TakeTick, Tap

@@ -10,7 +10,7 @@ from facewire.models.face.trackers import DEFAULT_TRACKER
 from facewire.models.speech.drivers import DEFAULT_DRIVER
 from facewire.runtime.face.filter_config import DEFAULT_SMOOTHING, Smoothing
 from facewire.runtime.fusion.modes import Mode
-from facewire.runtime.settings.mic_gate import MicGate
+from facewire.runtime.sound.mic_gate import MicGate
 
 if TYPE_CHECKING:
     from facewire.bridge.server.config import ServerConfig

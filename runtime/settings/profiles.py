@@ -30,8 +30,8 @@ from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
 from facewire.runtime.face.geometry import MEASURES
 from facewire.runtime.settings.adoption import adopt
-from facewire.runtime.settings.mic_gate import LEAST_DB, MOST_DB
 from facewire.runtime.settings.naming import alike, is_reserved, slug
+from facewire.runtime.sound.mic_gate import LEAST_DB, MOST_DB
 
 if sys.version_info >= (3, 11):
     import tomllib

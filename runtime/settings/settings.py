@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from facewire.runtime.face.filter_config import DEFAULT_SMOOTHING, Smoothing
 from facewire.runtime.fusion.modes import Mode
-from facewire.runtime.settings.mic_gate import MicGate
+from facewire.runtime.sound.mic_gate import MicGate
 
 
 @dataclass(slots=True)

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array, FloatArray
 from facewire.models.jit import kernel
+from facewire.runtime.sound.mic_gate import LEAST_DB, MOST_DB, MicGate
 
-GateSetting: TypeAlias = float | Literal["auto", "off"]
-"""The quietest level that passes, in dB of full scale; or that it is learned; or that all passes."""
-LEAST_DB, MOST_DB = -90.0, 0.0
-"""The range of levels."""
 RATE = 16_000
 HOP = 160
 HOPS_HZ = RATE // HOP
@@ -69,9 +65,9 @@ class NearGate:
     which outlive ``reset``; filters, a tenth of a second of sound at 4 kHz, and how open it is.
     """
 
-    def __init__(self, setting: GateSetting = "auto") -> None:
+    def __init__(self, setting: MicGate = "auto") -> None:
         """Allocate all memory and compile what is to be compiled."""
-        self.setting: GateSetting = setting
+        self.setting: MicGate = setting
         self.recall: Callable[[], float | None] = lambda: None
         """Says at the beginning of a stream how loud the user is, if that is known from before."""
         self._expected: tuple[float | None] | None = None

@@ -147,7 +147,7 @@ def _is_exactly(microphone: MicrophoneInfo, what: str) -> bool:
 
 
 def _is_called(microphone: MicrophoneInfo, what: str) -> bool:
-    return what.isdigit() is False and what.casefold() in microphone.name.casefold()
+    return not what.isdigit() and what.casefold() in microphone.name.casefold()
 
 
 class Microphone(SoundSource):

@@ -8,7 +8,7 @@ from facewire.models.errors import ModelError
 from facewire.models.speech.drivers import DEFAULT_DRIVER, DRIVERS, parse_driver, usages
 from facewire.runtime.cli.options.usage import UsageError, require_file
 from facewire.runtime.session.options import SpeechOptions
-from facewire.runtime.settings.mic_gate import MicGate, parse_mic_gate
+from facewire.runtime.sound.mic_gate import MicGate, parse_mic_gate
 
 
 def add_speech_options(parser: argparse.ArgumentParser) -> None:
