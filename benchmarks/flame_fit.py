@@ -263,7 +263,7 @@ def an_hour(on: Correspondence, frames: list[Array], width: int, height: int) ->
 
 def resident_mb() -> float:
     """Memory of this process, as Linux counts it."""
-    with Path("/proc/self/statm").open() as file:
+    with Path("/proc/self/statm").open(encoding="utf-8") as file:
         return int(file.read().split()[1]) * 4096 / 1e6
 
 

@@ -11,6 +11,9 @@ import time
 import zipfile
 from unittest import mock
 
+import facewire.models  # noqa: F401 - before ONNX Runtime, which calls home unless this stops it
+
+# isort: split
 import numpy as np
 import onnxruntime
 

@@ -120,7 +120,7 @@ def step_us(driver: SpeechDriver, samples: np.ndarray) -> tuple[float, float]:
 
 
 def resident_mb() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
     return float("nan")

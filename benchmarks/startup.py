@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "facewire.runtime.cli", "serve", "--video", "de
 def resident_mb(pid: int) -> float:
     """Resident memory of a process; NaN where the system has no /proc."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return float("nan")
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
@@ -34,7 +34,7 @@ def resident_mb(pid: int) -> float:
 def loaded_torch(pid: int) -> bool:
     """Whether a library of torch's is mapped into the process."""
     try:
-        return "torch" in Path(f"/proc/{pid}/maps").read_text()
+        return "torch" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
     except OSError:
         return False
 

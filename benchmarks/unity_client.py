@@ -53,7 +53,7 @@ def live_figures(harness: Harness) -> tuple[dict[str, Any], int]:
     """Return the client's summary of a stream of 60 frames a second, and how many frames the server itself left out."""
     stop = threading.Event()
     with LiveServer(ServerConfig(port=0), clock_ns=time.monotonic_ns) as server:
-        publisher = threading.Thread(target=publish_evenly, args=(server, 60.0, stop))
+        publisher = threading.Thread(target=publish_evenly, args=(server, 60.0, stop), daemon=True)
         publisher.start()
         live = harness.live(f"127.0.0.1:{server.address[1]}", LIVE_S).finish()
         stop.set()

@@ -1,4 +1,4 @@
-"""How all kernels are compiled: once, cached on disk, without the interpreter lock."""
+"""How all kernels are compiled: once, kept on disk where that can be, without the interpreter lock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+
+from facewire.models.kernel_cache import KernelCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -36,4 +38,6 @@ def resolved(function: Function, *arguments: Any) -> Function:
 
 
 def _compiled(function: Function, fastmath: Any) -> Function:
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(function))
+    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+    dispatcher._cache = KernelCache(function)  # as `cache=True` sets numba's own
+    return cast(Function, dispatcher)

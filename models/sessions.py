@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import onnxruntime
 
+from facewire.bridge.shared.install import install_extra
 from facewire.models.errors import ModelError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -23,6 +24,10 @@ Device = Literal["auto", "cpu", "cuda"]
 _CUDA = "CUDAExecutionProvider"
 _CPU = "CPUExecutionProvider"
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
+
+if hasattr(onnxruntime, "disable_telemetry_events"):
+    # Windows has a way of its own to tell, which the variable that `facewire.models` sets does not reach.
+    onnxruntime.disable_telemetry_events()
 
 
 def create_session(
@@ -72,7 +77,7 @@ def cuda_trouble() -> str:
         for part in ("shared", "cuda"):
             ctypes.CDLL(str(folder / name.format(part)), mode=ctypes.RTLD_GLOBAL)
     except OSError as error:
-        return f"its libraries are not installed ({str(error)[:80]}); run `pip install facewire[cuda]`"
+        return f"its libraries are not installed ({str(error)[:80]}); run `{install_extra('cuda')}`"
     return ""
 
 

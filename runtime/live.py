@@ -18,6 +18,7 @@ from facewire.bridge.shared.errors import CommandError, NotReadyError
 from facewire.bridge.shared.face import Sources, SpeechTick
 from facewire.bridge.shared.worker import STOP_S, Worker
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.pacing import Beat
 from facewire.runtime.capture.video.source import Captured, CapturedImage, Source
 from facewire.runtime.capture.video.thread import CaptureThread
 from facewire.runtime.pipeline import FacePipeline
@@ -54,10 +55,13 @@ class Live(Worker):
         self._publish, self._notify = publish, notify
         self.slot: NewestSlot[Captured] = NewestSlot()
         """Where what is captured waits to be tracked."""
-        self.capture = CaptureThread(source, self.slot, notify) if source else None
+        self.on_other_camera: Callable[[], None] = lambda: None
+        """Called when a source has become another camera or phone, whose calibration is another; from its thread."""
+        self.capture = self._capture_of(source, self.slot) if source else None
         self._pipeline: FacePipeline | None = None
         self._requests: deque[Callable[[FacePipeline], None]] = deque()
         self._publishing = threading.Lock()
+        self._beat = Beat()
         self._seq = 0
         self._capture_ns = 0
         self._bad_frames = 0
@@ -96,7 +100,8 @@ class Live(Worker):
         """Take a tick of speech, from the speak thread; return when a frame of it was published, or now.
 
         A frame is made if speech moves anything: every tick without a camera, and beside one whenever the mouth or the
-        idle eyes are speech's. ``held`` says that the sound has stalled and the mouth shuts.
+        idle eyes are speech's, unless pictures come faster: then the next one's frame has it. ``held`` says that the
+        sound has stalled and the mouth shuts.
         """
         pipeline = self._pipeline
         if pipeline is None:
@@ -104,7 +109,7 @@ class Live(Worker):
         with self._publishing:
             now = self._clock()
             pipeline.take_speech(tick if sources == "audio" or self.capture is None else None)
-            if self.capture is not None and not pipeline.needs_speech:
+            if self.capture is not None and not (pipeline.needs_speech and self._beat.tick(now)):
                 return now
             frame = pipeline.finish(self._seq, max(tick.capture_ns, self._capture_ns), now, self._clock)
             self._dispatch(frame)
@@ -121,7 +126,7 @@ class Live(Worker):
         old_capture, old_slot = self.capture, self.slot
         slot: NewestSlot[Captured] = NewestSlot()
         slot.dropped = old_slot.dropped
-        self.slot, self.capture = slot, CaptureThread(source, slot, self._notify)
+        self.slot, self.capture = slot, self._capture_of(source, slot)
         self.capture.start()
         old_slot.close()
         old_capture.stop()
@@ -195,6 +200,11 @@ class Live(Worker):
         self._note_bad_frame(error)
         return True
 
+    def _capture_of(self, source: Source, slot: NewestSlot[Captured]) -> CaptureThread:
+        capture = CaptureThread(source, slot, self._notify)
+        capture.on_other_camera = lambda: self.on_other_camera()
+        return capture
+
     def _track(self, pipeline: FacePipeline, captured: Captured, start_ns: int) -> None:
         self._capture_ns = captured.capture_ns
         try:
@@ -210,14 +220,22 @@ class Live(Worker):
             if self.capture is not None and isinstance(captured, CapturedImage):
                 self.capture.recycle(captured.image)
         tracked_ns = self._clock()
-        with self._publishing:
-            frame = pipeline.finish(self._seq, captured.capture_ns, self._clock(), self._clock)
-            self._dispatch(frame)
+        published_ns = self._publish_picture(pipeline, captured.capture_ns)
         end_ns = self._clock()
-        times_ns = (captured.capture_ns, start_ns, tracked_ns, frame.publish_ns, end_ns)
+        times_ns = (captured.capture_ns, start_ns, tracked_ns, published_ns, end_ns)
         for i, name in enumerate(STAGES[:4]):
             self._windows[name].add(end_ns, (times_ns[i + 1] - times_ns[i]) * 1e-6)
         self._windows["total"].add(end_ns, (end_ns - captured.capture_ns) * 1e-6)
+
+    def _publish_picture(self, pipeline: FacePipeline, capture_ns: int) -> int:
+        """Publish a frame of what was tracked, unless the next tick of speech does; return when, or now."""
+        with self._publishing:
+            now = self._clock()
+            if not self._beat.picture(now):
+                return now
+            frame = pipeline.finish(self._seq, capture_ns, now, self._clock)
+            self._dispatch(frame)
+            return frame.publish_ns
 
     def _dispatch(self, frame: FaceFrame) -> None:
         self._seq += 1

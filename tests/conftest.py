@@ -12,8 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.takes import Frames, MakeTake, talking_frames, write_take
 
-pytest_plugins = ["support.browser"]
-"""``tests/support/browser.py``."""
+import facewire.models  # noqa: F401 - before a test imports ONNX Runtime, which calls home unless this stops it
+
+pytest_plugins = ["support.browser", "support.torch_tests"]
+"""``tests/support/browser.py`` and ``torch_tests.py``."""
 
 
 # By default an example that takes 0.2 s fails: a loaded machine may stop for as long in any of them.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
+from support.paths import TESTS
 from support.waiting import wait_until
 
 
@@ -20,3 +23,15 @@ def test_waiting_in_vain_says_for_what() -> None:
         wait_until(bool, what="a close code", timeout_s=0)
     with pytest.raises(AssertionError, match=r"in vain for: str\.isdigit"):
         wait_until("no".isdigit, timeout_s=0)
+
+
+def test_no_thread_of_a_test_outlives_the_run() -> None:
+    """One that waits for what never comes, because its test has failed, would keep Python from ending."""
+    found = []
+    for path in sorted(TESTS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("threading.Thread", "Thread"):
+                daemon = [word.value for word in node.keywords if word.arg == "daemon"]
+                if not daemon or ast.unparse(daemon[0]) != "True":
+                    found.append(f"{path.relative_to(TESTS)}:{node.lineno}")
+    assert found == []

@@ -112,7 +112,11 @@ def _lines(clip: Clip, rig: RigPaths, bones: dict[str, Float32Array], progress: 
         "  m_ScaleCurves: []",
     )
     yield from _shape_curves(clip, rig, progress)
-    yield from ("  m_PPtrCurves: []", f"  m_SampleRate: {_number(round(clip.rate, 3) or 60)}", "  m_WrapMode: 0")
+    yield from (
+        "  m_PPtrCurves: []",
+        f"  m_SampleRate: {_number(round(clip.nominal_rate, 3) or 60)}",
+        "  m_WrapMode: 0",
+    )
     yield from ("  m_Bounds:", "    m_Center: {x: 0, y: 0, z: 0}", "    m_Extent: {x: 0, y: 0, z: 0}")
     yield from _bindings(clip, rig, bones)
     yield from _settings(stop_s)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge import mapping
-from facewire.bridge.export.resample import resample, resample_rotations, uniform_times
+from facewire.bridge.export.resample import own_rates, resample, resample_rotations, uniform_times
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.track import ExtraTrack, Track
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX, BLENDSHAPES
@@ -45,7 +45,10 @@ class Clip:
 
     name: str
     rate: float
-    """Frames a second: exact if it was asked for, else as most frames follow each other."""
+    """Frames a second: exact if it was asked for; else as most frames follow each other or, of an uneven stream, the
+    mean."""
+    nominal_rate: float
+    """The same but of an uneven stream: a usual rate for formats that need an even one."""
     times_s: Float64Array
     """Shape [n]: seconds from the first frame."""
     blendshapes: Float32Array
@@ -63,6 +66,11 @@ class Clip:
 
     def __len__(self) -> int:
         return len(self.times_s)
+
+    @property
+    def even(self) -> bool:
+        """Whether its frames follow each other evenly, so that ``rate`` says where each is."""
+        return self.rate == self.nominal_rate
 
     @property
     def columns(self) -> list[int]:
@@ -90,9 +98,11 @@ def make_clip(name: str, track: Track, options: ClipOptions) -> Clip:
         SessionError: no shape has such a name, or the rate is out of bounds.
     """
     shapes = choose_shapes(options.shapes, options.names)
+    rate, nominal_rate = own_rates(track.times_s)
     clip = Clip(
         name=name,
-        rate=track.rate,
+        rate=rate,
+        nominal_rate=nominal_rate,
         times_s=track.times_s,
         blendshapes=track.blendshapes,
         head=track.head,
@@ -158,6 +168,7 @@ def at_rate(clip: Clip, rate: float) -> Clip:
     return replace(
         clip,
         rate=rate,
+        nominal_rate=rate,
         times_s=times_s,
         blendshapes=resample(clip.times_s, clip.blendshapes, times_s, rate),
         head=head,

@@ -24,7 +24,7 @@ def flame_about(session: Session) -> dict[str, Any]:
     model = session.metadata.hello.get("flame")
     try:
         person = json.loads(session.end.get("flame", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         person = None
     return {key: value for about in (model, person) if isinstance(about, dict) for key, value in about.items()}
 

@@ -13,8 +13,11 @@ from facewire.bridge.export.clip import Clip, ClipOptions, make_clip
 from facewire.bridge.export.flame import flame_about
 from facewire.bridge.export.gltf import HeadMesh, write_glb
 from facewire.bridge.export.output import replacing
+from facewire.bridge.export.resample import USUAL_RATES
 from facewire.bridge.export.tables import at_whole_rate, write_a2f, write_csv, write_jsonl, write_npz
 from facewire.bridge.export.wav import write_wav
+from facewire.bridge.formats.livelink_csv import APP_TIMECODE
+from facewire.bridge.formats.timecodes import TimecodeRate
 from facewire.bridge.recording.cut import TimeRange
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import SessionMetadata
@@ -48,6 +51,8 @@ class ExportOptions:
     """For ``.anim``."""
     load_head: Callable[[], HeadMesh] | None = None
     """Returns the head for ``.glb``."""
+    timecode: TimecodeRate | None = None
+    """How ``.csv``'s timecode counts; None: as its frames do if that is usual, as that of an imported take, or 60."""
 
 
 @dataclass(slots=True)
@@ -57,6 +62,8 @@ class ExportReport:
     frames: int
     rate: float
     duration_s: float
+    even: bool = True
+    """Whether frames follow each other evenly at ``rate``, which is else the mean."""
 
 
 def format_of(path: Path) -> str:
@@ -83,6 +90,9 @@ def check_options(suffix: str, options: ExportOptions) -> None:
         raise SessionError(".wav is the sound alone: leave --rate, --mirror, --shapes and --names out")
     if suffix != ".anim" and options.rig != RigPaths():
         raise SessionError(f"the rig's paths and prefix are for .anim: leave them out of {suffix}")
+    if suffix != ".csv" and options.timecode is not None and options.timecode.drop:
+        rate = round(float(options.timecode.rate), 3)
+        raise SessionError(f"drop frame is a way to count .csv's timecode: say --rate {rate:g} for {suffix}")
     if suffix in FIXED_NAMES and clip.names is not None:
         raise SessionError(f"{suffix} has names of its own: leave --names out")
     if suffix == ".json" and clip.rate is not None and clip.rate % 1:
@@ -112,12 +122,14 @@ def export(
         with replacing(output, force=force) as file:
             write_wav(session, start_ns, end_ns, file)
         return ExportReport(0, 0.0, (end_ns - start_ns) / 1e9)
-    clip = make_clip(output.stem, load_track(session, start_ns, end_ns, progress), options.clip)
+    track = load_track(session, start_ns, end_ns, progress)
+    start_ns = int(track.log_ns[0])  # of a part the first frame is mostly a little later than what was asked for
+    clip = make_clip(output.stem, track, options.clip)
     if suffix == ".json":
         clip = at_whole_rate(clip)
     with replacing(output, force=force) as file:
         _write(suffix, session, clip, (start_ns, end_ns), options, file, progress)
-    return ExportReport(len(clip), clip.rate, float(clip.times_s[-1]))
+    return ExportReport(len(clip), clip.rate, float(clip.times_s[-1]), clip.even)
 
 
 def _write(
@@ -130,7 +142,8 @@ def _write(
     progress: Progress | None,
 ) -> None:
     if suffix == ".csv":
-        write_csv(clip, file, time_of_day_ns(session.metadata, part_ns[0]), progress)
+        timecode = options.timecode or timecode_rate(session, options.clip.rate)
+        write_csv(clip, file, time_of_day_ns(session.metadata, part_ns[0]), progress, timecode=timecode)
     elif suffix == ".anim":
         write_anim(clip, file, options.rig, progress)
     elif suffix == ".npz":
@@ -144,6 +157,16 @@ def _write(
         raise SessionError("there is no head to animate for .glb")
     else:
         write_glb(clip, options.load_head(), file)
+
+
+def timecode_rate(session: Session, rate: float | None) -> TimecodeRate:
+    """Return how the timecode counts of frames at ``rate``, None being as recorded."""
+    said = session.metadata.hello.get("timecode") if rate is None else f"{rate:.3f}"
+    try:
+        found = TimecodeRate.parse(str(said))
+    except ValueError:
+        return APP_TIMECODE
+    return found if rate is None or found.slow or found.count in USUAL_RATES[:6] else APP_TIMECODE
 
 
 def time_of_day_ns(metadata: SessionMetadata, place_ns: int) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import re
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from facewire.bridge.formats.timecodes import DAY_S, DROPPED, Timecode, TimecodeRate
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.partfile import reason
@@ -26,9 +29,11 @@ from facewire.bridge.wire.frame import FaceFrame
 START_NS = 1_000_000_000
 """Where an imported session's clock begins; a frame's time is this plus its distance from the first row."""
 BLOCK_S = 0.02
-DAY_S = 24 * 3600
-TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,4})(?:\.(\d{1,9}))?")
-TIMECODE_RATES = (24, 25, 30, 50, 60, 120)
+USUAL_COUNTS = (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 240)
+MIN_TURNS = 3
+"""Seconds that must agree on a number that is not usual."""
+APP_COUNT = 60
+"""What Live Link Face's timecode counts unless it follows another clock."""
 ANGLES = ("headyaw", "headpitch", "headroll", "lefteyeyaw", "lefteyepitch", "righteyeyaw", "righteyepitch")
 
 
@@ -42,6 +47,10 @@ class ImportReport:
     """Columns that the take does not have; they are at rest."""
     skipped: int = 0
     """Rows that repeat the time of the row before."""
+    timecode: TimecodeRate = field(default_factory=lambda: TimecodeRate(APP_COUNT))
+    """How its timecode counts."""
+    timecode_known: bool = False
+    """Whether that was given or could be worked out; else the take is too short, and it is a guess."""
 
 
 def import_take(
@@ -50,7 +59,8 @@ def import_take(
     *,
     sound: tuple[AudioFormat, Int16Array] | None = None,
     sound_offset_s: float = 0.0,
-    timecode_rate: int | None = None,
+    timecode_rate: TimecodeRate | float | None = None,
+    day: date | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
@@ -59,7 +69,9 @@ def import_take(
     Args:
         sound: samples [n, channels].
         sound_offset_s: when the sound begins, after the first row.
-        timecode_rate: frames a second that the timecode counts; None finds out from the largest one.
+        timecode_rate: how the timecode counts; None finds out from the take. It never tells 29.97 from 30 but in drop
+            frame, so that has to be said.
+        day: of the first row; None is the day of the file's own time, taken as that of the last row.
 
     Raises:
         SessionError: the file is not a take, or ``output`` already exists.
@@ -67,10 +79,7 @@ def import_take(
     """
     report = ImportReport()
     rows = _read_rows(path, report, progress)
-    times_s = _times_s(path, [row[0] for row in rows], timecode_rate)
-    started_ns = int(path.stat().st_mtime_ns - times_s[-1] * 1e9)
-    rate = 1 / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
-    metadata = SessionMetadata(started_ns, START_NS, {"rate": rate, "blendshapes": list(BLENDSHAPES)}, origin="import")
+    metadata, times_s = _time_line(path, [row[0] for row in rows], timecode_rate, day, report)
     writer = SessionWriter(output, metadata, audio=sound[0] if sound else None, force=force)
     try:
         _write(writer, rows, times_s, sound, sound_offset_s, report, progress)
@@ -80,6 +89,20 @@ def import_take(
         raise
     report.duration_s = float(times_s[-1])
     return report
+
+
+def _time_line(
+    path: Path, texts: Sequence[str], given: TimecodeRate | float | None, day: date | None, report: ImportReport
+) -> tuple[SessionMetadata, list[float]]:
+    """Return what the session says about itself, and the rows' times in seconds from the first."""
+    timecodes = _timecodes(path, texts)
+    rate, known = _counted(timecodes, TimecodeRate.of(given))
+    report.timecode, report.timecode_known = rate, known
+    times_s, midnights = _times_s(path, timecodes, rate)
+    started_ns = _started_ns(path, timecodes[0].time_of_day_ns(rate), day, midnights)
+    own_rate = 1 / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    hello = {"rate": own_rate, "blendshapes": list(BLENDSHAPES), "timecode": str(rate)}
+    return SessionMetadata(started_ns, START_NS, hello, origin="import"), times_s
 
 
 def _write(
@@ -155,35 +178,89 @@ def _row(path: Path, line: int, row: list[str], columns: list[int | None]) -> tu
     return row[0], values
 
 
-def _times_s(path: Path, timecodes: Sequence[str], rate: int | None) -> list[float]:
-    """Seconds from the first row; a take over midnight goes on."""
-    parsed = []
-    for number, text in enumerate(timecodes, 2):
-        match = TIMECODE.fullmatch(text.strip())
-        if match is None:
-            raise SessionError(f"{path}, row {number}: the timecode {text!r} is not like 12:34:56:07.890")
-        hours, minutes, seconds, frame = (int(part) for part in match.groups()[:4])
-        parsed.append((hours * 3600 + minutes * 60 + seconds, frame + float(f"0.{match[5] or 0}")))
-    most = max(frame for _, frame in parsed)
-    rate = rate or next(
-        (known for known in TIMECODE_RATES if most < known and (known >= 60 or _spans_a_second(parsed))), 60
-    )
-    times_s = [second + frame / rate for second, frame in parsed]
-    shift_s, last_s = -times_s[0], times_s[0]
-    out = []
-    for number, time_s in enumerate(times_s, 2):
-        if time_s < last_s - DAY_S / 2:
-            shift_s += DAY_S
-        elif time_s < last_s:
+def _timecodes(path: Path, texts: Sequence[str]) -> list[Timecode]:
+    found = []
+    for number, text in enumerate(texts, 2):
+        try:
+            found.append(Timecode.parse(text))
+        except ValueError as error:  # noqa: PERF203 (it ends the loop)
+            raise SessionError(f"{path}, row {number}: {error}") from None
+    return found
+
+
+def _counted(timecodes: Sequence[Timecode], given: TimecodeRate | None) -> tuple[TimecodeRate, bool]:
+    """Return how the timecodes count, and whether that is known."""
+    drop = any(one.drop for one in timecodes)
+    if given is not None:
+        return TimecodeRate(given.count, given.slow, given.drop or (drop and given.slow)), True
+    least = max(one.frame for one in timecodes) + 1
+    turns = _turns(timecodes)
+    if drop:  # its labels are those of 29.97, 59.94 or 119.88
+        counts = [known for known in DROPPED if known >= least] or [max(DROPPED)]
+        nearest = min(counts, key=lambda known: abs(known - np.median(turns))) if turns else counts[0]
+        return TimecodeRate(nearest, slow=True, drop=True), bool(turns)
+    if not turns:
+        return TimecodeRate(next((known for known in USUAL_COUNTS if known >= max(least, APP_COUNT)), least)), False
+    return TimecodeRate(_whole_count(turns, least)), True
+
+
+def _turns(timecodes: Sequence[Timecode]) -> list[float]:
+    """Return how many frames each second seems to count where the next one begins: the row behind follows the last of a
+    second at the distance at which that follows the one before it."""
+    counts = []
+    for before, last, behind in zip(timecodes, timecodes[1:], timecodes[2:], strict=False):
+        step = float(last.frame + last.part - before.frame - before.part)
+        if before.seconds == last.seconds and step > 0 and (behind.seconds - last.seconds) % DAY_S == 1:
+            counts.append(float(last.frame + last.part) + step - float(behind.frame + behind.part))
+    return counts
+
+
+def _whole_count(turns: Sequence[float], least: int) -> int:
+    """Return what a second counts: a usual number near what the turns say, or that number itself if they agree."""
+    counted, spread = float(np.median(turns)), float(np.max(turns) - np.min(turns))
+    nearest = round(counted)
+    exact = spread < 0.1 and abs(counted - nearest) < 0.1 and nearest >= least
+    if exact and (nearest in USUAL_COUNTS or len(turns) >= MIN_TURNS):
+        return nearest
+    possible = [known for known in USUAL_COUNTS if known >= least]
+    return min(possible, key=lambda known: abs(known - counted), default=max(least, nearest))
+
+
+def _times_s(path: Path, timecodes: Sequence[Timecode], rate: TimecodeRate) -> tuple[list[float], int]:
+    """Return seconds from the first row, and over how many midnights the take goes."""
+    first: Fraction | None = None
+    last, midnights = Fraction(0), 0
+    times_s = []
+    for number, one in enumerate(timecodes, 2):
+        if not rate.exists(one.seconds, one.frame):
+            raise SessionError(
+                f"{path}, row {number}: a timecode of {rate} has no frame {one.frame} there: say with --rate what it"
+                " counts"
+            )
+        place = rate.frame_number(one.seconds, one.frame) + one.part
+        if first is None:
+            first = last = place
+        place += midnights * rate.day_frames
+        if place < last - rate.day_frames // 2:
+            midnights += 1
+            place += rate.day_frames
+        elif place < last:
             raise SessionError(f"{path}, row {number}: the timecode goes back")
-        last_s = time_s
-        out.append(time_s + shift_s)
-    return out
+        last = place
+        times_s.append(float((place - first) / rate.rate))
+    return times_s, midnights
 
 
-def _spans_a_second(parsed: Sequence[tuple[int, float]]) -> bool:
-    """Whether a whole second was counted, so that the largest frame number says what the timecode counts to."""
-    return parsed[-1][0] - parsed[0][0] >= 2
+def _started_ns(path: Path, time_of_day_ns: int, day: date | None, midnights: int) -> int:
+    """Return the Unix time of the first row: the timecode's time of day, on ``day`` or the file's, in local time."""
+    if day is None:
+        ended = time.localtime(path.stat().st_mtime)
+        year, month, number = ended.tm_year, ended.tm_mon, ended.tm_mday - midnights
+    else:
+        year, month, number = day.year, day.month, day.day
+    seconds, rest_ns = divmod(time_of_day_ns, 10**9)
+    clock = (seconds // 3600, seconds // 60 % 60, seconds % 60)
+    return max(0, int(time.mktime((year, month, number, *clock, 0, 0, -1))) * 10**9 + rest_ns)
 
 
 def sound_blocks(audio: AudioFormat, samples: Int16Array, start_ns: int, offset_s: float = 0.0) -> Iterator[AudioBlock]:

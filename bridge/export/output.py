@@ -1,4 +1,4 @@
-"""Files that take their place only when they are complete."""
+"""Exports take their place only when they are complete."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from facewire.bridge.recording.errors import RecordingError
 from facewire.bridge.recording.partfile import check_output, reason
+from facewire.bridge.shared import whole_file
 
 
 @contextmanager
@@ -20,12 +21,8 @@ def replacing(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         RecordingError: it cannot be written.
     """
     check_output(path, force=force)
-    part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        with whole_file.replacing(path) as file:
             yield file
-        part.replace(path)
     except OSError as error:
         raise RecordingError(f"cannot write {path}: {reason(error)}") from None
-    finally:
-        part.unlink(missing_ok=True)

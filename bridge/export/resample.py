@@ -11,8 +11,26 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array, Float64Array
 
+USUAL_RATES = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0)
+MOST_UNEVEN = 0.02
+"""Of a stream that is called even: how far its mean rate may be from that at which most of its frames follow."""
 SAME_RATE = 0.95
 """A rate this close to the signal's own, or above it, needs no low-pass."""
+
+
+def own_rates(times_s: Float64Array) -> tuple[float, float]:
+    """Return the rate of frames at ``times_s``, and one for formats that need an even one.
+
+    Of an even stream both are that at which most frames follow each other. Of an uneven one, as fusion of a camera with
+    speech publishes it, the first is the mean, and the second the least usual rate that shows nearly all of it.
+    """
+    gaps_s = np.diff(times_s)
+    if not len(gaps_s):
+        return 0.0, 0.0
+    usual, mean = 1 / max(float(np.median(gaps_s)), 1e-9), 1 / max(float(np.mean(gaps_s)), 1e-9)
+    if abs(usual - mean) <= MOST_UNEVEN * mean:
+        return usual, usual
+    return mean, next((rate for rate in USUAL_RATES if rate >= SAME_RATE * usual), USUAL_RATES[-1])
 
 
 def uniform_times(times_s: Float64Array, rate: float) -> Float64Array:

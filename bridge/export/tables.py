@@ -11,7 +11,8 @@ import numpy as np
 
 from facewire.bridge.export.clip import Clip, at_rate
 from facewire.bridge.export.flame import flame_arrays
-from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter
+from facewire.bridge.formats.livelink_csv import APP_TIMECODE, LiveLinkCsvWriter
+from facewire.bridge.formats.timecodes import TimecodeRate
 from facewire.bridge.recording.reader import Progress, counted
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.wire.frame import SOURCES, FaceFrame
@@ -19,24 +20,33 @@ from facewire.bridge.wire.frame import SOURCES, FaceFrame
 JSON_DECIMALS = 6
 
 
-def write_csv(clip: Clip, file: BinaryIO, start_of_day_ns: int = 0, progress: Progress | None = None) -> None:
+def write_csv(
+    clip: Clip,
+    file: BinaryIO,
+    start_of_day_ns: int = 0,
+    progress: Progress | None = None,
+    *,
+    timecode: TimecodeRate = APP_TIMECODE,
+) -> None:
     """Write Live Link Face's columns, then those of further streams; shapes that were not asked for are 0. The head's
     translation has no column.
 
     Args:
         start_of_day_ns: what the timecode shows at the first frame, from midnight.
+        timecode: how it counts.
 
     Raises:
         OSError: the disk does not take it.
     """
     text = io.TextIOWrapper(file, encoding="ascii", newline="", write_through=True)
-    writer = LiveLinkCsvWriter(text, {one.stream.name: one.stream for one in clip.extra})
+    extra_columns = {one.stream.name: one.stream for one in clip.extra}
+    writer = LiveLinkCsvWriter(text, extra_columns, rate=timecode, start_of_day_ns=start_of_day_ns)
     chosen = np.zeros_like(clip.blendshapes)
     chosen[:, clip.columns] = clip.chosen
     for index, time_s in enumerate(counted(clip.times_s, len(clip), progress)):
         extra = {one.stream.name: one.values[index] for one in clip.extra}
         frame = FaceFrame(index, 0, 0, "video", 1.0, chosen[index], clip.head[index], clip.gaze[index], extra=extra)
-        writer.write(frame, start_of_day_ns + round(time_s * 1e9))
+        writer.write(frame, round(time_s * 1e9))
     text.flush()
     text.detach()
 
@@ -100,8 +110,8 @@ def write_jsonl(clip: Clip, file: BinaryIO, progress: Progress | None = None) ->
 
 
 def at_whole_rate(clip: Clip) -> Clip:
-    """Return ``clip`` evenly at the whole number of frames a second that is nearest to its rate."""
-    rate = max(1, round(clip.rate))
+    """Return ``clip`` evenly at a whole rate: the nearest to its own, or a usual one if it is uneven."""
+    rate = max(1, round(clip.nominal_rate))
     even = clip.rate == rate and np.allclose(np.diff(clip.times_s), 1 / rate, atol=1e-6)
     return clip if even else at_rate(clip, rate)
 

@@ -188,6 +188,16 @@ class IFacialMocapReader:
         self._last = b""
         self._changed_ns = 0
 
+    def device_of(self, data: memoryview) -> str:
+        """Return nothing: a line names no device."""
+        del data
+        return ""
+
+    def follows(self, data: memoryview) -> bool:
+        """Return true: nothing in it has a number or a time."""
+        del data
+        return True
+
     def take(self, data: memoryview, now_ns: int) -> bool:
         """Take a line; see ``FaceReader``.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TextIO
 
+from facewire.bridge.formats.timecodes import TimecodeRate, TimecodeWriter
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.wire.angles import eye_angles, head_angles
 from facewire.bridge.wire.frame import FaceFrame
@@ -21,6 +22,8 @@ _ROW = f"%s,{len(VALUES)},{','.join(['%.9f'] * len(VALUES))}"
 TIMECODE_RATE = 60
 """Frames a second that the timecode counts, as in the app; what lies between two is in its last part."""
 
+APP_TIMECODE = TimecodeRate(TIMECODE_RATE)
+
 
 class LiveLinkCsvWriter:
     """Writes a row for each frame to ``stream``, which must not translate line ends, with the header before the first.
@@ -29,9 +32,23 @@ class LiveLinkCsvWriter:
     State: these columns.
     """
 
-    def __init__(self, stream: TextIO, extra: Mapping[str, Stream] | None = None) -> None:
-        """``extra`` are the further streams to write; by default those that sessions keep."""
+    def __init__(
+        self,
+        stream: TextIO,
+        extra: Mapping[str, Stream] | None = None,
+        *,
+        rate: TimecodeRate = APP_TIMECODE,
+        start_of_day_ns: int = 0,
+    ) -> None:
+        """Prepare to write.
+
+        Args:
+            extra: the further streams to write; by default those that sessions keep.
+            rate: how the timecode counts.
+            start_of_day_ns: what it shows at the start of the take, from midnight.
+        """
         self._stream, self._known = stream, extra
+        self._timecodes = TimecodeWriter(rate, start_of_day_ns)
         self._extra: dict[str, int] = {}
         self.rows = 0
 
@@ -44,7 +61,7 @@ class LiveLinkCsvWriter:
         if not self.rows:
             self._begin(frame)
         values = (*frame.blendshapes.tolist(), *head_angles(frame.head), *eye_angles(frame.gaze))
-        row = _ROW % (timecode(time_ns), *values)
+        row = _ROW % (self._timecodes.text(time_ns), *values)
         self._stream.write(f"{row}{''.join(self._cells(frame))}\n" if self._extra else f"{row}\n")
         self.rows += 1
 
@@ -70,8 +87,4 @@ class LiveLinkCsvWriter:
 
 def timecode(time_ns: int, rate: int = TIMECODE_RATE) -> str:
     """``HH:MM:SS:FF.sub``: frames of ``rate`` a second, then thousandths of a frame; the hours go round at 24."""
-    thousandths = (time_ns * rate + 500_000) // 1_000_000
-    frames, sub = divmod(max(thousandths, 0), 1000)
-    seconds, frame = divmod(frames, rate)
-    hours, minutes = seconds // 3600 % 24, seconds // 60 % 60
-    return f"{hours:02d}:{minutes:02d}:{seconds % 60:02d}:{frame:02d}.{sub:03d}"
+    return TimecodeWriter(TimecodeRate(rate)).text(time_ns)

@@ -103,9 +103,7 @@ def decode(data: bytes | memoryview) -> LiveLinkPacket:
     Raises:
         DatagramError: it is not a Live Link Face datagram of version 6, is cut, or has a value that is not a number.
     """
-    if len(data) < 1 or data[0] != VERSION:
-        version = data[0] if len(data) else "none"
-        raise DatagramError(f"this is not a Live Link Face datagram of version {VERSION} (version {version})")
+    _check_version(data)
     device_id, at = _read_text(data, 1)
     subject, at = _read_text(data, at)
     rest = len(data) - at
@@ -120,6 +118,17 @@ def decode(data: bytes | memoryview) -> LiveLinkPacket:
         raise DatagramError(f"a Live Link Face datagram does not hold {len(VALUES)} values")
     values = np.frombuffer(data, ">f4", len(VALUES), at + _TIME.size + 1).astype(np.float32)
     return LiveLinkPacket(device_id, subject, frame, sub_frame, rate / denominator, _face(values))
+
+
+def _check_version(data: bytes | memoryview) -> None:
+    """Check a datagram's first byte.
+
+    Raises:
+        DatagramError: it is of another format or version.
+    """
+    if len(data) < 1 or data[0] != VERSION:
+        version = data[0] if len(data) else "none"
+        raise DatagramError(f"this is not a Live Link Face datagram of version {VERSION} (version {version})")
 
 
 def _face(values: Float32Array) -> ReceivedFace:
@@ -189,3 +198,24 @@ class LiveLinkReader:
         self._last = bytes(data)
         self.face = packet.face
         return True
+
+    def device_of(self, data: memoryview) -> str:
+        """Return the app's own id of the device, or the subject's name if it sends none; see ``FaceReader``.
+
+        Raises:
+            DatagramError: it is not one of this format.
+        """
+        _check_version(data)
+        device_id, at = _read_text(data, 1)
+        return device_id or _read_text(data, at)[0]
+
+    def follows(self, data: memoryview) -> bool:
+        """Return whether the frame time is near the newest one's; see ``FaceReader``.
+
+        Raises:
+            DatagramError: it is not one of this format.
+        """
+        packet = decode(data)
+        if packet.rate <= 0 or self._newest_s is None:
+            return True
+        return abs((packet.frame + packet.sub_frame) / packet.rate - self._newest_s) < MOST_LATE_S

@@ -48,3 +48,19 @@ class FaceReader(Protocol):
     def reset(self) -> None:
         """Forget the sender: the next datagram may be another one's."""
         ...
+
+    def device_of(self, data: memoryview) -> str:
+        """Return what a datagram says of the device that sends it; empty where the format has no place for that.
+
+        Raises:
+            DatagramError: it is not one of this format.
+        """
+        ...
+
+    def follows(self, data: memoryview) -> bool:
+        """Return whether a datagram's time can follow the newest one's: true where the format has none.
+
+        Raises:
+            DatagramError: it is not one of this format.
+        """
+        ...

@@ -48,6 +48,16 @@ class VmcReader:
         self._knows_arkit = False
         self._bones: dict[str, Quaternion] = {}
 
+    def device_of(self, data: memoryview) -> str:
+        """Return nothing: the messages name no device."""
+        del data
+        return ""
+
+    def follows(self, data: memoryview) -> bool:
+        """Return true: nothing in it has a number or a time."""
+        del data
+        return True
+
     def take(self, data: memoryview, now_ns: int) -> bool:
         """Take a message or a bundle, all of it or nothing; see ``FaceReader``.
 

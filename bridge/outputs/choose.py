@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +13,11 @@ from urllib.parse import parse_qsl
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.shared.clock import Clock
 from facewire.bridge.shared.maker import find_maker
+from facewire.bridge.shared.text import as_line, is_plain
 
 MAX_SPEC_LENGTH = 500
+_SCOPE = re.compile(r"[A-Za-z0-9._~ -]{1,64}")
+"""Names of interfaces; Windows numbers them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ def parse_spec(spec: str) -> tuple[str, Target]:
     if len(spec) > MAX_SPEC_LENGTH:
         raise OutputError(f"an output is at most {MAX_SPEC_LENGTH} characters, such as vmc:127.0.0.1:39539")
     name, _, rest = spec.partition(":")
+    if not is_plain(spec) and name not in ("csv", "jsonl"):  # of a file it is the user's own name for it
+        raise OutputError(f"the output {as_line(spec)[:80]} has characters that cannot be written: type it anew")
     name, _, early = name.partition("?")  # vmc?names=vrm
     if name not in OUTPUTS:
         raise OutputError(f"there is no output {name[:40]!r}: choose one of {', '.join(OUTPUTS)}")
@@ -183,12 +189,16 @@ def _address(name: str, where: str, kind: OutputKind) -> tuple[str, int]:
         raise OutputError(f"{name}: {port[:20]!r} is not a port from 1 to 65535")
     if any(char.isspace() or char in "/@\0" for char in host):
         raise OutputError(f"{name}: {host[:40]!r} is not a host; write {name}:{kind.host}:{kind.port}")
+    if "%" in host and _SCOPE.fullmatch(host.partition("%")[2]) is None:
+        raise OutputError(f"{name}: what follows % is not the name of a network interface, such as [fe80::1%eth0]")
     return host or kind.host, int(port) if port else kind.port
 
 
 def _options(name: str, query: str, kind: OutputKind) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20)) if query else {}
     for key, value in options.items():
+        if not is_plain(value):  # what was written %00, for instance
+            raise OutputError(f"{name}: an option has characters that cannot be seen")
         if key not in kind.options:
             known = ", ".join(kind.options) or "none"
             raise OutputError(f"{name} has no option {key[:40]!r}; it has: {known}")

@@ -7,7 +7,7 @@ import errno
 import io
 import json
 import os
-import select
+import selectors
 import stat
 import sys
 from abc import abstractmethod
@@ -53,8 +53,12 @@ class _FileOutput(Output):
             path = Path(self._path)
             if path.is_file():
                 raise OutputError(f"{path} already exists: choose another name, or remove it")
-            if not path.is_fifo():
-                self._use(path.open("wb", buffering=0))
+            if not os.path.lexists(path):
+                self._use(
+                    path.open("xb", buffering=0)
+                )  # a link that somebody put there in the meantime is not followed
+            elif not path.is_fifo():
+                self._use(_open_existing(path))
             elif not self._find_reader():
                 self.notify(f"nobody reads {path} yet: lines go there as soon as somebody does")
         except (OSError, io.UnsupportedOperation) as error:
@@ -90,7 +94,7 @@ class _FileOutput(Output):
                 taken = self._file.write(memoryview(lines)[written:])
                 written += taken or 0  # a pipe that is nearly full takes a part; none if it was made not to wait
                 if not taken:
-                    select.select([], [self._file], [])
+                    self._wait_for_room()
         except BrokenPipeError:
             raise OutputEndedError(f"nobody reads {self.describe()} any more: this output has ended") from None
         except OSError as error:
@@ -131,6 +135,12 @@ class _FileOutput(Output):
         self.waiting = None
         return True
 
+    def _wait_for_room(self) -> None:
+        """Wait until a pipe takes more; not by ``select``, which knows no descriptor beyond 1023."""
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._file, selectors.EVENT_WRITE)  # type: ignore[arg-type]
+            waiting.select()
+
     def _take_back(self, size: int) -> None:
         """Cut what was written of lines that the disk has no room for: nobody can read half a line."""
         if self._file is not None and self.batch_s:
@@ -144,6 +154,15 @@ class _FileOutput(Output):
     @abstractmethod
     def _line(self, frame: FaceFrame, time_ns: int) -> bytes:
         """Return the frame's line, ``time_ns`` after the first one's."""
+
+
+def _open_existing(path: Path) -> io.FileIO:
+    """Open a device; a link to nothing is not made into a file somewhere else.
+
+    Raises:
+        OSError: it cannot be written, or is a link to nothing.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)), "wb", buffering=0)
 
 
 def _open_stdout() -> io.FileIO:

@@ -46,6 +46,11 @@ class UdpSender:
             raise OutputError(f"cannot send to {self}: {error.strerror or error}") from None
         self._socket = sender
 
+    def way(self) -> tuple[str, str]:
+        """Return this machine's own address on the way to the receiver, and the receiver's."""
+        assert self._socket is not None, "call open first"
+        return str(self._socket.getsockname()[0]), str(self._socket.getpeername()[0])
+
     def send(self, data: bytes | bytearray | memoryview) -> bool:
         """Send one datagram; False if it could not be sent, or the one before it was refused."""
         assert self._socket is not None, "call open first"

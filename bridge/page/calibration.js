@@ -24,6 +24,8 @@ const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 export class CalibrationPart {
   #running = false;
   #skip = () => {};
+  /** A name was typed that no command has used yet: what the server says does not take its place. */
+  #typed = false;
 
   constructor(connection, controls) {
     this.connection = connection;
@@ -35,7 +37,8 @@ export class CalibrationPart {
     const startOver = () => this.#command("calibrate_reset", {}, "started over");
     on("reset", result, twice("forget your face at rest and your range", startOver));
     const profile = element("profile-result");
-    const named = (name, words) => () => this.#command(name, { name: element("profile").value }, words);
+    const named = (name, words) => () => this.#named(name, words);
+    element("profile").addEventListener("input", () => (this.#typed = true));
     on("profile-save", profile, named("profile_save", "saved"));
     on("profile-load", profile, named("profile_load", "loaded"));
     on("profile-delete", profile, twice("delete", named("profile_delete", "deleted"), () => element("profile").value));
@@ -47,12 +50,20 @@ export class CalibrationPart {
   /** Show what holds. */
   show(state) {
     show("calibrated", state.calibrated ? "Your face at rest is known." : "Not calibrated yet: look into the camera with a relaxed face, then press the button.");
-    if (document.activeElement !== element("profile")) element("profile").value = state.profile;
+    if (!this.#typed && document.activeElement !== element("profile")) element("profile").value = state.profile;
     element("profiles").replaceChildren(...state.profiles.map((name) => new Option(name)));
   }
 
   async #command(name, args, words) {
     await this.connection.command(name, args);
+    await this.controls.refresh();
+    return words;
+  }
+
+  async #named(command, words) {
+    const name = element("profile").value;
+    await this.connection.command(command, { name });
+    if (element("profile").value === name) this.#typed = false;
     await this.controls.refresh();
     return words;
   }

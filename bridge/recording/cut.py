@@ -10,7 +10,14 @@ from pathlib import Path
 
 from facewire.bridge.recording.chunks import Stored
 from facewire.bridge.recording.errors import SessionError
-from facewire.bridge.recording.layout import AUDIO_TOPIC, FRAME_TOPIC, STATUS_TOPIC, AudioBlock, AudioFormat
+from facewire.bridge.recording.layout import (
+    AUDIO_TOPIC,
+    FRAME_TOPIC,
+    REPAIRED_START,
+    STATUS_TOPIC,
+    AudioBlock,
+    AudioFormat,
+)
 from facewire.bridge.recording.reader import PROGRESS_EVERY, Progress, Session, open_session
 from facewire.bridge.recording.sound import LEAD_NS
 from facewire.bridge.recording.writer import SessionWriter
@@ -94,7 +101,8 @@ def cut(
 def _common_end(sessions: Sequence[Session]) -> dict[str, str]:
     """Return what their end records say alike of who it is; the counts are those of the whole recordings."""
     said, *others = {session.end.get("flame") for session in sessions}
-    return {} if said is None or others else {"flame": said}
+    end = {} if said is None or others else {"flame": said}
+    return end | ({REPAIRED_START: "guessed"} if sessions[0].start_guessed else {})
 
 
 def _common_audio(sessions: Sequence[Session]) -> AudioFormat | None:

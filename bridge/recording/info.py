@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from facewire.bridge.recording.check import check_session
 from facewire.bridge.recording.layout import AUDIO_TOPIC, STATUS_TOPIC
 from facewire.bridge.recording.reader import Progress, Session
 from facewire.bridge.recording.track import Track, load_track
@@ -43,6 +44,10 @@ class SessionInfo:
     origin: str
     program: str
     started_unix_ns: int
+    start_guessed: bool
+    """Whether that was lost, and is a guess by the damaged file's own time."""
+    checked: bool
+    """Whether every byte could be checked; of takes of older programs only frames, sound and index."""
     size_bytes: int
     duration_s: float
     frames: int
@@ -72,8 +77,9 @@ def describe(session: Session, progress: Progress | None = None) -> tuple[Sessio
     """Return a session's figures, and its frames for a caller that wants to draw them (None if it is empty).
 
     Raises:
-        SessionError: the file is damaged.
+        SessionError: any part of the file is damaged.
     """
+    checked = check_session(session)
     track = load_track(session, progress=progress) if session.frame_count else None
     duration_s = session.duration_ns / 1e9
     size = session.path.stat().st_size
@@ -82,6 +88,8 @@ def describe(session: Session, progress: Progress | None = None) -> tuple[Sessio
         origin=session.metadata.origin,
         program=session.metadata.program,
         started_unix_ns=session.metadata.started_unix_ns,
+        start_guessed=session.start_guessed,
+        checked=checked,
         size_bytes=size,
         duration_s=duration_s,
         frames=session.frame_count,

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import struct
 import uuid
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +28,14 @@ FRAME_TOPIC = "frame"
 AUDIO_TOPIC = "audio"
 STATUS_TOPIC = "status"
 METADATA_NAME = "facewire"
+COPY_NAME = "facewire.copy"
 END_NAME = "facewire.end"
+CRC_KEY = "crc"
+REPAIRED_START = "repaired_start"
+"""Of the end record: ``guessed`` if a repair found no start time."""
+JSON_KEYS = ("hello", "profile", "versions", "devices")
+AUDIO_KEY = "audio"
+"""Of the copy: the audio channel's metadata as JSON, for it too stands in one chunk alone until the end is written."""
 
 AUDIO_SAMPLE_BYTES = 2
 MAX_SAMPLE_RATE = 384_000
@@ -175,8 +184,37 @@ def _json_map(record: Mapping[str, str], key: str) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(record[key])
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise SessionError(f"the session's metadata {key!r} is not a JSON map: the file is damaged")
     return value
+
+
+def seal(record: Mapping[str, str]) -> dict[str, str]:
+    """Return a metadata record's texts with their checksum, which comes first (recording.md, 3)."""
+    return {CRC_KEY: _texts_crc(record.items()), **record}
+
+
+def sealed_texts(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], bool]:
+    """Return a metadata record's texts without their checksum, and whether there was one.
+
+    Raises:
+        ValueError: it is wrong, or a key stands there twice.
+    """
+    pairs = list(pairs)
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        raise ValueError
+    said = record.pop(CRC_KEY, None)
+    if said is not None and said != _texts_crc(record.items()):
+        raise ValueError
+    return record, said is not None
+
+
+def _texts_crc(pairs: Iterable[tuple[str, str]]) -> str:
+    crc = 0
+    for pair in sorted((key.encode(), value.encode()) for key, value in pairs):
+        for text in pair:
+            crc = zlib.crc32(text, zlib.crc32(struct.pack("<I", len(text)), crc))
+    return f"{crc:08x}"

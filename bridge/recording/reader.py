@@ -10,14 +10,15 @@ from typing import TypeVar
 import numpy as np
 from mcap.records import Channel
 
-from facewire.bridge.recording.chunks import Stored, chunk_messages, read_chunk
+from facewire.bridge.recording.chunks import DAMAGED, Stored, chunk_messages, read_chunk
 from facewire.bridge.recording.errors import CutSessionError, SessionError
-from facewire.bridge.recording.index import ChunkTable, read_index, read_metadata
+from facewire.bridge.recording.index import SELF_DAMAGED, ChunkTable, SessionIndex, read_index, read_metadata
 from facewire.bridge.recording.layout import (
     AUDIO_TOPIC,
     END_NAME,
     FRAME_TOPIC,
     METADATA_NAME,
+    REPAIRED_START,
     STATUS_TOPIC,
     AudioBlock,
     AudioFormat,
@@ -25,6 +26,7 @@ from facewire.bridge.recording.layout import (
 )
 from facewire.bridge.recording.partfile import reason
 from facewire.bridge.shared.errors import WireError
+from facewire.bridge.shared.regular_file import open_regular
 from facewire.bridge.wire.codec import decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.streams import Stream, extra_streams
@@ -44,7 +46,7 @@ class Session:
         """
         self.path = path
         try:
-            self._file = path.open("rb")
+            self._file = open_regular(path)
         except OSError as error:
             raise SessionError(f"cannot open {path}: {reason(error)}") from None
         try:
@@ -61,13 +63,18 @@ class Session:
         records = {entry.name: entry for entry in self._index.metadata}
         if METADATA_NAME not in records:
             raise SessionError("this MCAP file is not a Facewire session")
-        self.metadata = SessionMetadata.from_record(read_metadata(self._file, records[METADATA_NAME]).metadata)
+        about, sealed = read_metadata(self._file, records[METADATA_NAME])
+        self.metadata = SessionMetadata.from_record(about)
+        self.sealed = sealed
+        """Whether what it says about itself has checksums; takes of older programs have none."""
         self.extra = extra_streams(self.metadata.hello)
         """The further streams that its frames may carry: those that its hello announces, and those registered here."""
         self.end: dict[str, str] = {}
         """What the recorder noted at the end, such as frames that it had to drop."""
         if END_NAME in records:
-            self.end = read_metadata(self._file, records[END_NAME]).metadata
+            self.end, end_sealed = read_metadata(self._file, records[END_NAME])
+            if end_sealed != sealed:  # a writer has both or none: one flipped bit turns the key into another
+                raise SessionError(SELF_DAMAGED)
         audio = self._channel(AUDIO_TOPIC)
         self.audio = None if audio is None else AudioFormat.from_channel_metadata(audio.metadata)
         self.start_ns, self.end_ns = self._frame_range_ns()
@@ -81,6 +88,16 @@ class Session:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    @property
+    def index(self) -> SessionIndex:
+        """What the end of the file says about the rest."""
+        return self._index
+
+    @property
+    def start_guessed(self) -> bool:
+        """Whether its wall clock is a repair's guess by the damaged file's own time."""
+        return self.end.get(REPAIRED_START) == "guessed"
 
     @property
     def duration_ns(self) -> int:
@@ -111,16 +128,19 @@ class Session:
         """Yield a channel's messages with log times from ``start_ns`` to ``end_ns`` (included), in the file's order.
 
         Raises:
-            SessionError: a chunk is damaged.
+            SessionError: a chunk is damaged, or all were to be read and there are not as many as the index says.
         """
-        channel = self._channel(topic)
-        table = None if channel is None else self._index.chunks.get(channel.id)
+        channel, table = self._table(topic)
         if channel is None or table is None:
             return
+        count = 0
         for row in np.flatnonzero((table.end_ns >= start_ns) & (table.start_ns <= end_ns)):
             for stored in chunk_messages(self._chunk(table, int(row))):
                 if stored.channel_id == channel.id and start_ns <= stored.log_ns <= end_ns:
+                    count += 1
                     yield stored
+        if start_ns <= 0 and end_ns >= FOREVER_NS and count != self.count(topic):
+            raise SessionError(f"{self.path}: {DAMAGED}")
 
     def frames(self, start_ns: int = 0, end_ns: int = FOREVER_NS) -> Iterator[tuple[int, FaceFrame]]:
         """Yield frames with their places on the time line, likewise.
@@ -149,24 +169,41 @@ class Session:
         return self.messages(STATUS_TOPIC, start_ns, end_ns)
 
     def _channel(self, topic: str) -> Channel | None:
-        return next((channel for channel in self._index.channels.values() if channel.topic == topic), None)
+        found = [channel for channel in self._index.channels.values() if channel.topic == topic]
+        return next((channel for channel in found if channel.id in self._index.chunks), found[0] if found else None)
 
     def _chunk(self, table: ChunkTable, row: int) -> bytes:
         try:
-            return read_chunk(self._file, int(table.offset[row]))
+            place = table.offset[row], table.length[row], table.start_ns[row], table.end_ns[row]
+            return read_chunk(self._file, *map(int, place))
         except OSError as error:
             raise SessionError(f"cannot read {self.path}: {reason(error)}") from None
         except SessionError as error:
             raise SessionError(f"{self.path}: {error}") from None
 
+    def _table(self, topic: str) -> tuple[Channel | None, ChunkTable | None]:
+        channel = self._channel(topic)
+        return channel, None if channel is None else self._index.chunks.get(channel.id)
+
     def _frame_range_ns(self) -> tuple[int, int]:
-        channel = self._channel(FRAME_TOPIC)
-        table = None if channel is None else self._index.chunks.get(channel.id)
-        if channel is None or table is None or not len(table.offset):
+        """Return the first and the last frame's place; chunks may be in any order and begin with other channels."""
+        channel, table = self._table(FRAME_TOPIC)
+        if channel is None or table is None:
             return 0, 0
-        first = [stored.log_ns for stored in chunk_messages(self._chunk(table, 0)) if stored.channel_id == channel.id]
-        last = [stored.log_ns for stored in chunk_messages(self._chunk(table, -1)) if stored.channel_id == channel.id]
-        return (min(first), max(last)) if first and last else (0, 0)
+        first_ns, last_ns = FOREVER_NS, -1
+        for row in np.argsort(table.start_ns, kind="stable"):
+            if table.start_ns[row] >= first_ns:
+                break
+            first_ns = min([first_ns, *self._places(channel, table, int(row))])
+        for row in np.argsort(-table.end_ns, kind="stable"):
+            if table.end_ns[row] <= last_ns:
+                break
+            last_ns = max([last_ns, *self._places(channel, table, int(row))])
+        return (first_ns, last_ns) if first_ns <= last_ns else (0, 0)
+
+    def _places(self, channel: Channel, table: ChunkTable, row: int) -> list[int]:
+        stored = chunk_messages(self._chunk(table, row))
+        return [message.log_ns for message in stored if message.channel_id == channel.id]
 
 
 Progress = Callable[[int, int], None]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from mcap.writer import CompressionType, Writer
 
 from facewire.bridge.recording.layout import (
+    AUDIO_KEY,
     AUDIO_TOPIC,
+    COPY_NAME,
     END_NAME,
     FRAME_CHANNEL,
     FRAME_TOPIC,
@@ -18,6 +21,7 @@ from facewire.bridge.recording.layout import (
     AudioBlock,
     AudioFormat,
     SessionMetadata,
+    seal,
 )
 from facewire.bridge.recording.partfile import PartFile
 
@@ -48,9 +52,16 @@ class SessionWriter:
             RecordingError: it cannot be written.
         """
         self.file = PartFile(path, force=force, part=part)
-        self._writer = Writer(self.file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD)  # type: ignore[arg-type]
+        self._writer = Writer(
+            self.file,  # type: ignore[arg-type]
+            chunk_size=CHUNK_BYTES,
+            compression=CompressionType.ZSTD,
+            enable_data_crcs=True,
+        )
         self._writer.start(profile=PROFILE, library=metadata.program)
-        self._writer.add_metadata(METADATA_NAME, metadata.to_record())
+        self._about = metadata.to_record()
+        self._writer.add_metadata(METADATA_NAME, seal(self._about))
+        self._copied = False
         self._channels = {
             FRAME_TOPIC: self._writer.register_channel(FRAME_TOPIC, "msgpack", 0, dict(FRAME_CHANNEL)),
             STATUS_TOPIC: self._writer.register_channel(STATUS_TOPIC, "msgpack", 0, dict(FRAME_CHANNEL)),
@@ -65,6 +76,7 @@ class SessionWriter:
         if self.audio is None:
             self.audio = audio
             self._channels[AUDIO_TOPIC] = self._audio_channel(audio)
+            self._copied = False
 
     def add_frame(self, data: bytes, seq: int, log_ns: int) -> None:
         """Append a frame: the very bytes of its wire message, at ``log_ns`` (its ``publish_ns`` in a live take).
@@ -101,6 +113,9 @@ class SessionWriter:
             RecordingError: it could not be written; the file ends with the chunk before.
         """
         self._writer.flush()
+        if not self._copied:
+            self._copy_about()
+            self.file.flush()
 
     def sync(self) -> None:
         """Make the system put what was committed on the disk.
@@ -120,8 +135,10 @@ class SessionWriter:
             RecordingError: that failed; what was committed stays in the temporary file.
         """
         self._writer.flush()
+        if not self._copied:
+            self._copy_about()
         if end:
-            self._writer.add_metadata(END_NAME, dict(end))
+            self._writer.add_metadata(END_NAME, seal(end))
         self._writer.finish()
         return self.file.finish()
 
@@ -132,6 +149,12 @@ class SessionWriter:
     def discard(self) -> None:
         """Give up and delete the temporary file."""
         self.file.discard()
+
+    def _copy_about(self) -> None:
+        """Say again, behind a chunk, what the file is: a bad sector at its beginning must not cost its start time."""
+        audio = {} if self.audio is None else {AUDIO_KEY: json.dumps(self.audio.channel_metadata())}
+        self._writer.add_metadata(COPY_NAME, seal(self._about | audio))
+        self._copied = True
 
     def _audio_channel(self, audio: AudioFormat) -> int:
         return self._writer.register_channel(AUDIO_TOPIC, "msgpack", 0, audio.channel_metadata())

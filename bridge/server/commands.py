@@ -6,9 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+from facewire.bridge.server.lanes import Lane
 from facewire.bridge.server.oncelog import OnceLog
 from facewire.bridge.server.server_protocol import Command
 from facewire.bridge.shared.errors import FacewireError
@@ -16,42 +17,90 @@ from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.messages import result_message
 
 CommandHandler: TypeAlias = Callable[[Mapping[str, Any]], "Mapping[str, Any] | None"]
-"""Takes a command's args and returns the result's value, if there is one. It runs off the event loop, one command at a
-time; a ``FacewireError`` becomes the result's error. It must check its args: they come from the network."""
+"""Takes a command's args and returns the result's value, if there is one. It runs off the event loop; of the commands
+of one lane, one at a time. A ``FacewireError`` becomes the result's error. It must check its args: they come from the
+network."""
 
 T = TypeVar("T")
 
-MAX_WAITING = 64
-"""Commands that wait or run at once; one more gets the error ``busy`` (drop policy: newest is refused)."""
+MAX_WAITING = 512
+"""Commands that wait or run at once, of all clients; one more gets ``busy`` (drop policy: newest is refused)."""
+DEADLINE_S = 30.0
+"""A command has its answer by then. What does not end keeps its lane, for nobody knows what it still does."""
+LOOKERS = 4
+"""So many clients may look at once."""
+LOOKING = frozenset({"state", "devices", "takes", "outputs"})
+"""These change nothing, so they overtake all others."""
+LANES: Mapping[str, str] = {**dict.fromkeys(LOOKING, "looking"), "calibrate": "calibrating", "choose": "choosing"}
+"""By command. ``calibrate`` waits for the face, ``choose`` for devices and networks: all others go on beside them."""
+BUSY = "busy"
 
 
 class CommandRunner:
-    """Runs commands by name, in the order in which they came. Belongs to one event loop."""
+    """Runs commands by name, each client's of one lane in the order in which they came. Belongs to one event loop."""
 
     def __init__(self, handlers: Mapping[str, CommandHandler], log: OnceLog) -> None:
         self._handlers = dict(handlers)
         self._log = log
-        self._turn = asyncio.Lock()
+        self._lanes = {
+            "looking": Lane(LOOKERS),
+            "calibrating": Lane(1, exclusive=True),
+            "choosing": Lane(1),
+            "changing": Lane(1),
+        }
         self._waiting = 0
 
-    async def run(self, command: Command) -> Message:
-        """Run one command and return its result message. It raises nothing."""
+    async def run(self, client: Hashable, command: Command) -> Message:
+        """Run one command of a client and return its result message. It raises nothing."""
         handler = self._handlers.get(command.name)
         if handler is None:
             return self._refuse(command, "unknown", f"unknown command {command.name!r}")
+        lane = self._lanes[LANES.get(command.name, "changing")]
         if self._waiting >= MAX_WAITING:
-            return result_message(command.id, error="busy: too many commands are waiting")
+            return result_message(command.id, error="busy: too many commands are waiting", code=BUSY)
+        if lane.exclusive and lane.taken_by_another(client):
+            why = f"busy: another client's {command.name!r} is running; try again when it has ended"
+            return self._refuse(command, command.name, why, BUSY)
         self._waiting += 1
         try:
-            async with self._turn:
-                return result_message(command.id, value=await call_in_thread(lambda: handler(command.args)))
+            value = await self._in_turn(lane, client, lambda: handler(command.args))
+            return result_message(command.id, value=value)
         except FacewireError as error:
             return self._refuse(command, command.name, str(error), error.code)
+        except asyncio.TimeoutError:  # not the built-in one before Python 3.11
+            why = f"busy: there is no answer to {command.name!r} after {DEADLINE_S:g} s; try again later"
+            return self._refuse(command, f"late {command.name}", why, BUSY)
         except Exception as error:
             self._log.warning(f"command {command.name}", f"the command {command.name!r} failed: {error!r}")
             return result_message(command.id, error=f"the command {command.name!r} failed in the server; see its log")
         finally:
             self._waiting -= 1
+
+    async def _in_turn(self, lane: Lane, client: Hashable, function: Callable[[], T]) -> T:
+        """Return ``function()``, called when it is the client's turn.
+
+        Raises:
+            asyncio.TimeoutError: there is nothing after ``DEADLINE_S``; the lane stays taken until it ends.
+            Exception: whatever ``function`` raises.
+        """
+        begun = False
+
+        async def take_turn() -> T:
+            nonlocal begun
+            await lane.begin(client)
+            begun = True
+            try:
+                return await call_in_thread(function)
+            finally:
+                lane.end(client)
+
+        work = asyncio.ensure_future(take_turn())
+        if (await asyncio.wait({work}, timeout=DEADLINE_S))[0]:
+            return work.result()
+        if not begun:  # what was answered with a refusal is not done later
+            work.cancel()
+        work.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
+        raise asyncio.TimeoutError
 
     def _refuse(self, command: Command, kind: str, why: str, code: str | None = None) -> Message:
         """Say why in the result, and once of each kind in the log."""

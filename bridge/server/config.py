@@ -32,6 +32,9 @@ class ServerConfig:
     stall_timeout_s: float = 10.0
     """A subscriber that reads nothing for this long is dropped."""
     handshake_timeout_s: float = 5.0
+    """A connection that has not said what it wants by then is hung up on."""
+    keepalive_s: float = 20.0
+    """How often a client is pinged, and how long it may take to answer."""
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return the TLS context, or None without a certificate.

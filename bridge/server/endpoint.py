@@ -5,34 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
+from websockets.frames import CloseCode
 
-from facewire.bridge.server.access import AccessPolicy, Refusal
-from facewire.bridge.server.commands import CommandHandler, CommandRunner, call_in_thread
+from facewire.bridge.server.access import AccessPolicy
+from facewire.bridge.server.arrival.arrivals import Arrivals, Guesses
+from facewire.bridge.server.arrival.request import Answer, Refusal, Request, check_method, websocket_key
+from facewire.bridge.server.arrival.sockets import allow_open_files, room_for_connections
+from facewire.bridge.server.commands import CommandHandler, CommandRunner
 from facewire.bridge.server.config import ServerConfig
-from facewire.bridge.server.hub import FanoutCounts, Hub, Subscriber
+from facewire.bridge.server.connection import Connection
+from facewire.bridge.server.door import Door
+from facewire.bridge.server.hub import FanoutCounts, Hub
 from facewire.bridge.server.oncelog import OnceLog
 from facewire.bridge.server.pages import HEADERS, Page, load_pages
-from facewire.bridge.server.server_protocol import MAX_CLIENT_MESSAGE_BYTES, Action, Close, Command, Reply, Subscribe
+from facewire.bridge.server.server_protocol import Action, Close, Command, Reply, ServerProtocol, Subscribe
+from facewire.bridge.server.status import StatusCall, StatusLoop
 from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import LIVE_PATH, SUBPROTOCOL, Greeting, version
 
-STATUS_INTERVAL_S = 1.0
-CLOSE_TIMEOUT_S = 0.5
-MAX_COMMANDS_PER_CONNECTION = 8
-
-StatusCall = Callable[[], Mapping[str, Any]]
+MAX_ARRIVALS = 1024
+"""Connections, of all addresses, that have not finished their handshake or shown the token."""
+ANSWER_S = 60.0
+"""How long a client may take to read a page."""
 
 logger = logging.getLogger("facewire.bridge")
 
@@ -55,47 +56,40 @@ class Endpoint:
     """One port: the websocket, the page, and everybody connected. All methods run on the event loop's thread."""
 
     def __init__(self, config: ServerConfig, policy: AccessPolicy, services: Services, counts: FanoutCounts) -> None:
-        self.hub = Hub(config.max_connections, counts)
+        room = room_for_connections(allow_open_files(), config.max_connections + MAX_ARRIVALS)
+        arrivals = min(MAX_ARRIVALS, room // 2)
+        self.counts = counts
+        self.server_name = f"facewire/{version()}"
         self.services = services
+        self._places = min(config.max_connections, room - arrivals)
+        self.hub = Hub(self._places, counts)
+        self.connections: set[Connection] = set()
+        """Everybody, those in their handshake and those about to be refused included."""
         self._config = config
         self._policy = policy
         self._log = OnceLog(logger)
         self._commands = CommandRunner(services.commands, self._log)
         self._pages = {**load_pages(), **services.pages}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: Server | None = None
+        self._arrivals: Arrivals[Connection] = Arrivals(arrivals, max(1, arrivals * 5 // 8))
+        self._guesses = Guesses()
+        self._door = Door(self._arrive, self._log, config.handshake_timeout_s)
+        self._empty = asyncio.Event()
+        self.now_ns = services.clock
 
-    async def open(self) -> tuple[str, int]:
-        """Listen, and return the address and the port.
+    async def open(self) -> list[tuple[str, int]]:
+        """Listen, and return the addresses and their ports.
 
         Raises:
             OSError: the address cannot be listened on.
         """
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
-        library_log = logging.getLogger("facewire.bridge.websockets")
-        library_log.setLevel(logging.CRITICAL)  # It logs every broken handshake; we log each kind once.
-        self._server = await serve(
-            self._converse,
-            self._config.host or None,
-            self._config.port,
-            ssl=self._config.ssl_context(),
-            create_connection=self._connection,  # type: ignore[arg-type]  # documented to take a wrapper as well
-            process_request=self._on_request,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
-            server_header=f"facewire/{version()}",
-            open_timeout=self._config.handshake_timeout_s,
-            close_timeout=CLOSE_TIMEOUT_S,
-            max_size=MAX_CLIENT_MESSAGE_BYTES,
-            max_queue=4,
-            write_limit=(1, 0),  # Paused as soon as anything waits: then the newest frame is kept, not queued.
-            backlog=1024,
-            logger=library_log,
-        )
-        self._spawn(self._send_status())
-        self._spawn(self._drop_stalled())
-        address = self._server.sockets[0].getsockname()
-        return str(address[0]), int(address[1])
+        addresses = self._door.open(self._config.host, self._config.port, self._config.ssl_context())
+        self._policy = replace(self._policy, addresses=tuple(host for host, _ in addresses))
+        self._spawn(StatusLoop(self.hub, self.services.status, self._log).run())
+        self._spawn(self._look_after())
+        self._spawn(self._drop_silent())
+        return addresses
 
     def send_frame(self, frame: FaceFrame) -> None:
         """Fan one frame out; one that cannot be encoded is logged once and counted."""
@@ -108,117 +102,166 @@ class Endpoint:
         """Say goodbye to everybody with 1001, and hang up on those that have not answered within ``timeout_s``."""
         for task in self._tasks:
             task.cancel()
-        if self._server is None:
-            return
-        for connection in list(self.hub.open):
-            if connection.paused:  # A close frame would wait behind what it does not read.
-                connection.transport.abort()
-        self._server.close()
+        self._door.close()
+        for connection in list(self.connections):
+            if connection.is_open and not connection.paused:
+                connection.close(CloseCode.GOING_AWAY)
+            else:  # A close frame would wait behind what it does not read, or there is no websocket yet.
+                connection.hang_up()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._server.wait_closed(), timeout_s)
-        for connection in list(self.hub.open):
-            connection.transport.abort()
+            if self.connections:
+                self._empty.clear()
+                await asyncio.wait_for(self._empty.wait(), timeout_s)
+        for connection in list(self.connections):
+            connection.hang_up()
         await asyncio.sleep(0)
 
-    def _connection(self, *args: Any, **kwargs: Any) -> Subscriber:
-        return Subscriber(*args, hub=self.hub, **kwargs)
+    # What a connection asks and tells
 
-    def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        hosts = request.headers.get_all("Host")
-        path = request.path.partition("?")[0]
-        refusal = self._policy.check_host(hosts)
-        if refusal is None and path == LIVE_PATH:
-            refusal = self._check_person(request, hosts) or self._check_live(connection, request)
-            if refusal is None:
-                return None
-        if refusal is None and path in self._pages:
-            page = self._pages[path]
-            if getattr(request, "method", "GET") != "GET":  # Older versions of the library read no other.
-                refusal = Refusal(405, "method", "The page can only be read: use GET.")
-            elif page.needs_token:
-                refusal = self._check_person(request, hosts)
-            if refusal is None:
-                return page_response(page)
-        refusal = refusal or Refusal(404, "not found", f"Nothing here: the page is at /, the websocket at {LIVE_PATH}.")
-        self._log.warning(refusal.kind, f"refused a connection: {refusal.text}")
-        return refusal_response(connection, refusal)
+    def _arrive(self, address: str) -> Connection:
+        connection = Connection(self, address)
+        self.connections.add(connection)
+        deadline_ns = self.now_ns() + self._ns(self._config.handshake_timeout_s)
+        goes = self._arrivals.add(address, connection, deadline_ns)
+        if goes is not None:
+            crowd = f"connections that do not finish their handshake, of {goes.address} above all"
+            self._log.warning("crowd", f"too many {crowd}: the oldest make room for the next")
+            self._drop(goes)
+        return connection
+
+    def decide(self, connection: Connection, request: Request | Refusal) -> Answer | str:
+        """Return the answer to a request, or the Sec-WebSocket-Accept of a websocket that is let in."""
+        decision = self._decide(connection, request)
+        if isinstance(decision, str):
+            self._arrivals.remove(connection.address, connection)
+            return decision
+        if isinstance(decision, Page):
+            if decision.needs_token and self._policy.token is not None:
+                self._arrivals.remove(connection.address, connection)
+            answer = page_answer(decision)
+        else:
+            self._log.warning(decision.kind, f"refused a connection: {decision.text}")
+            guess = decision.kind == "wrong token"
+            hold_s = self._guesses.wrong(connection.address, self.now_ns()) if guess else 0.0
+            answer = refusal_answer(decision, hold_s)
+        self._arrivals.extend(connection.address, connection, self.now_ns() + self._ns(answer.hold_s + ANSWER_S))
+        return answer
+
+    def _decide(self, connection: Connection, request: Request | Refusal) -> Refusal | Page | str:
+        if isinstance(request, Refusal):
+            return request
+        hosts = request.values("host")
+        if refusal := self._policy.check_host(hosts) or check_method(request):
+            return refusal
+        if request.path == LIVE_PATH:
+            return self._check_person(request, hosts) or self._check_live(connection, request)
+        page = self._pages.get(request.path)
+        if page is None:
+            return Refusal(404, "not found", f"Nothing here: the page is at /, the websocket at {LIVE_PATH}.")
+        return (self._check_person(request, hosts) if page.needs_token else None) or page
 
     def _check_person(self, request: Request, hosts: Sequence[str]) -> Refusal | None:
         """Whether the client may have what is the user's: the stream, and pages that need the token."""
-        return self._policy.check_origin(request.headers.get_all("Origin"), hosts) or self._policy.check_token(
-            request.path, request.headers.get_all("Authorization")
+        return self._policy.check_origin(request.values("origin"), hosts) or self._policy.check_token(
+            request.target, request.values("authorization")
         )
 
-    def _check_live(self, connection: ServerConnection, request: Request) -> Refusal | None:
-        assert isinstance(connection, Subscriber)
-        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
-        if SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
-            return Refusal(400, "subprotocol", f"This server speaks the websocket subprotocol {SUBPROTOCOL} only.")
+    def _check_live(self, connection: Connection, request: Request) -> Refusal | str:
+        key = websocket_key(request)
+        if isinstance(key, Refusal):
+            return key
+        offered = request.words("sec-websocket-protocol")
+        if offered and SUBPROTOCOL not in offered:
+            text = (
+                f"This server speaks the websocket subprotocol {SUBPROTOCOL}: offer that, or none at all to get JSON."
+            )
+            return Refusal(400, "subprotocol", text)
         if not self.hub.claim_place(connection):
-            text = f"The server is full: {self._config.max_connections} connections. Try again later."
-            return Refusal(503, "full", text)
-        return None
+            return Refusal(503, "full", f"The server is full: {self._places} connections. Try again later.")
+        connection.subprotocol = SUBPROTOCOL if offered else None
+        connection.logic = ServerProtocol("msgpack" if offered else "json")
+        return key
 
-    async def _converse(self, connection: ServerConnection) -> None:
-        assert isinstance(connection, Subscriber)
-        commands: set[asyncio.Task[None]] = set()
+    def opened(self, connection: Connection) -> None:
+        """Greet a new websocket."""
+        self._send(connection, self.services.greeting.message(self.services.clock()))
+        self.hub.put(connection, connection.logic.subscription)
+
+    def received(self, connection: Connection, data: bytes | str) -> None:
+        """Act on a message."""
         try:
-            await self._send(connection, self.services.greeting.message(self.services.clock()))
-            self.hub.put(connection, connection.logic.subscription)
-            async for data in connection:
-                for action in connection.logic.receive(data, self.services.clock()):
-                    await self._do(connection, action, commands)
-        except ConnectionClosed:
-            pass
+            for action in connection.logic.receive(data, self.services.clock()):
+                self._do(connection, action)
         except Exception as error:
             self._log.warning("conversation", f"a connection failed: {error!r}")
-            await connection.close(1011, "internal error")
-        finally:
-            self.hub.remove(connection)
+            connection.close(CloseCode.INTERNAL_ERROR, "internal error")
 
-    async def _do(self, connection: Subscriber, action: Action, commands: set[asyncio.Task[None]]) -> None:
+    def closing(self, connection: Connection) -> None:
+        """Send no more frames to it."""
+        self.hub.remove(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self.hub.release(connection)
+        self._arrivals.remove(connection.address, connection)
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    def _do(self, connection: Connection, action: Action) -> None:
         if isinstance(action, Reply):
-            await self._send(connection, action.message)
+            self._send(connection, action.message)
         elif isinstance(action, Subscribe):
             self.hub.put(connection, action.subscription)
         elif isinstance(action, Close):
             self._log.warning(f"close {action.code}", f"closed a connection: {action.reason}")
-            await connection.close(action.code, action.reason)
+            connection.close(action.code, action.reason)
         else:
-            if len(commands) >= MAX_COMMANDS_PER_CONNECTION:  # Reading stops: the client feels the back-pressure.
-                await asyncio.wait(commands, return_when=asyncio.FIRST_COMPLETED)
-            task = self._spawn(self._command(connection, action))
-            commands.add(task)
-            task.add_done_callback(commands.discard)
+            connection.commands += 1
+            self._spawn(self._command(connection, action))
 
-    async def _command(self, connection: Subscriber, command: Command) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            await self._send(connection, await self._commands.run(command))
+    async def _command(self, connection: Connection, command: Command) -> None:
+        try:
+            self._send(connection, await self._commands.run(connection, command))
+        finally:
+            connection.commands -= 1
+            connection.read_on()
 
-    async def _send(self, connection: Subscriber, message: Message) -> None:
-        await connection.send(self.hub.payload(message, connection.logic.subscription.format))
+    def _send(self, connection: Connection, message: Message) -> None:
+        connection.reply(self.hub.reply(message, connection.logic.subscription.format))
 
-    async def _send_status(self) -> None:
-        while True:
-            await asyncio.sleep(STATUS_INTERVAL_S)
-            try:
-                status = dict(await call_in_thread(self.services.status))
-                fanout = {**asdict(self.hub.counts), "problems": sum(self._log.counts.values())}
-                message = {**status, "type": "status", "subscribers": len(self.hub), "fanout": fanout}
-                self.hub.send_message("status", message)
-            except Exception as error:  # The runtime's own code: whatever it raises, frames go on.
-                self._log.warning("status", f"no status was sent: {error!r}")
-
-    async def _drop_stalled(self) -> None:
-        stall_ns = self._config.stall_timeout_s * NS_PER_S
+    async def _look_after(self) -> None:
+        """Hang up on whoever does not take what it is owed, and see who is still there."""
+        stall_ns, keepalive_ns = self._ns(self._config.stall_timeout_s), self._ns(self._config.keepalive_s)
         while True:
             await asyncio.sleep(min(1.0, self._config.stall_timeout_s / 4))
-            for connection in list(self.hub.open):
-                if connection.stalled_for_ns(self.services.clock()) >= stall_ns:
-                    self.hub.counts.stalled += 1
-                    seconds = f"{self._config.stall_timeout_s:g} s"
-                    self._log.warning("stalled", f"dropped a subscriber that has not read for {seconds}")
-                    connection.transport.abort()
+            now_ns = self.now_ns()
+            for connection in list(self.connections):
+                if connection.overdue(now_ns, stall_ns):
+                    self._drop_stalled(connection)
+                else:
+                    connection.keep_alive(now_ns, keepalive_ns)
+
+    def _drop_stalled(self, connection: Connection) -> None:
+        self.hub.counts.stalled += 1
+        seconds = f"{self._config.stall_timeout_s:g} s"
+        self._log.warning("stalled", f"dropped a client that has not read for {seconds}")
+        connection.hang_up()
+
+    async def _drop_silent(self) -> None:
+        """Hang up on whoever has not said in time what it wants."""
+        while True:
+            await asyncio.sleep(min(0.25, self._config.handshake_timeout_s / 4))
+            for connection in self._arrivals.overdue(self.now_ns()):
+                self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._arrivals.remove(connection.address, connection)
+        connection.hang_up()
+
+    @staticmethod
+    def _ns(seconds: float) -> int:
+        return round(seconds * NS_PER_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -231,18 +274,19 @@ class Endpoint:
         self._log.warning(message[:40], f"{message}: {context.get('exception')!r}")
 
 
-def page_response(page: Page) -> Response:
+def page_answer(page: Page) -> Answer:
     """Return the HTTP answer that gives out ``page``."""
-    length = str(len(page.body))
-    headers = Headers({"Content-Type": page.content_type, "Content-Length": length, "Connection": "close", **HEADERS})
-    return Response(200, "OK", headers, page.body)
+    return Answer(200, {"Content-Type": page.content_type, "Content-Length": str(len(page.body)), **HEADERS}, page.body)
 
 
-def refusal_response(connection: ServerConnection, refusal: Refusal) -> Response:
-    """Return the HTTP answer of ``refusal``: one line of text."""
-    response = connection.respond(refusal.status, f"{refusal.text}\n")
-    if refusal.status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="facewire"'
-    if refusal.status == 503:
-        response.headers["Retry-After"] = "5"
-    return response
+def refusal_answer(refusal: Refusal, hold_s: float = 0.0) -> Answer:
+    """Return the HTTP answer of ``refusal``: one line of text, after a while."""
+    body = f"{refusal.text}\n".encode()
+    fields = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body))}
+    extra = {
+        401: {"WWW-Authenticate": 'Bearer realm="facewire"'},
+        405: {"Allow": "GET, HEAD"},
+        426: {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
+        503: {"Retry-After": "5"},
+    }
+    return Answer(refusal.status, {**fields, **extra.get(refusal.status, {})}, body, hold_s)

@@ -8,16 +8,15 @@ as ``replaced``). Everything here runs on the event loop's thread.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
-from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
 
-from facewire.bridge.server.server_protocol import ServerProtocol, Subscription
+from facewire.bridge.server.server_protocol import Subscription
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Encoder, Format, Message
 from facewire.bridge.wire.frame import FaceFrame
@@ -26,8 +25,14 @@ from facewire.bridge.wire.pacing import SourceInterval, Thinner
 UNSENT_BYTES = 8 * 1024
 """Bytes that the system may hold for a socket before they are sent: about twenty frames, so that a slow subscriber's
 are not stale."""
-REFUSALS_AT_ONCE = 64
-"""Connections beyond the limit that may be in their handshake, to be told politely that the server is full."""
+SLOWEST = 3
+"""How many times the limit for taking nothing at all a client may need to take all that it is owed."""
+
+
+NO_TRANSPORT = asyncio.Transport()
+
+MOST_LOST = 8
+"""Parts that are remembered for the log; the rest of them are as wrong, and forgotten."""
 
 
 @dataclass(slots=True)
@@ -46,72 +51,95 @@ class FanoutCounts:
     """Subscribers dropped because they stopped reading."""
 
 
-class Subscriber(ServerConnection):
-    """One websocket connection, with the newest message of each kind that waits for its transport to drain."""
+class Subscriber:
+    """The sending side of one websocket: what it owes waits here, bounded, until its transport has drained.
 
-    def __init__(self, *args: Any, hub: Hub, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.hub = hub
-        self.counts = hub.counts
-        self.logic = ServerProtocol()
+    Frames and the like: the newest of each kind (``offer``). Replies, which are never dropped: they are few, as the
+    connection reads nothing more from a client that has not taken them (``reply``). What was handed to the transport is
+    counted in bytes, whatever it was, and a client that takes none of them for too long is ``overdue``.
+    """
+
+    def __init__(self, counts: FanoutCounts) -> None:
+        self.counts = counts
+        self.transport: asyncio.Transport = NO_TRANSPORT
+        self.is_open = False
+        """Whether websocket messages may be sent: after the handshake, and before a close frame (RFC 6455, 5.5.1)."""
+        self.paused = False
+        """Whether something waits for the transport to drain."""
         self.thinner: Thinner | None = None
         self.pending: dict[str, bytes] = {}
-        self.stalled_since_ns: int | None = None
-        self.stalled_bytes = 0
+        self._replies: deque[bytes] = deque()
+        self._written = 0
+        self._drained = 0
+        self._taken = (0, 0)
+        self._owing_since_ns: int | None = None
+        self._stalled_since_ns = 0
 
-    def connection_made(self, transport: Any) -> None:
-        """Set up the socket, or hang up if the server has far too many open already."""
-        super().connection_made(transport)
-        limit_unsent(transport.get_extra_info("socket"))
-        if not self.hub.admit(self):
-            transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection and what was pending for it."""
-        self.pending.clear()
-        self.hub.release(self)
-        super().connection_lost(exc)
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport; all that leaves goes through here."""
+        self._written += len(data)
+        self.transport.write(data)
 
     def offer(self, kind: str, data: bytes) -> bool:
         """Write ``data`` (whole websocket frames) now, or keep it as the pending one of its ``kind``. Say whether it
         was written."""
-        if self.protocol.state is not State.OPEN:  # After a close frame nothing may follow (RFC 6455, 5.5.1).
+        if not self.is_open:
             return False
         if self.paused:
             self.counts.replaced += kind in self.pending
             self.pending[kind] = data
             return False
-        self.transport.write(data)
+        self.write(data)
         return True
 
-    def resume_writing(self) -> None:
-        """Send what waited now that the transport has drained, oldest kind first, as far as it goes."""
-        super().resume_writing()
-        while self.pending and not self.paused and self.protocol.state is State.OPEN:
+    def reply(self, data: bytes) -> None:
+        """Write ``data`` (whole websocket frames) now, or as soon as there is room."""
+        if self.paused:
+            self._replies.append(data)
+        elif self.is_open:
+            self.write(data)
+
+    def send_waiting(self) -> None:
+        """Send what waited, now that the transport has drained, as far as it goes: replies first, then the oldest
+        kind."""
+        self._drained += 1
+        while self._replies and self.is_open and not self.paused:
+            self.write(self._replies.popleft())
+        while self.pending and self.is_open and not self.paused:
             kind = next(iter(self.pending))
             self.counts.sent += kind == "frame"
-            self.transport.write(self.pending.pop(kind))
+            self.write(self.pending.pop(kind))
 
-    def stalled_for_ns(self, now_ns: int) -> int:
-        """Return how long the transport has taken nothing of what waits for it. Call it about once a second."""
-        waiting = self.transport.get_write_buffer_size()
-        if not self.paused or self.stalled_since_ns is None or waiting != self.stalled_bytes:
-            self.stalled_since_ns = now_ns if self.paused else None
-            self.stalled_bytes = waiting
-        return 0 if self.stalled_since_ns is None else now_ns - self.stalled_since_ns
+    def forget_waiting(self) -> None:
+        """Drop all that waited: nobody takes it any more."""
+        self.pending.clear()
+        self._replies.clear()
+
+    def overdue(self, now_ns: int, limit_ns: int) -> bool:
+        """Say whether the client has taken nothing of what it is owed for ``limit_ns``, or has not taken all of it for
+        three times as long. Call it about once a second."""
+        if not self.paused:  # Also before there is a transport.
+            self._owing_since_ns = None
+            return False
+        taken = self._drained, self._written - self.transport.get_write_buffer_size()
+        if self._owing_since_ns is None or taken[0] != self._taken[0]:
+            self._owing_since_ns = self._stalled_since_ns = now_ns
+        elif taken != self._taken:
+            self._stalled_since_ns = now_ns
+        self._taken = taken
+        return now_ns - self._stalled_since_ns >= limit_ns or now_ns - self._owing_since_ns >= SLOWEST * limit_ns
 
 
 class Hub:
-    """The open connections, the websockets among them, the subscribers among those grouped by what they want, and the
-    counts of what they got."""
+    """The websockets, the subscribers among them grouped by what they want, and the counts of what they got."""
 
     def __init__(self, max_connections: int, counts: FanoutCounts) -> None:
         self.counts = counts
-        self.open: set[Subscriber] = set()
-        """Every TCP connection, those in their handshake and those about to be refused included."""
         self._placed: set[Subscriber] = set()
         self._max_connections = max_connections
         self._encoder = Encoder()
+        self.lost: list[str] = []
+        """Parts of the last messages that could not be written, until somebody takes note of them."""
         self._interval = SourceInterval()
         self._groups: dict[tuple[frozenset[str], Format], set[Subscriber]] = {}
         self.streams: frozenset[str] = frozenset()
@@ -127,15 +155,8 @@ class Hub:
         self._placed.add(connection)
         return True
 
-    def admit(self, connection: Subscriber) -> bool:
-        """Take note of an open connection; False when there are so many that not even a polite refusal can be
-        afforded."""
-        self.open.add(connection)
-        return len(self.open) <= self._max_connections + REFUSALS_AT_ONCE
-
     def release(self, connection: Subscriber) -> None:
         """Forget a connection that was lost."""
-        self.open.discard(connection)
         self._placed.discard(connection)
         self.remove(connection)
 
@@ -175,7 +196,7 @@ class Hub:
             except WireError as error:
                 failure = error
                 continue
-            self.counts.sent += sum([subscriber.offer("frame", data) for subscriber in due])
+            self.counts.sent += sum(subscriber.offer("frame", data) for subscriber in due)
         if failure is not None:
             self.counts.refused += 1
             raise failure
@@ -193,15 +214,19 @@ class Hub:
             if stream is not None and (stream not in streams or form == "json"):
                 continue
             if form not in encoded:
-                encoded[form] = websocket_frame(self._encoder.message(message, form), form)
+                encoded[form] = websocket_frame(self._encoded(message, form), form)
             for subscriber in group:
                 subscriber.offer(kind, encoded[form])
 
-    def payload(self, message: Message, form: Format) -> bytes | str:
-        """Return a message as the library's ``send`` wants it: bytes go out as a binary message, text as a text
-        message."""
-        data = self._encoder.message(message, form)
-        return data.decode() if form == "json" else data
+    def reply(self, message: Message, form: Format) -> bytes:
+        """Return a message for one client as a whole websocket frame."""
+        return websocket_frame(self._encoded(message, form), form)
+
+    def _encoded(self, message: Message, form: Format) -> bytes:
+        """Encode what the runtime says of itself: a part that cannot be written must not take the others with it."""
+        data, lost = self._encoder.lenient(message, form)
+        self.lost += lost[: MOST_LOST - len(self.lost)]
+        return data
 
 
 def websocket_frame(payload: bytes, form: Format) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
+from facewire.bridge.shared.text import as_line
+
 MAX_KINDS = 256
 
 
@@ -21,4 +23,4 @@ class OnceLog:
             kind = "other"
         self.counts[kind] += 1
         if self.counts[kind] == 1:
-            self._logger.warning("%s (further ones of this kind are only counted)", message)
+            self._logger.warning("%s (further ones of this kind are only counted)", as_line(message))

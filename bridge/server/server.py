@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import secrets
 import threading
 import time
 from collections.abc import Mapping
+from urllib.parse import quote
 
-from facewire.bridge.server.access import AccessPolicy, is_loopback, is_wildcard
+from facewire.bridge.server.access import AccessPolicy
+from facewire.bridge.server.arrival.names import is_loopback
+from facewire.bridge.server.arrival.sockets import allow_open_files, url_host
 from facewire.bridge.server.commands import CommandHandler
 from facewire.bridge.server.config import ServerConfig
-from facewire.bridge.server.endpoint import Endpoint, Services, StatusCall
+from facewire.bridge.server.endpoint import Endpoint, Services
 from facewire.bridge.server.hub import FanoutCounts
 from facewire.bridge.server.pages import Page
+from facewire.bridge.server.status import StatusCall
 from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import FacewireError, ServeError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import Greeting
 
-SPARE_FILES = 256
 TURN_S = 0.0005
+
+__all__ = ["LiveServer", "allow_open_files"]
 
 
 class LiveServer:
@@ -71,6 +75,8 @@ class LiveServer:
         self._stop_timeout_s = 0.0
         self.address: tuple[str, int] = (self.config.host, self.config.port)
         """Address and port that it listens on; the real port after ``start`` if 0 was asked for."""
+        self.addresses: list[str] = []
+        """All addresses that it listens on, after ``start``."""
 
     def start(self) -> None:
         """Listen, and return when clients can connect.
@@ -156,12 +162,9 @@ class LiveServer:
         return self._url("https" if self.config.certificate else "http", "/")
 
     def _url(self, scheme: str, path: str) -> str:
-        host, port = self.address
-        if is_wildcard(host):
-            host = "127.0.0.1"
-        with contextlib.suppress(ValueError):
-            host = f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
-        return f"{scheme}://{host}:{port}{path}" + (f"?token={self.token}" if self.token else "")
+        host = url_host(self.config.host, self.addresses)
+        query = f"?token={quote(self.token, safe='', errors='surrogateescape')}" if self.token else ""
+        return f"{scheme}://{host}:{self.address[1]}{path}{query}"
 
     def _run(self) -> None:
         try:
@@ -180,11 +183,12 @@ class LiveServer:
             self._ready.set()
 
     async def _serve(self) -> None:
-        allow_open_files(self.config.max_connections + SPARE_FILES)
         config = self.config
         policy = AccessPolicy(config.host.lower(), self.token, config.origins, config.host_names)
         endpoint = Endpoint(config, policy, self._services, self._counts)
-        self.address = await endpoint.open()
+        addresses = await endpoint.open()
+        self.addresses = [host for host, _ in addresses]
+        self.address = addresses[0]
         self._endpoint = endpoint
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -197,16 +201,3 @@ class LiveServer:
             frame, self._slot = self._slot, None
         if frame is not None and self._endpoint is not None:
             self._endpoint.send_frame(frame)
-
-
-def allow_open_files(count: int) -> None:
-    """Raise this process's limit of open files towards ``count``, as far as the system allows; many default to 1024."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit.
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

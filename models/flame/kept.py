@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
-from facewire.models.assets.store import cache_folder
+from facewire.bridge.shared.whole_file import replacing
 from facewire.models.errors import ModelError
 from facewire.models.flame.model import FlameModel
+from facewire.models.folders import cache_folder
+from facewire.models.npz import Npz
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
@@ -28,9 +28,9 @@ def kept_path(model: FlameModel, what: str, version: int) -> Path:
 def read_kept(path: Path, digest: str) -> dict[str, npt.NDArray[np.generic]] | None:
     """Return the arrays of a kept file; None if it cannot be used for the model of that digest."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return dict(file) if str(file["digest"]) == digest else None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        with Npz(path) as file:
+            return file.all() if str(file["digest"]) == digest else None
+    except (OSError, ValueError, KeyError):
         return None
 
 
@@ -42,9 +42,7 @@ def keep(path: Path, arrays: Arrays) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-        with fresh.open("wb") as stream:
+        with replacing(path) as stream:
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-        fresh.replace(path)
     except OSError as error:
         raise ModelError(f"cannot write {path} ({error.strerror}): check FACEWIRE_CACHE") from error

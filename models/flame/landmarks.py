@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.regular_file import read_regular
 from facewire.models.errors import ModelError
 from facewire.models.flame.files import LARGEST_BYTES, named_arrays
 from facewire.models.flame.model import FlameModel, Int32Array
@@ -47,9 +48,7 @@ def load_landmarks(path: Path, model: FlameModel) -> Landmarks:
         ModelError: it is not one of these, or belongs to another mesh.
     """
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ModelError("it is too large")
-        read = named_arrays(path.read_bytes())
+        read = named_arrays(read_regular(path, LARGEST_BYTES))
         for triangle_name, shares_name in NAMES:
             triangles, shares, mediapipe = read(triangle_name), read(shares_name), read(MEDIAPIPE)
             if triangles is not None and shares is not None:

@@ -3,6 +3,9 @@
 A pickle is a program that may call whatever it names (Python's documentation of ``pickle``, "Restricting Globals").
 Here every name that it may use is one of the inert records below: they keep what they are given and do nothing, so a
 file can at worst describe arrays that do not exist. Any other name ends the reading.
+
+What a pickle has made once it can use again for two bytes, and so describe more than any memory holds. Nothing here
+walks through what was read: only what cannot be nested is looked up or compared, and ``pickled_arrays`` counts.
 """
 
 from __future__ import annotations
@@ -10,13 +13,19 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, ClassVar, NoReturn
 
 from facewire.models.errors import ModelError
 
 MOST_OPCODES = 200_000
 """A FLAME file has some hundreds. What a short file can ask for, in memory and time, is bounded by this."""
-BANNED = frozenset(("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER"))
+MOST_ARGUMENTS = 16
+"""Of one call: numpy's have four at most. Each call copies them."""
+MOST_KEY = 1 << 31
+BANNED = frozenset(
+    ("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "NEWOBJ_EX", "FROZENSET")
+)
 OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 
@@ -114,7 +123,46 @@ for _layout, _record in (("csc", Sparse), ("csr", SparseRows), ("coo", SparseCoo
         ALLOWED |= {(_module, f"{_layout}_matrix"): _record, (_module, f"{_layout}_array"): _record}
 
 
-class _Unpickler(pickle.Unpickler):
+def _check_keys(keys: list[object]) -> None:
+    """Refuse keys whose hash takes long, or that can be chosen so that all have the same."""
+    for key in keys:
+        flat = key if type(key) is tuple and len(key) <= MOST_ARGUMENTS else (key,)
+        for part in flat:
+            if isinstance(part, (str, bytes, Record, type)) or part is None:
+                continue
+            if not isinstance(part, int) or not -MOST_KEY < part < MOST_KEY:
+                raise ModelError(f"it uses a {type(key).__name__} as a name, which no FLAME file does")
+
+
+def _check_arguments(stack: list[object]) -> None:
+    given = stack[-1] if stack else None
+    if isinstance(given, tuple) and len(given) > MOST_ARGUMENTS:
+        raise ModelError(f"it calls something with {len(given)} arguments, which no FLAME file does")
+
+
+def _guarded(code: bytes, check: Callable[[list[object]], None]) -> Callable[[Any], None]:
+    load = pickle._Unpickler.dispatch[code[0]]
+
+    def guarded(unpickler: Any) -> None:
+        check(unpickler.stack)
+        load(unpickler)
+
+    return guarded
+
+
+class _Unpickler(pickle._Unpickler):
+    """Python's own in Python: the one in C hashes keys of any depth, in one step that nobody can stop."""
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.SETITEM[0]: _guarded(pickle.SETITEM, lambda stack: _check_keys(stack[-2:-1])),
+        pickle.SETITEMS[0]: _guarded(pickle.SETITEMS, lambda stack: _check_keys(stack[::2])),
+        pickle.DICT[0]: _guarded(pickle.DICT, lambda stack: _check_keys(stack[::2])),
+        pickle.ADDITEMS[0]: _guarded(pickle.ADDITEMS, _check_keys),
+        pickle.REDUCE[0]: _guarded(pickle.REDUCE, _check_arguments),
+        pickle.NEWOBJ[0]: _guarded(pickle.NEWOBJ, _check_arguments),
+    }
+
     def find_class(self, module: str, name: str) -> type:
         known = ALLOWED.get((module, name))
         if known is None and (module == "chumpy" or module.startswith("chumpy.")):
@@ -179,6 +227,8 @@ def _check_program(data: bytes) -> None:
             stream.readline()  # The reader takes ASCII only, and Python 2's protocol 0 writes arrays so.
             continue
         argument = opcode.arg.reader(stream) if opcode.arg is not None else None
+        if opcode.name == "FRAME" and int(argument or 0) > len(data) - stream.tell():
+            raise ModelError("it is damaged (cut short)")
         # The place in the memo is a number in the file too, and the C unpickler makes room up to it.
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > MOST_OPCODES:
             raise ModelError("it is damaged (an impossible place in the memo)")

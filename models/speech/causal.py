@@ -8,10 +8,8 @@ it is built and trained: docs/speech.md. The decoder follows FaceFormer (Fan et 
 from __future__ import annotations
 
 import json
-import zlib
 from importlib import resources
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
 from facewire.models.jit import resolved
+from facewire.models.npz import Npz
 from facewire.models.speech import features
 from facewire.models.speech.causal_state import State, Weights, Work
 from facewire.models.speech.drivers import DRIVERS, DriverOptions
@@ -26,7 +25,7 @@ from facewire.models.speech.kernels import tick
 
 LOOK_AHEADS_MS = DRIVERS["causal"].look_aheads_ms
 SHIPPED = "causal.npz"
-DAMAGED = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, zlib.error)
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a file that is not a speech model may raise."""
 RING = features.SAMPLE_RATE + features.WINDOW
 """Samples kept: a second that waits to be used and the window before it. Older ones are dropped and counted."""
@@ -162,12 +161,12 @@ def load_weights(look_ahead_ms: int, style: int, path: Path | None = None) -> tu
     """
     source = path or resources.files("facewire.models.speech.weights") / SHIPPED
     try:
-        with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with Npz(source if isinstance(source, Path) else source.open("rb")) as stored:
             about = json.loads(str(stored["about"]))
             styles = tuple(about["styles"])
             _check(look_ahead_ms, style, about["look_aheads_ms"], styles)
             head = about["look_aheads_ms"].index(look_ahead_ms)
-            named = {name: _pick(name, stored[name], head, style) for name in Weights._fields if name in stored}
+            named = {name: _pick(name, stored[name], head, style) for name in Weights._fields if name in stored.names}
         weights = _weights_of(named, source)
         misfit = weights.misfit()
         if misfit is not None or not weights.history[0] >= 1:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from facewire.bridge.shared.install import install_extra
 from facewire.models.errors import ModelError
 from facewire.models.speech.wav2vec import NATIVE_RATE, RECEPTIVE, STRIDE, Window, normalise
 
@@ -123,7 +124,7 @@ def _transformers() -> Any:
     try:
         import transformers
     except ImportError:
-        raise ModelError("wav2vec 2.0 needs transformers: pip install 'facewire[train]'") from None
+        raise ModelError(f"wav2vec 2.0 needs transformers: {install_extra('train')}") from None
     transformers.utils.logging.set_verbosity_error()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # It reports each attempt to reach the hub.
     transformers.utils.logging.disable_progress_bar()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,12 @@ import numpy as np
 
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.install import install_extra
+from facewire.bridge.shared.whole_file import replacing
 from facewire.models.assets.fetch import sha256_of
-from facewire.models.assets.store import cache_folder
 from facewire.models.errors import ModelError
 from facewire.models.flame import vertices
+from facewire.models.folders import cache_folder
 from facewire.models.sessions import Device
 from facewire.models.speech.decode.decoder import StepDecoder, missing_style
 from facewire.models.speech.decode.step_weights import StepWeights, smallest_period
@@ -45,7 +46,6 @@ OTHER_ENCODER = (
     "give the wav2vec 2.0 it was trained with by --speech-encoder (a folder, a hub name such as "
     "facebook/wav2vec2-base-960h, or an .onnx of `facewire models encoder`)"
 )
-NO_TORCH = "a checkpoint is converted once with torch: pip install 'facewire[train]'"
 
 
 class FaceFormerDriver:
@@ -177,12 +177,16 @@ def decoder_weights(checkpoint: Path) -> StepWeights:
         weights = load_checkpoint(checkpoint).step_weights()
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_name(f"{os.getpid()}-{kept.name}")
-        weights.save(fresh)
-        fresh.replace(kept)
+        with replacing(kept) as file:
+            weights.save(file)
     except OSError:
         return weights  # A cache that cannot be written costs time, no more.
     return weights
+
+
+def no_torch() -> str:
+    """Return what to do where a checkpoint has to be converted and torch is missing."""
+    return f"a checkpoint is converted once with torch: {install_extra('train')}"
 
 
 def load_checkpoint(checkpoint: Path) -> FaceFormer:
@@ -194,7 +198,7 @@ def load_checkpoint(checkpoint: Path) -> FaceFormer:
     try:
         from facewire.models.speech import faceformer
     except ImportError:
-        raise ModelError(NO_TORCH) from None
+        raise ModelError(no_torch()) from None
     state = faceformer.read_state_dict(checkpoint)
     if "PPE.pe" not in state:
         raise ModelError(f"{checkpoint} is not a FaceFormer checkpoint: it has no PPE.pe")
@@ -215,7 +219,7 @@ def open_encoder(checkpoint: Path, where: str | None, window: Window, device: De
         from facewire.models.speech.encoder import TorchEncoder, load_encoder
     except ImportError:
         raise ModelError(
-            "wav2vec 2.0 needs torch (pip install 'facewire[train]'), or an export of it: `facewire models encoder`"
+            f"wav2vec 2.0 needs torch ({install_extra('train')}), or an export of it: `facewire models encoder`"
         ) from None
     network = load_encoder(where) if where is not None else own_encoder(checkpoint, OTHER_ENCODER)
     return TorchEncoder(network, window, device=device)

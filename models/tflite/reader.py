@@ -18,6 +18,11 @@ from flatbuffers.table import Table
 from facewire.models.errors import ModelError
 
 FILE_IDENTIFIER = b"TFL3"
+MOST_ENTRIES = 100_000
+"""Of one list, whose entries may all be the same: the networks have some thousand tensors."""
+MOST_LETTERS = 1_000
+MOST_AXES = 8
+MOST_OPTIONS = 32
 
 # BuiltinOperator and TensorType of schema.fbs.
 OPERATORS = {
@@ -99,7 +104,11 @@ class _View:
 
     def text(self, number: int) -> str:
         offset = self._offset(number)
-        return bytes(self.table.String(offset + self.table.Pos)).decode() if offset else ""
+        if not offset:
+            return ""
+        if self.table.VectorLen(offset) > MOST_LETTERS:
+            raise ValueError("a name is too long")
+        return bytes(self.table.String(offset + self.table.Pos)).decode()
 
     def table_at(self, number: int) -> _View | None:
         offset = self._offset(number)
@@ -110,6 +119,8 @@ class _View:
         if not offset:
             return []
         start, count = self.table.Vector(offset), self.table.VectorLen(offset)
+        if count > MOST_ENTRIES:
+            raise ValueError("a list is too long")
         return [_View(self.buffer, int(self.table.Indirect(start + 4 * i))) for i in range(count)]
 
     def array(self, number: int, dtype: str) -> np.ndarray[Any, Any]:
@@ -117,6 +128,12 @@ class _View:
         if not offset:
             return np.empty(0, dtype)
         return np.frombuffer(self.buffer, dtype, self.table.VectorLen(offset), self.table.Vector(offset))
+
+    def indices(self, number: int) -> list[int]:
+        found = self.array(number, "<i4")
+        if found.size > MOST_LETTERS:
+            raise ValueError("a list is too long")
+        return [int(n) for n in found]
 
 
 def read_network(source: bytes) -> Network:
@@ -141,8 +158,8 @@ def _read(source: bytes) -> Network:
     return Network(
         tensors=[_tensor(view, buffers) for view in graph.tables(0)],
         operators=[_operator(view, codes) for view in graph.tables(3)],
-        inputs=graph.array(1, "<i4").tolist(),
-        outputs=graph.array(2, "<i4").tolist(),
+        inputs=graph.indices(1),
+        outputs=graph.indices(2),
     )
 
 
@@ -155,7 +172,9 @@ def _operator_code(view: _View) -> tuple[str, str, int]:
 
 
 def _tensor(view: _View, buffers: list[np.ndarray[Any, Any]]) -> Tensor:
-    shape = tuple(int(n) for n in view.array(0, "<i4"))
+    shape = tuple(view.indices(0))
+    if len(shape) > MOST_AXES:
+        raise ValueError("a tensor has too many axes")
     kind = view.scalar(1, flat.Int8Flags, 0)
     if kind not in DTYPES:
         raise ModelError(
@@ -176,5 +195,33 @@ def _operator(view: _View, codes: list[tuple[str, str, int]]) -> Operator:
         options[name] = table.scalar(number, kind, default) if table else default
     raw = view.array(5, "u1").tobytes()
     if code == "CUSTOM" and raw:
-        options = flatbuffers.flexbuffers.Loads(raw)
-    return Operator(code, custom, version, view.array(1, "<i4").tolist(), view.array(2, "<i4").tolist(), options)
+        options = _flat_map(raw)
+    return Operator(code, custom, version, view.indices(1), view.indices(2), options)
+
+
+def _flat_map(raw: bytes) -> dict[str, Any]:
+    """Return the names and numbers of an operator's own options.
+
+    What is nested is left out: a buffer can name the same map again and again, and so be larger than any memory.
+    """
+    root = flatbuffers.flexbuffers.GetRoot(raw)
+    if not root.IsMap:
+        return {}
+    found = root.AsMap
+    if len(found) > MOST_OPTIONS:
+        raise ValueError("an operator has too many options")
+    named = {str(key.AsKey): _flat(value) for key, value in zip(found.Keys, found.Values, strict=True)}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _flat(value: Any) -> Any:
+    """Return a number, or a list of what is not nested; None for anything else."""
+    if value.IsNumeric or value.IsBool:
+        return value.Value
+    if value.IsTypedVector or value.IsFixedTypedVector:
+        items = value.AsTypedVector if value.IsTypedVector else value.AsFixedTypedVector
+        return items.Value if len(items) <= MOST_LETTERS else None
+    if not value.IsVector or value.IsMap or len(value.AsVector) > MOST_LETTERS:
+        return None
+    items = list(value.AsVector)
+    return [item.Value for item in items] if all(item.IsNumeric or item.IsBool for item in items) else None

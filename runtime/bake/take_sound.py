@@ -13,7 +13,7 @@ from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.shared.arrays import Float32Array
-from facewire.runtime.sound.media_sound import MediaSound, NoReaderError, NoSoundError
+from facewire.runtime.sound.media_sound import MediaSound, NoReaderError, NoSoundError, at_most_stereo
 
 BLOCK_S = 0.02
 
@@ -35,7 +35,7 @@ class TakeSound:
     def _open(self) -> Iterator[Float32Array]:
         try:
             self._sound = MediaSound(self._path)
-            runs = self._sound.runs()
+            runs = at_most_stereo(self._sound)
             first = next(runs)
         except NoSoundError:
             return iter(())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.shared.text import as_line
 from facewire.runtime.cli.commands import (
     bake,
     bench,
@@ -28,7 +31,8 @@ from facewire.runtime.cli.commands import (
     tail,
     train,
 )
-from facewire.runtime.tools.terminal import for_terminal
+from facewire.runtime.cli.options.listening import ending_in_order
+from facewire.runtime.tools.terminal import for_terminal, write_anything
 
 COMMANDS = (
     serve,
@@ -48,6 +52,12 @@ COMMANDS = (
     bench,
     train,
 )
+
+
+REFUSED = frozenset({
+    errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EISDIR, errno.EROFS,
+})  # fmt: skip
+"""What the system says of a name or a folder that cannot be used, wherever a command meets it."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,20 +83,37 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 could not, 2 was asked wrongly."""
+    """Run one command and return its exit status: 0 done, 1 could not, 2 was asked wrongly, 128 and a signal's number
+    if one ended it."""
+    write_anything()
     args = make_parser().parse_args(argv)
     try:
-        return int(args.run(args))
+        return ending_in_order(lambda: int(args.run(args)))
     except FacewireError as error:
         return _fail(error, error.exit_code)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno != errno.EIO:
+            return _fail(named_in(error), 2)
+        # The reader of our output (head, less) has gone, or its terminal; Python would complain once more when it
+        # flushes at exit.
+        for stream in (sys.stdout, sys.stderr) if error.errno == errno.EIO else (sys.stdout,):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 0 if isinstance(error, BrokenPipeError) else 1
+
+
+def named_in(error: OSError) -> FacewireError:
+    """Return what to say of a file or folder that the user has named and the system does not let us use.
+
+    Raises:
+        OSError: the error is about something else, so it is a mistake of ours.
+    """
+    if error.errno not in REFUSED or error.filename is None:
+        raise error
+    return FacewireError(f"{os.fsdecode(error.filename)}: {error.strerror}: check the name and who may use it")
 
 
 def _fail(error: Exception, status: int) -> int:
-    print(for_terminal(f"facewire: error: {' '.join(str(error).split())}"), file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody is there to read it
+        print(for_terminal(f"facewire: error: {as_line(str(error))}"), file=sys.stderr)
     return status

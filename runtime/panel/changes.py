@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,6 +17,7 @@ from facewire.runtime.face.tracking import Tracker
 from facewire.runtime.live import Live
 from facewire.runtime.panel.state import PanelState
 from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.settings.mic_gate import MicGate
 from facewire.runtime.settings.profiles import Profile
 
 Change: TypeAlias = Callable[[FacePipeline], object]
@@ -29,6 +31,7 @@ class PanelChanges:
 
     def __init__(self, live: Live, state: PanelState) -> None:
         self._live, self._state = live, state
+        self._following = threading.Lock()
 
     def smooth(self, pipeline: FacePipeline) -> None:
         """Have ``pipeline`` smooth each region as the settings say; if it runs already, on its own thread."""
@@ -48,6 +51,7 @@ class PanelChanges:
             "silent": self._silent,
             "mode": self._mode,
             "gain": self._gain,
+            "mic_gate": self._mic_gate,
         }
         wanted = [partial(changes[name], value) for name, value in values.items()]
         self.request(lambda pipeline: [change(pipeline) for change in wanted])
@@ -75,6 +79,10 @@ class PanelChanges:
     def _gain(self, value: Mapping[str, float], pipeline: FacePipeline) -> None:
         pipeline.calibrator.calibration = with_gain(pipeline.calibrator.calibration, value)
 
+    def _mic_gate(self, value: MicGate, _pipeline: FacePipeline) -> None:
+        self._state.settings.mic_gate = value
+        self._state.services.gate(value)
+
     def watch(self, what: str) -> None:
         """Watch another source, with its default profile.
 
@@ -89,6 +97,18 @@ class PanelChanges:
             self.track_with(self._state.settings.mesh)  # the run began with a phone, which needs no networks
         self._live.switch(source)
         self._state.settings.video = what
+        self.request(self._with_default_profile())
+
+    def follow_camera(self) -> None:
+        """Use the default profile of the camera or phone that a source has become, soon: the caller does not wait."""
+        threading.Thread(target=self._follow, name="facewire-profile", daemon=True).start()
+
+    def _follow(self) -> None:
+        with self._following, contextlib.suppress(CommandError):  # too much waits: the next change may do better
+            self._live.request(self._with_default_profile())
+            self._state.changed()
+
+    def _with_default_profile(self) -> Callable[[FacePipeline], None]:
         calibration = self._state.load_default()
 
         def change(pipeline: FacePipeline) -> None:
@@ -96,7 +116,7 @@ class PanelChanges:
             pipeline.trust.forget()
             self.smooth(pipeline)
 
-        self.request(change)
+        return change
 
     def track_with(self, mesh: str) -> None:
         """Track with another tracker.

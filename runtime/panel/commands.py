@@ -22,6 +22,7 @@ from facewire.runtime.panel.changes import PanelChanges
 from facewire.runtime.panel.services import PanelServices
 from facewire.runtime.panel.state import PanelState
 from facewire.runtime.pipeline import FacePipeline
+from facewire.runtime.settings.mic_gate import LEAST_DB, MOST_DB
 from facewire.runtime.settings.profiles import DEFAULT_NAME, MAX_GAIN, NAME, Profile, ProfileStore
 from facewire.runtime.settings.settings import Settings
 from facewire.runtime.tools.arguments import CommandSpec, Either, Flag, MapOf, Number, OneOf, Text
@@ -41,6 +42,7 @@ SET = CommandSpec(
         "silent": Flag(),
         "mode": OneOf(MODES),
         "gain": MapOf("shape", BLENDSHAPES, Number(0, MAX_GAIN)),
+        "mic_gate": Either(OneOf(("auto", "off")), Number(LEAST_DB, MOST_DB)),
     },
     least=1,
 )
@@ -66,6 +68,7 @@ class Panel:
         self.state = PanelState(live, settings, services, store or ProfileStore())
         self.changes = PanelChanges(live, self.state)
         self._live, self._services = live, services
+        live.on_other_camera = self.changes.follow_camera
 
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any] | None]]:
@@ -143,14 +146,15 @@ class Panel:
     def _save(self, args: dict[str, Any]) -> dict[str, Any]:
         name, state = args.get("name", DEFAULT_NAME), self.state
         own, regions = self._live.pipeline.calibrator.calibration, dict(self.settings.regions)
-        path = state.store.save(Profile(name, state.camera, own, regions, self._services.outputs()))
+        kept = self._services.outputs(), self._services.voices()
+        path = state.store.save(Profile(name, state.camera_id, own, regions, *kept))
         state.profile, state.profile_problem = name, None
         state.changed()
         return {"file": str(path)}
 
     def _load(self, args: dict[str, Any]) -> None:
-        self.changes.use_profile(self.state.store.load(self.state.camera, args.get("name", DEFAULT_NAME)))
+        self.changes.use_profile(self.state.store.load(self.state.camera_id, args.get("name", DEFAULT_NAME)))
 
     def _delete(self, args: dict[str, Any]) -> None:
-        self.state.store.delete(self.state.camera, args.get("name", DEFAULT_NAME))
+        self.state.store.delete(self.state.camera_id, args.get("name", DEFAULT_NAME))
         self.state.changed()

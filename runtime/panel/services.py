@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,12 @@ class PanelServices:
     """The speech driver in use, by name, if sound is listened to."""
     choose_driver: Callable[[str], None] | None = None
     """Have another speech driver make the motion; raises FacewireError."""
+    gate: Callable[[Any], None] = lambda _: None
+    """Have voices held back as ``--mic-gate`` says."""
+    voices: Callable[[], dict[str, float]] = dict
+    """How loud the user usually is, by microphone."""
+    expect_voices: Callable[[Mapping[str, float]], None] = lambda _: None
+    """Begin with what a profile knows of that."""
     outputs: Callable[[], tuple[str, ...]] = tuple
     """Outputs that run and may be kept in a profile."""
     use_outputs: Callable[[tuple[str, ...] | None], None] = lambda _: None

@@ -37,9 +37,15 @@ class PanelState:
 
     @property
     def camera(self) -> str:
-        """Name of the camera in use; profiles belong to it."""
+        """Name of the camera in use."""
         source = self._live.source
         return "none" if source is None else source.name
+
+    @property
+    def camera_id(self) -> str:
+        """What the camera in use is known by again: profiles belong to this."""
+        source = self._live.source
+        return "none" if source is None else getattr(source, "identity", source.name)
 
     def changed(self) -> None:
         """Count a change, so that clients ask for the state again."""
@@ -50,21 +56,31 @@ class PanelState:
         """Take a profile's name and smoothing as what is in use."""
         self.profile, self.profile_problem = profile.name, None
         self.settings.regions = profile.smoothing
+        self.services.expect_voices(profile.voices)
 
     def load_default(self) -> Calibration:
         """Return the calibration that this camera's default profile has, and take its smoothing and outputs; a broken
         one is reported and ignored."""
         self.profile, self.profile_problem = DEFAULT_NAME, None
+        self._adopt()
         try:
-            profile = self.store.load(self.camera, DEFAULT_NAME)
+            profile = self.store.load(self.camera_id, DEFAULT_NAME)
         except ProfileError as error:
-            if DEFAULT_NAME in self.store.names(self.camera):
+            if DEFAULT_NAME in self.store.names(self.camera_id):
                 self.profile_problem = f"{error}; going on without it"
                 logger.warning(self.profile_problem)
             return Calibration()
         self.use_profile(profile)
         self.services.use_outputs(profile.outputs)
         return profile.calibration
+
+    def _adopt(self) -> None:
+        """Find the profiles that earlier versions kept for this camera under its number, or otherwise."""
+        try:
+            self.store.adopt(self.camera_id, getattr(self._live.source, "formerly", ()))
+        except ProfileError as error:
+            self.profile_problem = str(error)
+            logger.warning(self.profile_problem)
 
     def status(self, status: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``status``, what the inputs say of themselves, with what is wrong and how often settings changed."""
@@ -91,6 +107,7 @@ class PanelState:
             "mode": settings.mode,
             "sync": settings.sync,
             "silent": settings.silent,
+            "mic_gate": settings.mic_gate,
             "address": services.address(),
         }
 
@@ -111,5 +128,5 @@ class PanelState:
             "gains": {name: round(float(own.gain[i]), 3) for i, name in enumerate(BLENDSHAPES) if own.gain[i] != 1.0},
             "calibrated": own.neutral_known,
             "profile": self.profile,
-            "profiles": self.store.names(self.camera),
+            "profiles": self.store.names(self.camera_id),
         }

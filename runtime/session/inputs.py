@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from facewire.runtime.capture.video.source import CaptureError
+from facewire.runtime.capture.video.source import CameraWish, CaptureError
 from facewire.runtime.session.networks import fetch
 from facewire.runtime.session.options import InputOptions
 
@@ -86,7 +86,22 @@ def make_source(options: InputOptions, what: str, notify: Callable[[str], None])
     """
     from facewire.runtime.capture.choose import choose_source
 
-    return choose_source(what, rate=options.rate, loop=options.loop, demo_photo=_demo_photo, notify=notify)
+    return choose_source(
+        what,
+        rate=options.rate,
+        loop=options.loop,
+        demo_photo=_demo_photo,
+        notify=notify,
+        wish=camera_wish(options),
+    )
+
+
+def camera_wish(options: InputOptions) -> CameraWish:
+    """Return what a camera is asked for, by a run's options."""
+    given = {"size": options.camera_size, "pixels": options.camera_format}
+    named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    by_user = frozenset((*named, "rate") if options.rate_named else named)
+    return CameraWish(rate=options.rate, named=by_user, **named)
 
 
 def make_sound(options: InputOptions) -> SoundSource | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from facewire.runtime.flame.blend import LiveFlame
     from facewire.runtime.fusion.fuse import Fusion
     from facewire.runtime.pipeline import FacePipeline, Watch
+    from facewire.runtime.sound.nearness import NearGate
     from facewire.runtime.speech.pipeline import SpeechDriver, SpeechPipeline
 
 SLOW_S = 3.0
@@ -128,8 +129,10 @@ def flame_model(name: str) -> FlameModel:
     return open_flame() if name == OPEN_FLAME else load_flame(Path(name))
 
 
-def make_speech(options: SpeechOptions, *, device: str, flame: str | None = None) -> SpeechPipeline:
-    """Return the pipeline that makes motion of speech.
+def make_speech(
+    options: SpeechOptions, *, device: str, flame: str | None = None, near: NearGate | None = None
+) -> SpeechPipeline:
+    """Return the pipeline that makes motion of speech; ``near`` is its gate if that knows the user already.
 
     Raises:
         ModelError: a network cannot be fetched or started, or does not take what is asked of it.
@@ -137,9 +140,11 @@ def make_speech(options: SpeechOptions, *, device: str, flame: str | None = None
     fetch(["voice_activity", *DRIVERS[parse_driver(options.driver)[0]].assets])
     with notify_if_slow():
         from facewire.models.speech.voice import VoiceDetector
+        from facewire.runtime.sound.nearness import NearGate
         from facewire.runtime.speech.pipeline import SpeechPipeline
 
-        return SpeechPipeline(speech_driver(options, device=device, flame=flame), VoiceDetector())
+        near = near or NearGate(options.mic_gate)
+        return SpeechPipeline(speech_driver(options, device=device, flame=flame), VoiceDetector(), near)
 
 
 def speech_driver(options: SpeechOptions, *, device: str, flame: str | None = None) -> SpeechDriver:

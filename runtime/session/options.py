@@ -10,12 +10,17 @@ from facewire.models.face.trackers import DEFAULT_TRACKER
 from facewire.models.speech.drivers import DEFAULT_DRIVER
 from facewire.runtime.face.filter_config import DEFAULT_SMOOTHING, Smoothing
 from facewire.runtime.fusion.modes import Mode
+from facewire.runtime.settings.mic_gate import MicGate
 
 if TYPE_CHECKING:
     from facewire.bridge.server.config import ServerConfig
 
 OPEN_FLAME = "open"
 """What ``--flame`` accepts for the open head, apart from no value."""
+
+
+CAMERA_RATE = 60.0
+"""Pictures a second that a camera is asked for, unless a user says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,14 @@ class InputOptions:
     mouth: Literal["auto", "video", "audio"] = "auto"
     mode: Mode = "auto"
     """As it was asked for; ``driven_by`` is what becomes of it."""
-    rate: float = 60.0
+    rate: float = CAMERA_RATE
     """Pictures a second to ask a camera for."""
     loop: bool = False
+    camera_size: tuple[int, int] | None = None
+    """Width and height to ask a camera for; None is Facewire's choice, as with the format."""
+    camera_format: str | None = None
+    rate_named: bool = False
+    """Whether the user asked for ``rate``."""
 
     @property
     def driven_by(self) -> Mode:
@@ -59,6 +69,8 @@ class SpeechOptions:
     look_ahead_ms: int | None = None
     """None is the driver's default."""
     expressiveness: float = 1.0
+    mic_gate: MicGate = "auto"
+    """Which voices are too quiet to be the user's."""
 
 
 @dataclass(frozen=True, slots=True)

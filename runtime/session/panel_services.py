@@ -10,6 +10,7 @@ from facewire.runtime.tools.network import own_address
 
 if TYPE_CHECKING:
     from facewire.bridge.server.server import LiveServer
+    from facewire.runtime.session.listener import Listener
     from facewire.runtime.session.options import LiveOptions
     from facewire.runtime.settings.settings import Settings
 
@@ -27,6 +28,7 @@ def first_settings(options: LiveOptions) -> Settings:
         mode=options.inputs.driven_by,
         sync=options.sync,
         silent=options.learning,
+        mic_gate=options.speech.mic_gate,
     )
 
 
@@ -41,15 +43,9 @@ def cameras(started_with: str) -> list[dict[str, Any]]:
     return found
 
 
-def microphones() -> list[dict[str, Any]]:
-    """Return what the panel offers to listen to; nothing if microphones cannot be used."""
-    from facewire.runtime.capture.sound.microphone import list_microphones
-    from facewire.runtime.capture.video.source import CaptureError
-
-    try:
-        return [{"id": str(found.index), "name": found.name} for found in list_microphones()]
-    except CaptureError:
-        return []
+def microphones(listener: Listener) -> list[dict[str, Any]]:
+    """Return what the panel offers to listen to."""
+    return [{"id": found.id, "name": found.name} for found in listener.microphones()]
 
 
 def address(server: LiveServer) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from facewire.bridge.wire.streams import carried_streams
 from facewire.runtime.panel.outputs import OutputSwitches
 from facewire.runtime.session.broadcast import Broadcast
 from facewire.runtime.session.heads import recorded_head
+from facewire.runtime.session.status_parts import StatusParts
 from facewire.runtime.takes.replay import Replay
 
 STALL_S = 10.0
@@ -50,7 +51,7 @@ class ReplaySession:
             FacewireError: the server cannot be started.
         """
         self.options, self._notify = options, notify
-        self._ends, self.frames = ExitStack(), Broadcast()
+        self._ends, self._parts, self.frames = ExitStack(), StatusParts(notify), Broadcast()
         with ExitStack() as failed:
             session = failed.enter_context(open_session(options.take)).require_frames()
             self.part_ns = options.part.resolve_ns(session)
@@ -69,7 +70,8 @@ class ReplaySession:
 
     def status(self) -> dict[str, Any]:
         """Return the status message."""
-        return {**self.replay.status(), **self.outputs.state()}
+        of = self._parts.of
+        return {**of("the replay", self.replay.status), **of("the outputs", self.outputs.state)}
 
     def __enter__(self) -> ReplaySession:
         """Serve and feed the outputs; the frames come with ``start``.

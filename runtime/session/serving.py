@@ -29,6 +29,7 @@ from facewire.runtime.session.listener import Listener
 from facewire.runtime.session.networks import make_flame, make_pipeline, tracker_factory
 from facewire.runtime.session.options import ServeOptions
 from facewire.runtime.session.panel_services import address, cameras, first_settings, microphones
+from facewire.runtime.session.status_parts import StatusParts
 from facewire.runtime.speech.thread import Speak, merged
 from facewire.runtime.takes.manager import Takes, finish, recorded_profile
 from facewire.runtime.takes.outlet import Outlet
@@ -59,7 +60,7 @@ class ServeSession:
         """
         self.options, self._notify = options, notify
         self.frames, self.sent = Broadcast(), Broadcast()
-        self._ends = ExitStack()
+        self._ends, self._parts = ExitStack(), StatusParts(notify)
         live = options.live
         self.flame = make_flame(live.flame)
         self.source, self.sound = open_inputs(live.inputs, notify)
@@ -92,9 +93,10 @@ class ServeSession:
 
     def status(self) -> dict[str, Any]:
         """Return the status message."""
-        status = self.panel.state.status(merged(self.live.status(), self.listener.status()))
+        own = self._parts.of("the inputs", lambda: merged(self.live.status(), self.listener.status()))
+        status = self._parts.of("the panel", lambda: self.panel.state.status(own)) or own
         for service in self.services:
-            status.update(service.state())
+            status.update(self._parts.of(type(service).__name__, service.state))
         return status
 
     @property
@@ -198,8 +200,11 @@ class ServeSession:
             tracker_factory=tracker_factory,
             cameras=partial(cameras, self.options.live.inputs.video),
             address=lambda: address(self.server),
-            microphones=microphones,
+            microphones=partial(microphones, self.listener),
             listen_to=self.listener.listen_to,
+            gate=self.listener.gate,
+            voices=lambda: self.listener.voices,
+            expect_voices=self.listener.expect,
             audio=lambda: self.listener.name,
             speech=lambda: self.listener.driver,
             choose_driver=self.listener.choose_driver,

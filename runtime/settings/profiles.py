@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,14 @@ from facewire.bridge.outputs.runner import MAX_OUTPUTS
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.shared.regular_file import is_inside, is_regular, read_regular
+from facewire.bridge.shared.whole_file import write_whole
 from facewire.runtime.face.calibration import Calibration
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
 from facewire.runtime.face.geometry import MEASURES
+from facewire.runtime.settings.adoption import adopt
+from facewire.runtime.settings.mic_gate import LEAST_DB, MOST_DB
+from facewire.runtime.settings.naming import alike, is_reserved, slug
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,6 +44,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,47}")
 """What a profile may be called: nothing that leaves the folder."""
 MAX_BYTES = 100_000
 MAX_GAIN = 4.0
+MAX_VOICES = 32
 DEFAULT_NAME = "default"
 _SHAPE_KEYS = {"neutral": (0.0, 1.0), "spread": (0.0, 0.5), "top": (0.0, 2.0), "gain": (0.0, MAX_GAIN)}
 # A top may lie beyond 1: whoever smiles at rest has a range that no smile fills, and noise is not motion there.
@@ -59,6 +65,8 @@ class Profile:
     """Level by region; a region that is missing has the level of the command line."""
     outputs: tuple[str, ...] | None = None
     """Outputs that run with it, as ``--output`` accepts them; None says nothing of them."""
+    voices: dict[str, float] = field(default_factory=dict)
+    """How loud the person usually is at a microphone, by its name, in dB of full scale."""
 
 
 def config_folder() -> Path:
@@ -76,7 +84,23 @@ class ProfileStore:
     def names(self, camera: str) -> list[str]:
         """Return the names of the profiles for ``camera``, in order."""
         folder = self.folder / slug(camera)
-        return sorted(file.stem for file in folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
+        try:
+            files = list(folder.glob(f"*{SUFFIX}")) if is_inside(folder, self.folder) and folder.is_dir() else []
+        except OSError:  # a folder that may not be entered has none for us
+            return []
+        ours = (file for file in files if NAME.fullmatch(file.stem) and is_inside(file, self.folder))
+        return sorted(file.stem for file in ours if is_regular(file))
+
+    def adopt(self, camera: str, formerly: Iterable[str]) -> None:
+        """Take over what earlier versions kept under other names of ``camera``, once.
+
+        Raises:
+            ProfileError: the disk refuses it.
+        """
+        try:
+            adopt(self.folder, camera, formerly, suffix=SUFFIX, most_bytes=MAX_BYTES)
+        except OSError as error:
+            raise ProfileError(f"cannot take over this camera's older profiles: {error.strerror or error}") from None
 
     def load(self, camera: str, name: str = DEFAULT_NAME) -> Profile:
         """Read a profile.
@@ -86,12 +110,13 @@ class ProfileStore:
         """
         path = self._path(camera, name)
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise ProfileError(f"the profile {path} is broken: it is too large; delete it or repair it")
-            text = path.read_text(encoding="utf-8")
+            text = read_regular(path, MAX_BYTES, within=self.folder).decode("utf-8")
         except FileNotFoundError:
             raise ProfileError(f"there is no profile {name!r} for {camera}") from None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise ProfileError(f"the profile {path} cannot be read: {why}; delete it or repair it") from None
+        except UnicodeDecodeError as error:
             raise ProfileError(f"the profile {path} cannot be read: {error}; delete it or repair it") from None
         try:
             return parse(tomllib.loads(text), name, camera)
@@ -105,16 +130,14 @@ class ProfileStore:
             ProfileError: the name is not valid, or the disk refuses it.
         """
         path = self._path(profile.camera, profile.name)
-        part = path.with_name(f".{path.name}.part")
+        self._check_spelling(profile.camera, profile.name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(tomli_w.dumps(compose(profile)).encode())
-            part.replace(path)
+            if not is_inside(path.parent, self.folder):
+                raise ProfileError(f"cannot write the profile {path}: its folder is a link, remove it")
+            write_whole(path, tomli_w.dumps(compose(profile)).encode())
         except OSError as error:
             raise ProfileError(f"cannot write the profile {path}: {error.strerror or error}") from None
-        finally:
-            if part.exists():
-                part.unlink()
         return path
 
     def delete(self, camera: str, name: str) -> None:
@@ -131,17 +154,20 @@ class ProfileStore:
         except OSError as error:
             raise ProfileError(f"cannot delete the profile {path}: {error.strerror or error}") from None
 
+    def _check_spelling(self, camera: str, name: str) -> None:
+        """Refuse a name that some systems cannot keep apart: by capitals from another one's, or from a device."""
+        if is_reserved(name):
+            raise ProfileError(f"a profile cannot be called {name!r}: Windows keeps that name for a device")
+        for other in self.names(camera):
+            if other != name and alike(other, name):
+                raise ProfileError(f"there is a profile called {other!r}: write it like this, or choose another name")
+
     def _path(self, camera: str, name: str) -> Path:
         if NAME.fullmatch(name) is None:
             raise ProfileError(
                 "a profile's name may have letters, digits, spaces, dots, dashes and underscores, 48 at most"
             )
         return self.folder / slug(camera) / f"{name}{SUFFIX}"
-
-
-def slug(camera: str) -> str:
-    """Return a folder's name for a camera's: its letters and digits, so that it is plain to read."""
-    return re.sub(r"[^a-z0-9]+", "-", camera.lower()).strip("-")[:64] or "camera"
 
 
 def compose(profile: Profile) -> dict[str, Any]:
@@ -158,6 +184,7 @@ def compose(profile: Profile) -> dict[str, Any]:
         "lid_shut": {"left": _number(own.lid_shut[0]), "right": _number(own.lid_shut[1])},
         "smoothing": profile.smoothing,
         **({} if profile.outputs is None else {"outputs": list(profile.outputs)}),
+        **({"voices": {name: _number(level) for name, level in profile.voices.items()}} if profile.voices else {}),
         "measures": {name: _number(own.measures[i]) for i, name in enumerate(MEASURES)},
         "shapes": shapes,
     }
@@ -184,7 +211,14 @@ def parse(data: Mapping[str, Any], name: str, camera: str) -> Profile:
         own.lid_shut[i] = _within(_table(data, "lid_shut").get(side, own.lid_shut[i]), 0.0, 0.7, "lid_shut")
     _read_shapes(_table(data, "shapes"), own)
     _read_gaze(data.get("gaze_rad", [0.0] * 4), own.gaze)
-    return Profile(name, camera, own, _levels(_table(data, "smoothing")), _outputs(data.get("outputs")))
+    smoothing, outputs = _levels(_table(data, "smoothing")), _outputs(data.get("outputs"))
+    return Profile(name, camera, own, smoothing, outputs, _voices(_table(data, "voices")))
+
+
+def _voices(voices: Mapping[str, Any]) -> dict[str, float]:
+    if len(voices) > MAX_VOICES:
+        raise ValueError(f"voices has at most {MAX_VOICES} microphones")
+    return {name[:200]: _within(level, LEAST_DB, MOST_DB, f"voices.{name[:40]}") for name, level in voices.items()}
 
 
 def _read_shapes(shapes: Mapping[str, Any], own: Calibration) -> None:

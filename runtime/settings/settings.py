@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from facewire.runtime.face.filter_config import DEFAULT_SMOOTHING, Smoothing
 from facewire.runtime.fusion.modes import Mode
+from facewire.runtime.settings.mic_gate import MicGate
 
 
 @dataclass(slots=True)
@@ -21,5 +22,7 @@ class Settings:
     sync: bool = False
     silent: bool = True
     """Whether the face's range is learned while streaming."""
+    mic_gate: MicGate = "auto"
+    """Which voices are too quiet to be the user's: ``auto``, ``off``, or a level in dB."""
     regions: dict[str, str] = field(default_factory=dict)
     """Smoothing levels of regions that have their own."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.clock import NS_PER_S
+from facewire.runtime.sound.channels import ChannelPicker
 
 BLOCK_S = 0.01
 RING_BLOCKS = 200
@@ -52,14 +53,16 @@ class SoundRing:
         """How often the device said that it lost samples before we saw them."""
         self.stream = 0
         self._next_sample = 0
+        self._channels = ChannelPicker()
 
     def begin(self) -> None:
         """Note that the device was opened: a new stream, its samples counted from 0."""
         self.stream += 1
         self._next_sample = 0
+        self._channels.reset()
 
     def write(self, samples: Float32Array, rate: int, start_ns: int) -> None:
-        """Take samples [n] or [n, channels], whose mean is kept."""
+        """Take samples [n] or [n, channels], of which the channel that has the voice is kept."""
         for first in range(0, len(samples), LARGEST_BLOCK):
             part = samples[first : first + LARGEST_BLOCK]
             self._write(part, rate, start_ns + first * NS_PER_S // rate)
@@ -72,7 +75,7 @@ class SoundRing:
                 self.overruns += 1
             slot, count = self._written % blocks, len(samples)
             if samples.ndim == 2 and samples.shape[1] > 1:
-                np.mean(samples, axis=1, out=self._samples[slot, :count])
+                self._channels.push(samples, rate, self._samples[slot, :count])
             else:
                 self._samples[slot, :count] = samples.reshape(-1)
             self._counts[slot], self._rates[slot], self._streams[slot] = count, rate, self.stream

@@ -8,6 +8,7 @@ A WAV file is read by ourselves, anything else through PyAV if it is installed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,8 @@ from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.install import install_extra
+from facewire.runtime.sound.channels import ChannelPicker
 from facewire.runtime.sound.placing import Placing
 from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
 
@@ -101,11 +104,42 @@ def read_sound(path: Path) -> tuple[AudioFormat, Int16Array]:
     """
     sound = MediaSound(path)
     try:
-        pieces = [for_take(run) for run in sound.runs()]
+        pieces = [for_take(run) for run in at_most_stereo(sound)]
     finally:
         sound.close()
     channels = pieces[0].shape[1]
     return AudioFormat(sound.rate, channels), np.concatenate(pieces)
+
+
+def one_channel(sound: MediaSound) -> Iterator[Float32Array]:
+    """Yield the channel that the voice is on [n], as speech is heard.
+
+    Raises:
+        SessionError: the file holds no sound that can be read.
+    """
+    picker = ChannelPicker()
+    for run in sound.runs():
+        one = np.empty(len(run), np.float32)
+        picker.push(run, sound.rate, one)
+        yield one
+
+
+def at_most_stereo(sound: MediaSound) -> Iterator[Float32Array]:
+    """Yield samples [n, channels] for a take: of more than two channels the one that the voice is on.
+
+    Raises:
+        SessionError: the file holds no sound that can be read.
+    """
+    runs = sound.runs()
+    first = next(runs, None)
+    if first is None or first.shape[1] <= 2:
+        yield from () if first is None else chain((first,), runs)
+        return
+    picker = ChannelPicker()
+    for run in chain((first,), runs):
+        one = np.empty((len(run), 1), np.float32)
+        picker.push(run, sound.rate, one[:, 0])
+        yield one
 
 
 def _open(path: Path) -> Track:
@@ -121,7 +155,7 @@ def _open(path: Path) -> Track:
         import av
     except ImportError:
         raise unknown or NoReaderError(
-            f"the sound of {path.suffix or 'this file'} needs PyAV: pip install 'facewire[media]', or give a .wav"
+            f"the sound of {path.suffix or 'this file'} needs PyAV: {install_extra('media')}, or give a .wav"
         ) from None
     return _AvTrack(path, av)
 
@@ -161,7 +195,7 @@ class _AvTrack:
         self._av, self._errors = av, (av.error.FFmpegError, ValueError, MemoryError)
         self._lost = 0
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path.absolute()))  # FFmpeg takes "12:30.wav" for an address
         except self._errors:
             raise SessionError(f"{path} is not a sound or video file that can be read") from None
         try:

@@ -1,6 +1,6 @@
 """From sound to the motion of a face: clean up, find speech, drive, ease. Live runs and ``bake`` both go through here.
 
-block ─ resample to 16 kHz ─ offset and gain ─ driver (60 steps a second of sound) ─ gate ─ tick
+block ─ resample to 16 kHz ─ offset and gain ─ near? ─ driver (60 steps a second of sound) ─ gate ─ tick
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from facewire.bridge.shared.face import SpeechTick
 from facewire.runtime.sound.blocks import SoundBlock
 from facewire.runtime.sound.gain import Gain
 from facewire.runtime.sound.level import SoundLevel
+from facewire.runtime.sound.nearness import NearGate
 from facewire.runtime.sound.resampler import MAX_BLOCK, Resampler
 from facewire.runtime.sound.sound_clock import SoundClock
 
@@ -23,7 +24,7 @@ SPEECH_S = 0.6
 """After this long without speech the mouth eases shut, whatever the driver says: it may take a hum for a vowel."""
 SHUT_S, OPEN_S = 0.25, 0.03
 """How long it takes to ease shut, and to open again: speech must not wait for the gate."""
-VOICE, NO_VOICE = 0.35, 0.15
+VOICE, NO_VOICE, SURE = 0.35, 0.15, 0.9
 
 
 class SpeechDriver(Protocol):
@@ -72,9 +73,12 @@ class Gate:
         self.share = 0.0
         """0..1, what is left of the motion."""
 
-    def step(self, voice: float, speaking: float) -> float:
-        """Return what is left of a tick's motion, given the detector's and the driver's probabilities of speech."""
-        heard = voice >= VOICE or (speaking >= 0.5 and voice > NO_VOICE)
+    def step(self, voice: float, speaking: float, *, whisper: bool = False) -> float:
+        """Return what is left of a tick's motion, given the detector's and the driver's probabilities of speech.
+
+        The detector misses some whispers: of what may be one, the driver is believed if it is sure.
+        """
+        heard = voice >= VOICE or (speaking >= 0.5 and voice > NO_VOICE) or (whisper and speaking >= SURE)
         self._since_s = 0.0 if heard else self._since_s + 1.0 / TICK_HZ
         if self._since_s < SPEECH_S:
             self.share = min(1.0, self.share + 1.0 / (TICK_HZ * OPEN_S))
@@ -89,12 +93,15 @@ class SpeechPipeline:
     The ticks of a block come in order from ``step`` after ``feed``. State: its parts', and the place in the stream.
     """
 
-    def __init__(self, driver: SpeechDriver, voice: Voice) -> None:
+    def __init__(self, driver: SpeechDriver, voice: Voice, near: NearGate | None = None) -> None:
         """Compile what is to be compiled: after this no block is slower than the others."""
         self.driver, self._voice = driver, voice
+        self.near = near or NearGate()
+        """Keeps far voices from both networks."""
         self._gain, self._gate = Gain(), Gate()
         self.level = SoundLevel()
         self._samples = np.zeros(MAX_BLOCK * 4 + 2, np.float32)
+        self._passed = np.zeros(MAX_BLOCK * 4 + 2, np.float32)
         self._resampler = Resampler(SAMPLE_RATE)
         self._clock = SoundClock(SAMPLE_RATE)
         self._stream: int | None = None
@@ -135,12 +142,15 @@ class SpeechPipeline:
             self._push(self._resampler.push(block.samples[start : start + MAX_BLOCK]))
 
     def _push(self, samples: Float32Array) -> None:
-        heard = self._samples[: len(samples)]
+        heard, passed = self._samples[: len(samples)], self._passed[: len(samples)]
         heard[:] = samples
+        # Levels are those of the microphone: before the gain, and before what the gate takes away.
+        self.near.shares(heard, self._voice.probability, passed)
         self._gain.apply(heard, self._voice.probability)
-        self._voice.push(heard)
+        passed *= heard
+        self._voice.push(passed)
         self.level.step(heard, SAMPLE_RATE, self._voice.probability)
-        self.driver.push(heard)
+        self.driver.push(passed)
 
     def step(self) -> SpeechTick | None:
         """Return the next tick that is complete, or None until more is fed."""
@@ -148,7 +158,8 @@ class SpeechPipeline:
         if shapes is None:
             return None
         self._ticks += 1
-        share = np.float32(self._gate.step(self._voice.probability, self.driver.speaking))
+        open_ = self._gate.step(self._voice.probability, self.driver.speaking, whisper=self.near.hears_whisper)
+        share = np.float32(open_)
         sample = self._ticks * SAMPLE_RATE // TICK_HZ * self._rate / SAMPLE_RATE
         capture_ns = self._clock.at_ns(sample)
         flame = self.driver.flame
@@ -171,4 +182,5 @@ class SpeechPipeline:
         self._voice.reset()
         self.level.reset()
         self._gate.reset()
+        self.near.reset()
         self.driver.reset()

@@ -118,6 +118,8 @@ class Speak(Worker):
                 "level_db": round(pipeline.level.level_db - 20 * math.log10(max(pipeline.gain, 1e-3)), 1),
                 "snr_db": round(pipeline.level.snr_db, 1),
                 "voice": round(pipeline.voice, 3),
+                "near": round(pipeline.near.share, 3),
+                "usual_db": None if pipeline.near.usual_db is None else round(pipeline.near.usual_db, 1),
                 "drift_ppm": round(pipeline.drift * 1e6, 1),
             }
         return {

@@ -19,6 +19,7 @@ from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.runtime.settings.naming import is_reserved
 from facewire.runtime.takes.recorder import Recorder
 from facewire.runtime.tools.arguments import CommandSpec, Text
 
@@ -106,6 +107,8 @@ class Takes:
                 devices=self._devices(),
             )
             stem = (name or time.strftime("take-%Y%m%d-%H%M%S")).removesuffix(SUFFIX)
+            if is_reserved(stem):
+                raise CommandError(f"a take cannot be called {stem!r}: Windows keeps that name for a device")
             recorder = self._make_recorder(self.folder / f"{stem}{SUFFIX}", about)
             recorder.start()
             self._recorder = recorder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,16 +16,15 @@ from facewire.bridge.recording.layout import SUFFIX
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, FacewireError
+from facewire.bridge.shared.text import as_utf8
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.runtime.takes.replay import Replay
+from facewire.runtime.takes.replay import ARGUMENTS, Replay
 from facewire.runtime.tools.arguments import CommandSpec, Flag, Text
 
 logger = logging.getLogger("facewire.runtime")
 
 MAX_TAKES = 200
 """Newest takes that are listed."""
-STEERING = ("pause", "resume", "seek", "step", "speed")
-"""Commands that go to the take that plays."""
 LIST = CommandSpec("takes")
 START = CommandSpec("replay_start", {"file": Text("one of takes"), "loop": Flag()}, required=("file",))
 STOP = CommandSpec("replay_stop")
@@ -64,7 +64,7 @@ class Outlet:
     @property
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What clients may ask, by name."""
-        steering = {name: self._steer(name) for name in STEERING}
+        steering = {name: self._steer(name) for name in ARGUMENTS}
         return {
             LIST.name: LIST.handler(self._list),
             START.name: START.handler(self._start),
@@ -105,20 +105,23 @@ class Outlet:
             return {"takes": [], "folder": None}
         takes: list[dict[str, Any]] = [
             {"file": name, "bytes": about.st_size, "unix_s": about.st_mtime}
-            for name, about in _takes(self._folder).items()
+            for name, (_, about) in _takes(self._folder).items()
         ]
         takes.sort(key=lambda take: take["unix_s"], reverse=True)
         return {"takes": takes[:MAX_TAKES], "folder": str(self._folder)}
 
     def _start(self, args: dict[str, Any]) -> dict[str, Any]:
         name, loop = args["file"], args.get("loop", False)
-        if self._folder is None or name not in _takes(self._folder):
+        takes = {} if self._folder is None else _takes(self._folder)
+        if name not in takes:
             raise CommandError(f"there is no take {name[:80]!r}")
-        path = self._folder / name
+        path = takes[name][0]
         try:
             session = open_session(path).require_frames()
         except FacewireError as error:
-            raise CommandError(str(error).replace(str(path), name)) from None  # where it is says nothing to a client
+            raise CommandError(
+                as_utf8(str(error).replace(str(path), name))
+            ) from None  # where it is says nothing to a client
         self.stop()
         replay = Replay(session, lambda frame: self._from_take(replay, frame), loop=loop, clock=self._clock)
         with self._lock:
@@ -128,6 +131,7 @@ class Outlet:
 
     def _steer(self, name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         def run(args: Mapping[str, Any]) -> dict[str, Any]:
+            ARGUMENTS[name].refuse_unknown(args)  # They are wrong whether a take plays or not.
             replay = self._replay
             if replay is None or replay.ended.is_set():
                 raise CommandError("no take is playing")
@@ -142,11 +146,14 @@ class Outlet:
         return {}
 
 
-def _takes(folder: Path) -> dict[str, os.stat_result]:
-    """Return the takes in a folder by name; what goes while it is looked at, the folder included, is left out."""
-    found: dict[str, os.stat_result] = {}
+def _takes(folder: Path) -> dict[str, tuple[Path, os.stat_result]]:
+    """Return the takes in a folder by the names that clients see; what is no file, or goes while it is looked at, the
+    folder included, is left out."""
+    found: dict[str, tuple[Path, os.stat_result]] = {}
     with contextlib.suppress(OSError):
         for file in folder.glob(f"*{SUFFIX}"):
             with contextlib.suppress(OSError):
-                found[file.name] = file.stat()
+                about = file.stat()
+                if stat.S_ISREG(about.st_mode):
+                    found[as_utf8(file.name)] = file, about
     return found

@@ -212,7 +212,7 @@ class Recorder(Worker):
     def _add_status(self, now: int) -> None:
         assert self._status is not None
         try:
-            data = self._encoder.message({**self._status(), "type": "status"})
+            data, _ = self._encoder.lenient({**self._status(), "type": "status"})
         except Exception as error:  # Another thread's state, read as it changes: a status is missing, not the take.
             logger.debug("no status was recorded: %r", error)
             return

@@ -26,6 +26,11 @@ MIN_SPEED, MAX_SPEED = 0.05, 20.0
 MAX_STEP = 1000
 STEP = CommandSpec("step", {"frames": Number(-MAX_STEP, MAX_STEP)})
 SPEED = CommandSpec("speed", {"speed": Number(MIN_SPEED, MAX_SPEED)}, required=("speed",))
+PAUSE, RESUME = CommandSpec("pause"), CommandSpec("resume")
+SEEK = CommandSpec("seek", {"time_s": Number(-1e9, 1e9)}, required=("time_s",))
+"""Which places there are, the take says."""
+ARGUMENTS = {spec.name: spec for spec in (PAUSE, RESUME, SEEK, STEP, SPEED)}
+"""What the commands to a take that plays accept."""
 
 
 @dataclass(slots=True)
@@ -135,9 +140,9 @@ class Replay(Worker):
         """What clients may ask of a replay, by name; each answers with the state afterwards (wire.md, 3.6)."""
         time_s = Number(self._seconds(self.start_ns), self._seconds(self.end_ns))
         changes = (
-            (CommandSpec("pause"), self._pause),
-            (CommandSpec("resume"), self._resume),
-            (CommandSpec("seek", {"time_s": time_s}, required=("time_s",)), self._seek_command),
+            (PAUSE, self._pause),
+            (RESUME, self._resume),
+            (replace(SEEK, arguments={"time_s": time_s}), self._seek_command),
             (STEP, self._step),
             (SPEED, self._speed),
         )

@@ -10,6 +10,7 @@ from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import Session
 from facewire.bridge.recording.sound import Int16Array, SoundStream
 from facewire.bridge.shared.errors import FacewireError
+from facewire.bridge.shared.install import install_extra
 from facewire.runtime.capture.sound.microphone import load_pyaudio, plain
 from facewire.runtime.capture.video.source import CaptureError
 
@@ -140,7 +141,7 @@ def open_output(audio: AudioFormat, notify: Callable[[str], None]) -> Output | N
     try:
         pyaudio = load_pyaudio()
     except CaptureError:
-        notify("sound needs PyAudio: pip install 'facewire[mic]'; playing silently")
+        notify(f"sound needs PyAudio: {install_extra('mic')}; playing silently")
         return None
     try:
         return PyAudioOutput(pyaudio, audio)

@@ -51,7 +51,7 @@ class Number:
 
     def accepts(self, value: Any) -> bool:
         """See ``Argument``."""
-        return type(value) in (int, float) and self.least <= float(value) <= self.most
+        return type(value) in (int, float) and self.least <= value <= self.most  # an integer may be beyond any float
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +143,13 @@ class CommandSpec:
     """How many of the arguments it takes at once."""
 
     def read(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments, checked.
+        """Return the arguments, checked; one that is nil is absent (wire.md, 2).
 
         Raises:
             CommandError: one is unknown, missing, or of the wrong kind.
         """
-        if unknown := [str(name)[:SHOWN] for name in args if name not in self.arguments]:
-            raise CommandError(f"{self.name} accepts {self._accepts()}, not {', '.join(map(repr, sorted(unknown)))}")
+        self.refuse_unknown(args)
+        args = _present(args)
         if not self.least <= len(args) <= (len(self.arguments) if self.most is None else self.most):
             raise CommandError(f"{self.name} accepts {self._accepts()}")
         for name in self.required:
@@ -158,7 +158,16 @@ class CommandSpec:
         for name, value in args.items():
             if not self.arguments[name].accepts(value):
                 raise CommandError(f"{name} must be {self.arguments[name].expects}")
-        return dict(args)
+        return args
+
+    def refuse_unknown(self, args: Mapping[str, Any]) -> None:
+        """Check the names alone.
+
+        Raises:
+            CommandError: one is unknown.
+        """
+        if unknown := [str(name)[:SHOWN] for name in args if name not in self.arguments]:
+            raise CommandError(f"{self.name} accepts {self._accepts()}, not {', '.join(map(repr, sorted(unknown)))}")
 
     def handler(self, run: Callable[[dict[str, Any]], R]) -> Callable[[Mapping[str, Any]], R]:
         """Return what the server calls: ``run`` gets the arguments once they are checked."""
@@ -169,3 +178,12 @@ class CommandSpec:
             return "no arguments"
         count = "one of " if self.most == 1 < len(self.arguments) else ""
         return count + ", ".join(self.arguments)
+
+
+def _present(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments without those that are nil, in the maps that are arguments too."""
+    return {
+        name: {key: one for key, one in value.items() if one is not None} if isinstance(value, Mapping) else value
+        for name, value in args.items()
+        if value is not None
+    }

@@ -55,6 +55,7 @@ def write_take(
     start_ns: int = START_NS,
     commit_every: int = 30,
     finish: bool = True,
+    end: dict[str, str] | None = None,
 ) -> Path:
     """Write a session of ``talking_frames``, with ``voice`` where ``audio`` says how, and return its path."""
     metadata = SessionMetadata(STARTED_UNIX_NS, start_ns, hello={"type": "hello", "rate": rate}, session="test")
@@ -72,7 +73,7 @@ def write_take(
         if commit_every and frame.seq % commit_every == commit_every - 1:
             writer.commit()
     if finish:
-        return writer.finish()
+        return writer.finish(end)
     writer.commit()
     writer.close()
     return writer.file.part

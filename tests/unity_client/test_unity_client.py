@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +154,12 @@ def test_a_wrong_token_is_told_once_and_not_tried_again(live_on_each: Client) ->
     assert sum(event.get("state") == "Connecting" for event in wrong.events) == 1
 
 
+def test_a_websocket_without_the_subprotocol_is_refused_with_a_line_that_says_so(live: Client) -> None:
+    with rogue(lambda connection: connection.send("{}"), subprotocols=None) as address:
+        problem = live(address).wait_for("problem", "foreign: ")["problem"]
+    assert "Sec-WebSocket-Protocol" in problem
+
+
 @pytest.mark.models
 def test_moves_by_the_demo_input_of_the_real_program(live: Client) -> None:
     command = [*FACEWIRE, "serve", "--video", "demo", "--listen", "127.0.0.1:0"]
@@ -207,9 +213,12 @@ def test_nothing_listens(live: Client) -> None:
 
 
 @contextmanager
-def rogue(behave: Callable[[ServerConnection], None]) -> Iterator[str]:
+def rogue(
+    behave: Callable[[ServerConnection], None],
+    subprotocols: Sequence[Subprotocol] | None = (Subprotocol("facewire.v1"),),
+) -> Iterator[str]:
     """Run a websocket server that does what no real one does."""
-    with serve(behave, "127.0.0.1", 0, subprotocols=[Subprotocol("facewire.v1")], compression=None) as server:
+    with serve(behave, "127.0.0.1", 0, subprotocols=subprotocols, compression=None) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"127.0.0.1:{server.socket.getsockname()[1]}"

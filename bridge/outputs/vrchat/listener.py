@@ -15,6 +15,8 @@ from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.vrchat import avatar, oscquery
 from facewire.bridge.outputs.vrchat.avatar import AvatarError
 from facewire.bridge.shared.clock import NS_PER_S, Clock
+from facewire.bridge.shared.install import install_extra
+from facewire.bridge.shared.regular_file import read_regular
 from facewire.bridge.wire.pacing import Backoff, MessageBudget
 
 CHANGE = "/avatar/change"
@@ -42,13 +44,15 @@ class Listener:
         clock: Clock,
         interfaces: list[str] | None = None,
     ) -> None:
-        """``port`` 0 is any; ``folders`` are VRChat's; ``interfaces`` are for mDNS, None for all."""
+        """``port`` 0 is any; ``folders`` are VRChat's; ``interfaces`` are for mDNS, None for the one listened on."""
         self.parameters: avatar.Parameters | None = None
         self.news = 0
         self.advert: oscquery.Advert | None = None
         """What announces us by OSCQuery; None if nothing does."""
         self._port, self._folders, self._interfaces = port, folders, interfaces
         self._notify, self._clock = notify, clock
+        self._host = oscquery.LOOPBACK
+        self._peer: str | None = None
         self._socket: socket.socket | None = None
         self._service: tuple[str, int] | None = None
         self._identity: str | None = None
@@ -64,12 +68,24 @@ class Listener:
         Raises:
             OutputError: the port is taken.
         """
+        self._listen(oscquery.LOOPBACK, None)
+
+    def open_to(self, host: str, peer: str) -> None:
+        """Listen on this machine's address ``host``, to the VRChat at the address ``peer`` alone.
+
+        Raises:
+            OutputError: the port is taken.
+        """
+        self._listen(host, peer)
+
+    def _listen(self, host: str, peer: str | None) -> None:
+        self._host, self._peer = host, peer
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            self._socket.bind(("127.0.0.1", self._port))
+            self._socket.bind((host, self._port))
         except OSError as error:
             raise OutputError(
-                f"cannot listen to VRChat on 127.0.0.1:{self._port}: {error.strerror or error}; another OSC program "
+                f"cannot listen to VRChat on {host}:{self._port}: {error.strerror or error}; another OSC program "
                 "may listen there: leave listen out, or choose another port"
             ) from None
         self._socket.settimeout(POLL_S)
@@ -91,7 +107,7 @@ class Listener:
         if not self._thread.is_alive():
             self._socket.close()
         with contextlib.suppress(OSError):
-            self._socket.sendto(b"", ("127.0.0.1", self._port))  # wakes the thread
+            self._socket.sendto(b"", (self._host, self._port))  # wakes the thread
 
     def found(self, host: str, port: int) -> None:
         """Note VRChat's OSCQuery service."""
@@ -105,9 +121,12 @@ class Listener:
 
     def _run(self) -> None:
         assert self._socket is not None
-        with self._socket, contextlib.closing(oscquery.QueryServer("Facewire", self._port)) as server:
+        with self._socket, contextlib.closing(self._query_server()) as server:
             self._serve(server.port)
         atexit.unregister(self._leave)
+
+    def _query_server(self) -> oscquery.QueryServer:
+        return oscquery.QueryServer("Facewire", self._port, self._host, self._peer)
 
     def _serve(self, http_port: int) -> None:
         try:
@@ -125,9 +144,11 @@ class Listener:
 
     def _advertise(self, http_port: int) -> None:
         try:
-            self.advert = oscquery.Advert(http_port, self._port, self.found, self._interfaces)
+            self.advert = oscquery.Advert(
+                http_port, self._port, self.found, self._interfaces, host=self._host, peer=self._peer
+            )
         except ImportError:
-            why = "zeroconf is missing: pip install 'facewire[vrchat]'"
+            why = f"zeroconf is missing: {install_extra('vrchat')}"
         except Exception as error:  # zeroconf's own, or no network: the face goes out all the same
             why = str(error) or type(error).__name__
         else:
@@ -137,8 +158,10 @@ class Listener:
     def _receive(self) -> None:
         assert self._socket is not None
         try:
-            data = self._socket.recv(4096)
+            data, sender = self._socket.recvfrom(4096)
         except OSError:  # nothing came; ICMP for what nobody sent; or it is closed
+            return
+        if self._peer not in (None, sender[0]):
             return
         try:
             messages = decode(data)
@@ -151,12 +174,11 @@ class Listener:
     def _change(self, identity: str) -> None:
         """Take a new avatar: its list from the file at once, and from VRChat as soon as it has one."""
         self._identity, self._changed_ns = identity, self._clock()
-        file = avatar.find_file(identity, self._folders)
+        file = avatar.find_file(identity, self._folders) if self._peer is None else None  # those are this machine's
         parameters = None
         if file is not None:
             try:
-                if file.stat().st_size <= avatar.MAX_BYTES:
-                    parameters = avatar.from_file(file.read_bytes())[1]
+                parameters = avatar.from_file(read_regular(file, avatar.MAX_BYTES))[1]
             except (OSError, AvatarError):
                 parameters = None
         self._publish(parameters)

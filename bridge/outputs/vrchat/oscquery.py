@@ -1,8 +1,9 @@
 """OSCQuery, so that VRChat finds us and we find VRChat without ports to fill in.
 
-Our side: an HTTP server on loopback that tells our one address, ``/avatar/change``, and mDNS that announces the server.
+Our side: an HTTP server that tells our one address, ``/avatar/change``, and mDNS that announces the server. All is on
+loopback while VRChat is on this machine; for one on another it is on that one's network, and answers that one alone.
 VRChat's side: its own OSCQuery server, found by mDNS, whose tree lists the avatar's parameters. mDNS is zeroconf's
-(``pip install 'facewire[vrchat]'``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
+(the extra ``vrchat``); without it everything else works. Source: the OSCQuery proposal (Vidvox), and
 VRChat's documentation of it.
 """
 
@@ -20,6 +21,7 @@ from socketserver import ThreadingTCPServer
 from typing import Any
 from urllib.parse import unquote
 
+from facewire.bridge.outputs.addresses import is_own as is_own
 from facewire.bridge.outputs.vrchat import avatar
 from facewire.bridge.shared.clock import NS_PER_S, Clock
 
@@ -28,12 +30,12 @@ OSC_TYPE = "_osc._udp.local."
 VRCHAT = "VRChat-Client"
 """What the names of VRChat's services begin with."""
 MAX_CONNECTIONS = 8
-"""HTTP requests at once; one more is closed unanswered."""
+"""HTTP requests at once. Drop policy: one more takes the place of the oldest, so that idle ones shut nobody out."""
 MAX_PATH_LENGTH = 1024
 REQUEST_TIMEOUT_S = 2.0
 FETCH_TIMEOUT_S = 1.0
 FETCH_TOTAL_NS = 3 * NS_PER_S
-_LOOPBACK = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _ATTRIBUTES = {"DESCRIPTION", "FULL_PATH", "ACCESS", "CONTENTS", "TYPE", "VALUE"}
 
 TREE: dict[str, Any] = {
@@ -58,12 +60,12 @@ TREE: dict[str, Any] = {
 """What we take. VRChat sends an application what is below the addresses that it names, and nothing else."""
 
 
-def answer(target: str, name: str, osc_port: int) -> tuple[int, dict[str, Any] | None]:
+def answer(target: str, name: str, osc_port: int, host: str = LOOPBACK) -> tuple[int, dict[str, Any] | None]:
     """Return status and JSON for a request's target, such as ``/avatar?ACCESS``: 404 if there is no such node, 400
     for an attribute that OSCQuery does not have, 204 for one that this node does not have."""
     path, _, query = target.partition("?")
     if query == "HOST_INFO":
-        return 200, host_info(name, osc_port)
+        return 200, host_info(name, osc_port, host)
     node: Any = TREE
     for part in (part for part in unquote(path).split("/") if part):
         node = node.get("CONTENTS", {}).get(part)
@@ -76,11 +78,11 @@ def answer(target: str, name: str, osc_port: int) -> tuple[int, dict[str, Any] |
     return (200, {query: node[query]}) if query in node else (204, None)
 
 
-def host_info(name: str, osc_port: int) -> dict[str, Any]:
+def host_info(name: str, osc_port: int, host: str = LOOPBACK) -> dict[str, Any]:
     """Return who we are, and where our OSC goes."""
     return {
         "NAME": name,
-        "OSC_IP": _LOOPBACK,
+        "OSC_IP": host,
         "OSC_PORT": osc_port,
         "OSC_TRANSPORT": "UDP",
         "EXTENSIONS": {"ACCESS": True, "CLIPMODE": False, "RANGE": False, "TYPE": True, "VALUE": False},
@@ -88,38 +90,54 @@ def host_info(name: str, osc_port: int) -> dict[str, Any]:
 
 
 class QueryServer(ThreadingTCPServer):
-    """Answers OSCQuery's requests on a loopback port of its own, in threads; at most ``MAX_CONNECTIONS`` at once."""
+    """Answers OSCQuery's requests on a port of its own, in threads; at most ``MAX_CONNECTIONS`` at once."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = MAX_CONNECTIONS
 
-    def __init__(self, name: str, osc_port: int) -> None:
-        """Listen.
+    def __init__(self, name: str, osc_port: int, host: str = LOOPBACK, peer: str | None = None) -> None:
+        """Listen on ``host``; if there is a ``peer``, to that address alone.
 
         Raises:
             OSError: no port is free.
         """
-        super().__init__((_LOOPBACK, 0), _Handler)
-        self.name, self.osc_port = name, osc_port
+        super().__init__((host, 0), _Handler)
+        self.socket.settimeout(REQUEST_TIMEOUT_S)  # who is gone again before accept would stop it, and close with it
+        self.name, self.osc_port, self.host, self._peer = name, osc_port, host, peer
         self.port: int = self.server_address[1]
-        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._open: dict[socket.socket, None] = {}
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="facewire-oscquery", daemon=True)
         self._thread.start()
 
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Return whether whoever has connected is heard."""
+        del request
+        return self._peer in (None, client_address[0])
+
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for a connection, or close it if there are too many."""
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+        """Start a thread for a connection; the oldest one ends for it if there are too many."""
+        with self._lock:
+            self._open[request] = None
+            too_many = list(self._open)[:-MAX_CONNECTIONS]
+            for old in too_many:
+                del self._open[old]
+        for old in too_many:
+            end(old)
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer one connection."""
+        """Answer one connection, which has one deadline, however it divides its bytes."""
+        deadline = threading.Timer(REQUEST_TIMEOUT_S, end, [request])
+        deadline.daemon = True
+        deadline.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            deadline.cancel()
+            with self._lock:
+                self._open.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that breaks off is no news."""
@@ -131,19 +149,51 @@ class QueryServer(ThreadingTCPServer):
         self._thread.join(1.0)
 
 
+def end(connection: socket.socket) -> None:
+    """Wake the thread that waits for a connection: nothing more comes, nothing more is sent."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 class _Handler(BaseHTTPRequestHandler):
-    """GET only; every connection gets one answer and is closed."""
+    """GET and HEAD only; every connection gets one answer and is closed."""
 
     timeout = REQUEST_TIMEOUT_S
     server_version, sys_version = "Facewire", ""
 
+    def handle(self) -> None:
+        """Answer, and read what else was sent: closing before that would take the answer away."""
+        super().handle()
+        with contextlib.suppress(OSError):
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            while self.rfile.read1(1 << 16):
+                pass
+
+    def send_error(self, code: int, *_: object) -> None:
+        """Answer what is no request of ours: 405 to other methods, 400 to the rest, without a page."""
+        status = {501: 405}.get(code, 400 if code == 505 else code)
+        self.request_version = "HTTP/1.1"  # What could not be read counts as HTTP/0.9, which has no status.
+        self.send_response(status)
+        if status == 405:
+            self.send_header("Allow", "GET, HEAD")
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
+        if self.request_version == "HTTP/0.9":
+            self.send_error(400)
+            return
         server = self.server
         assert isinstance(server, QueryServer)
         if len(self.path) > MAX_PATH_LENGTH:
             status, content = 414, None
         else:
-            status, content = answer(self.path, server.name, server.osc_port)
+            status, content = answer(self.path, server.name, server.osc_port, server.host)
         body = b"" if content is None else json.dumps(content).encode()
         self.send_response(status)
         if status != 204:  # RFC 9110, 8.6: no length if there can be no content
@@ -151,14 +201,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-cache")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: other programs' requests are not the user's concern."""
 
 
 class Advert:
-    """mDNS: announces us, and finds VRChat."""
+    """mDNS: announces us, and finds VRChat, on one network: this machine's loopback, or the one that VRChat is in."""
 
     def __init__(
         self,
@@ -166,8 +217,14 @@ class Advert:
         osc_port: int,
         found: Callable[[str, int], None],
         interfaces: Sequence[str] | None = None,
+        *,
+        host: str = LOOPBACK,
+        peer: str | None = None,
     ) -> None:
         """``found`` is called with address and port of VRChat's OSCQuery server, on a thread of zeroconf's.
+
+        We are reached at ``host``, and heard on the interface with this address alone unless ``interfaces`` says
+        otherwise. VRChat is at ``peer``, or on this machine.
 
         Raises:
             ImportError: zeroconf is not installed.
@@ -176,34 +233,42 @@ class Advert:
         import zeroconf
 
         self.name = f"Facewire-{secrets.token_hex(3).upper()}"
-        options: dict[str, Any] = {} if interfaces is None else {"interfaces": list(interfaces)}
-        self._zeroconf = zeroconf.Zeroconf(ip_version=zeroconf.IPVersion.V4Only, **options)
-        self._found = found
+        self._zeroconf = zeroconf.Zeroconf(
+            ip_version=zeroconf.IPVersion.V4Only, interfaces=[host] if interfaces is None else list(interfaces)
+        )
+        self._found, self._peer = found, peer
         try:
             for kind, port in ((HTTP_TYPE, http_port), (OSC_TYPE, osc_port)):
-                self._zeroconf.register_service(
-                    zeroconf.ServiceInfo(
-                        kind,
-                        f"{self.name}.{kind}",
-                        addresses=[socket.inet_aton(_LOOPBACK)],
-                        port=port,
-                        properties={"txtvers": "1"},
-                        server=f"{self.name}.local.",
-                    ),
-                    cooperating_responders=True,  # the name is our own: no need to ask for a second whether it is
-                )
+                # The name is our own: no need to ask for a second whether it is.
+                self._zeroconf.register_service(self._service(kind, host, port), cooperating_responders=True)
             self._browser = zeroconf.ServiceBrowser(self._zeroconf, HTTP_TYPE, handlers=[self._on_change])
         except BaseException:
             self._zeroconf.close()
             raise
 
+    def _service(self, kind: str, host: str, port: int) -> Any:
+        import zeroconf
+
+        return zeroconf.ServiceInfo(
+            kind,
+            f"{self.name}.{kind}",
+            addresses=[socket.inet_aton(host)],
+            port=port,
+            properties={"txtvers": "1"},
+            server=f"{self.name}.local.",
+        )
+
     def _on_change(self, zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
         if not name.startswith(VRCHAT) or state_change.name == "Removed":
             return
         info = zeroconf.get_service_info(service_type, name, timeout=1500)
-        own = [] if info is None else [address for address in info.parsed_addresses() if is_own(address)]
-        if own and info.port:
-            self._found(own[0], info.port)
+        meant = [] if info is None else [address for address in info.parsed_addresses() if self._is_meant(address)]
+        if meant and info.port:
+            self._found(meant[0], info.port)
+
+    def _is_meant(self, address: str) -> bool:
+        """Whether the VRChat there is the one that gets the face: mDNS answers come from anybody in the network."""
+        return is_own(address) if self._peer is None else address == self._peer
 
     def close(self) -> None:
         """Say good-bye to those who listen."""
@@ -211,16 +276,6 @@ class Advert:
             self._zeroconf.close()
         with contextlib.suppress(RuntimeError):  # older ones say so of the loop that has ended
             self._browser.cancel()  # its thread, which may still ask somebody: the good-bye does not wait for that
-
-
-def is_own(address: str) -> bool:
-    """Say whether ``address`` is one of this machine's: mDNS answers come from anybody in the network."""
-    if address.startswith("127."):
-        return True
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((address, 0))
-        return True
-    return False
 
 
 def fetch_avatar(host: str, port: int, clock: Clock) -> tuple[str | None, avatar.Parameters]:

@@ -9,6 +9,7 @@ VRCFaceTracking's ("Parameters").
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 from operator import sub
@@ -16,10 +17,11 @@ from pathlib import Path
 
 from facewire.bridge import mapping
 from facewire.bridge.formats.osc import MAX_DATAGRAM_BYTES, encode_message
+from facewire.bridge.outputs.addresses import is_own, share_network
 from facewire.bridge.outputs.base import Output, OutputError
 from facewire.bridge.outputs.choose import Target
 from facewire.bridge.outputs.udp import UdpSender
-from facewire.bridge.outputs.vrchat import avatar, oscquery
+from facewire.bridge.outputs.vrchat import avatar
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.unified import RESOLUTION, Feed, bundles, element
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
@@ -67,15 +69,24 @@ class VrchatOutput(Output):
         self._lids_told: float | None = None
 
     def open(self) -> None:
-        """Look the host up, and listen to VRChat if it is on this machine.
+        """Look the host up, and listen to the VRChat there: on loopback if it is on this machine, else on that one's
+        network and to that one alone, if this machine is in it.
 
         Raises:
             OutputError: that is not possible.
         """
         self._udp.open()
-        if oscquery.is_own(self._udp.host):  # what a VRChat here has on says nothing of one elsewhere
+        own, other = self._udp.way()
+        if is_own(other):  # what a VRChat here has on says nothing of one elsewhere
             self._datagram_bytes = MAX_LOCAL_BYTES
             self._listener.open()
+        elif self._is_near(own, other):
+            self._listener.open_to(own, other)
+
+    def _is_near(self, own: str, other: str) -> bool:
+        with contextlib.suppress(ImportError, ValueError):  # an IPv6 address: VRChat's OSC has IPv4 alone
+            return ":" not in own and share_network(own, other)
+        return False
 
     def send(self, frame: FaceFrame, now_ns: int) -> None:
         """Send what has moved, at most ``MAX_RATE`` times a second.

@@ -26,6 +26,7 @@ ANSWER_NS = 3_000_000_000
 TAKEN_NS = 10_000_000_000
 """A parameter that another plug-in moves is tried again after this long."""
 MAX_TOKEN_LENGTH = 256
+API_IS_OFF = 'VTube Studio\'s API is off: switch on "Start API" in its settings'
 _API_OFF, _NEEDS_LEAVE, _DENIED, _ASKING_ALREADY, _NOT_FOUND, _TAKEN = 1, 8, 50, 51, 453, 454
 
 Stage: TypeAlias = Literal["new", "allow", "authenticate", "create", "ready"]
@@ -97,7 +98,7 @@ class VtsSession:
             return self._on_error(request_id, data, now_ns)
         if kind == "APIStateResponse" and self.stage == "new":
             if data.get("active") is not True:
-                raise VtsError('VTube Studio\'s API is off: switch on "Start API" in its settings')
+                raise VtsError(API_IS_OFF)
             return self._ask()
         if kind == "AuthenticationTokenResponse" and self.stage == "allow":
             self.token = check_token(data.get("authenticationToken"))
@@ -153,7 +154,7 @@ class VtsSession:
     def _on_error(self, request_id: str, data: Mapping[str, Any], now_ns: int) -> list[str]:
         number, said = data.get("errorID"), str(data.get("message", ""))[:300]
         if number == _API_OFF:
-            raise VtsError('VTube Studio\'s API is off: switch on "Start API" in its settings')
+            raise VtsError(API_IS_OFF)
         if number == _DENIED and self.stage == "allow":
             raise VtsDeniedError(
                 "VTube Studio was told to keep Facewire out: switch the output off and on to ask again"

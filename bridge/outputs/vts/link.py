@@ -7,8 +7,9 @@ import threading
 from typing import TypeAlias
 
 from facewire.bridge.outputs.base import Output
-from facewire.bridge.outputs.choose import Target
-from facewire.bridge.outputs.vts.api import VtsDeniedError, VtsError, VtsSession
+from facewire.bridge.outputs.choose import OUTPUTS, Target
+from facewire.bridge.outputs.vts import discovery
+from facewire.bridge.outputs.vts.api import API_IS_OFF, VtsDeniedError, VtsError, VtsSession
 from facewire.bridge.outputs.vts.socket import TextSocket
 from facewire.bridge.outputs.vts.tokens import Tokens
 from facewire.bridge.shared.clock import NS_PER_S
@@ -37,7 +38,9 @@ class Link:
         """Why nothing arrives, or None."""
         self._output, self._target, self._parameters = output, target, parameters
         self._clock = target.clock
-        self._tokens = Tokens(target.folder, output.describe())
+        self._port, self._usual = target.port, target.port == OUTPUTS["vts"].port
+        self._trouble: OSError | VtsError | None = None
+        self._tokens = Tokens(target.folder, self.where)  # by where it was looked for: its port may change
         self._newest: tuple[list[float], bool] | None = None
         self._fresh = False
         self._said_ns = 0
@@ -49,6 +52,12 @@ class Link:
         self._denied = False
         self._stopping = threading.Event()
         self._reported_ns: dict[str, int] = {}
+
+    @property
+    def where(self) -> str:
+        """Where VTube Studio is, as far as that is known."""
+        host = self._target.host
+        return f"{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def offer(self, values: list[float], face_found: bool) -> None:
         """Replace what is to be sent."""
@@ -121,7 +130,7 @@ class Link:
         session = VtsSession(*self._parameters, self._tokens.load())
         connection: TextSocket | None = None
         try:
-            connection = TextSocket(self._target.host, self._target.port, self._clock)
+            connection = self._connect()
             connection.set_timeout(WAIT_S)
             self._talk(connection, session)
             connection.set_timeout(0.0)
@@ -135,6 +144,40 @@ class Link:
             self._keep(session.token)
             if connection is not None and self._opened is None:
                 connection.close()
+
+    def _connect(self) -> TextSocket:
+        """Connect where it was last, or else to where it says that it is if the user named no other port.
+
+        Raises:
+            OSError: nothing listens there, or nothing answers.
+            VtsError: what answers is not VTube Studio, or its API is off.
+        """
+        places = dict.fromkeys((self._port, self._target.port))
+        connection = next((one for one in map(self._try, places) if one is not None), None)
+        if connection is not None:
+            return connection
+        assert self._trouble is not None
+        self._fail(self._trouble)  # said before it is listened, which takes a while
+        host = self._target.host
+        found = discovery.listen(host, self._clock, self._stopping.is_set) if self._usual else None
+        if found is None:
+            raise self._trouble
+        if not found.active:
+            raise VtsError(API_IS_OFF)
+        connection = self._try(found.port)
+        if connection is None:
+            raise self._trouble
+        self._notify_rarely("found", f"VTube Studio says that it is on port {found.port}: connected there")
+        return connection
+
+    def _try(self, port: int) -> TextSocket | None:
+        try:
+            connection = TextSocket(self._target.host, port, self._clock)
+        except (OSError, VtsError) as error:
+            self._trouble = error
+            return None
+        self._port = port
+        return connection
 
     def _talk(self, connection: TextSocket, session: VtsSession) -> None:
         for message in session.start(self._clock()):

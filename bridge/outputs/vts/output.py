@@ -24,8 +24,6 @@ class VtsOutput(Output):
 
     def __init__(self, target: Target) -> None:
         """Make the output; the token is kept in the target's folder, if there is one."""
-        host = f"[{target.host}]" if ":" in target.host else target.host
-        self._where = f"{host}:{target.port}"
         self._table = mapping.load("vts")
         rows = self._table.section.rows
         self._driven = [index for index, row in enumerate(rows) if row.weights]
@@ -34,8 +32,8 @@ class VtsOutput(Output):
         self._places = [names.index(f"FacePosition{axis}") for axis in "XYZ"]
         self._home: list[float] = []
         self._home_ns = 0
-        self.waiting = f"connecting to {self._where}"
         self._link = Link(self, target, (names, custom))
+        self.waiting = f"connecting to {self._link.where}"
 
     def open(self) -> None:
         """Begin to connect; whether VTube Studio is there does not matter yet."""
@@ -71,7 +69,7 @@ class VtsOutput(Output):
 
     def describe(self) -> str:
         """Return where VTube Studio is."""
-        return self._where
+        return self._link.where
 
     def _move_home(self, place: list[float], now_ns: int) -> list[float]:
         """Return the mean place of the head in cm: a person does not sit in the middle of the picture."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from facewire.bridge.outputs.vts.api import VtsError, check_token
+from facewire.bridge.shared.regular_file import read_regular
+from facewire.bridge.shared.whole_file import PRIVATE, write_whole
 
 TOKEN_FILE = "vts.json"
 MAX_TOKEN_BYTES = 20_000
@@ -43,18 +44,14 @@ class Tokens:
         self._write(content if token is None else {**content, self._where: token})
 
     def _read(self) -> dict[str, object]:
-        if self._path is None or not self._path.is_file() or self._path.stat().st_size > MAX_TOKEN_BYTES:
+        if self._path is None:
             return {}
-        with suppress(ValueError, RecursionError):  # a broken file is written again
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, RecursionError):  # a broken file is written again
+            content = json.loads(read_regular(self._path, MAX_TOKEN_BYTES, within=self._path.parent))
             return content if isinstance(content, dict) else {}
         return {}
 
     def _write(self, content: dict[str, object]) -> None:
         assert self._path is not None
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_name(f".{self._path.name}.part")
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(content, file)
-        part.replace(self._path)
+        write_whole(self._path, json.dumps(content).encode(), mode=PRIVATE)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
-from zipfile import BadZipFile
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.models.errors import ModelError
+from facewire.models.npz import Npz
+
+MOST_BYTES = 1 << 30
+"""Of a decoder; BIWI's has some 80 MB."""
 
 FORMAT = 1
 
@@ -55,7 +58,7 @@ class StepWeights(NamedTuple):
         """Frames after which the positional encoding repeats and the bias falls by one slope."""
         return len(self.position)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | BinaryIO) -> None:
         """Write an .npz, which is read again without torch."""
         np.savez(path, format=FORMAT, **self._asdict())
 
@@ -67,12 +70,12 @@ class StepWeights(NamedTuple):
             ModelError: it is anything else.
         """
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            with Npz(path, MOST_BYTES) as data:
                 if int(data["format"]) != FORMAT:
                     raise ValueError("another format")
                 arrays = {name: data[name] for name in cls._fields if name != "features_per_frame"}
                 return cls(**arrays, features_per_frame=int(data["features_per_frame"]))
-        except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile) as error:
+        except (OSError, KeyError, ValueError, TypeError) as error:
             raise ModelError(f"{path} holds no decoder of this version: convert the checkpoint again") from error
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from facewire.bridge.shared.whole_file import replacing, write_whole
 from facewire.models.errors import ModelError
 from facewire.models.speech.training.config import Stage, TrainConfig
 from facewire.models.speech.training.dataset import CLEAN, LOOK_AHEADS_MS, Augmentation, Clip, Clips
@@ -131,10 +132,9 @@ class Run:
             "optimiser": optimiser.state_dict(),
             "stage": self.stage, "step": self.step, "curve": self.curve, "network_config": asdict(self.config.network),
         }  # fmt: skip
-        part = self.path.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(self.path)
-        self.path.with_name("curve.json").write_text(json.dumps(self.curve))
+        with replacing(self.path) as file:
+            torch.save(state, file)
+        write_whole(self.path.with_name("curve.json"), json.dumps(self.curve).encode())
 
     def average(self) -> None:
         """Move the averaged weights towards the current ones; quickly at first."""

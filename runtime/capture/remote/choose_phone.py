@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from facewire.bridge.formats.ifacialmocap_text import IFacialMocapReader
 from facewire.bridge.formats.livelink_packet import LiveLinkReader
-from facewire.bridge.formats.received import FaceReader
 from facewire.bridge.formats.vmc_messages import VmcReader
 from facewire.bridge.outputs.choose import OUTPUTS, parse_spec
-from facewire.runtime.capture.remote.phone import PhoneSource
+from facewire.runtime.capture.remote.phone import App, PhoneSource
 from facewire.runtime.capture.video.source import CaptureError, Source
 from facewire.runtime.tools.network import route_to
 
@@ -19,19 +17,10 @@ LOOPBACK = "127.0.0.1"
 HERE = (LOOPBACK, "localhost", "::1")
 
 
-@dataclass(frozen=True, slots=True)
-class App:
-    """What sends faces."""
-
-    title: str
-    port: int
-    reader: Callable[[], FaceReader]
-
-
 APPS = {
-    "livelink": App("Live Link Face", 11111, LiveLinkReader),
-    "ifacialmocap": App("iFacialMocap", 49983, IFacialMocapReader),
-    "vmc": App("VMC protocol", 39539, VmcReader),
+    "livelink": App("Live Link Face", 11111, LiveLinkReader, "livelink", names_device=True),
+    "ifacialmocap": App("iFacialMocap", 49983, IFacialMocapReader, "ifacialmocap"),
+    "vmc": App("VMC protocol", 39539, VmcReader, "vmc"),
 }
 """By the name that a user writes, with the port that each uses by itself."""
 
@@ -51,7 +40,9 @@ def phone_source(what: str, notify: Callable[[str], None]) -> PhoneSource:
     app = APPS[name]
     host, port = _address(name, where, app.port)
     if name != "ifacialmocap" or _listens(host):
-        return PhoneSource(f"{app.title} on port {port}", app.reader(), host or LOOPBACK, port, notify=notify)
+        return PhoneSource(
+            f"{app.title} on port {port}", app.reader(), host or LOOPBACK, port, notify=notify, app=app
+        )  # fmt: skip
     return PhoneSource(
         f"{app.title} on {host}", app.reader(), "", port, phone=host, phone_port=port, notify=notify
     )  # fmt: skip

@@ -7,6 +7,7 @@ import ipaddress
 import select
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,8 +16,9 @@ from facewire.bridge.formats.received import DatagramError, FaceReader, OlderDat
 from facewire.bridge.shared.arrays import Float32Array, Image
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.face import REST_DISTANCE_M, FaceState
+from facewire.runtime.capture.remote.sender import Sender
 from facewire.runtime.capture.video.source import CapturedFace, CaptureError, Source, SourceSilent
-from facewire.runtime.tools.network import own_address, route_to
+from facewire.runtime.tools.network import find_own_address, route_to
 
 WAIT_S = 0.1
 HOLD_NS = 1_000_000_000
@@ -28,8 +30,27 @@ ASK_NS = 1_000_000_000
 MAX_DRAIN = 256
 """Datagrams that are taken at once; the rest wait in the system's buffer, which drops the newest when it is full."""
 MAX_NAMED = 16
+NO_NETWORK = "it is in no network now: join the phone's"
 NOWHERE_M: Float32Array = np.array([0, 0, -REST_DISTANCE_M], np.float32)
 """Where a head is whose sender does not say: straight before the camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What sends faces."""
+
+    title: str
+    port: int
+    """That it sends to by itself."""
+    reader: Callable[[], FaceReader]
+    name: str
+    """In ``--video``."""
+    names_device: bool = False
+    """Whether its datagrams say which device they come from."""
+
+    def former_names(self, port: int) -> tuple[str, ...]:
+        """Return what earlier versions called what sends to ``port``, or to the usual one."""
+        return tuple(f"{self.title} on port {one}" for one in dict.fromkeys((port, self.port)))
 
 
 class PhoneSource(Source):
@@ -52,13 +73,17 @@ class PhoneSource(Source):
         phone_port: int | None = None,
         notify: Callable[[str], None] = lambda _: None,
         clock: Clock = now_ns,
+        app: App | None = None,
     ) -> None:
         """Get ready to listen on ``host``; if there is a ``phone``, on the address that faces it, and to nobody else.
 
-        With a ``phone_port`` the phone is asked there for iFacialMocap's frames.
+        With a ``phone_port`` the phone is asked there for iFacialMocap's frames. If there is an ``app``, what sends is
+        known again by that and by the device that its datagrams name, once by the port; else by ``name``.
         """
         super().__init__()
-        self.name = name
+        self.name, self._app = name, app
+        if app is not None:
+            self._be(name, app.title, (app.title,) if app.names_device else app.former_names(port))
         self._reader, self._host, self._port = reader, host, port
         self._phone, self._phone_port = phone, phone_port
         self._notify, self._clock = notify, clock
@@ -66,7 +91,7 @@ class PhoneSource(Source):
         self._socket: socket.socket | None = None
         self._buffer = bytearray(65536)
         self._view = memoryview(self._buffer)
-        self._holder: tuple[str, int] | None = None
+        self._sender = Sender()
         self._heard_ns = self._asked_ns = self._said_ns = 0
         self._named: set[str] = set()
         self._dropped = {"late": 0, "broken": 0, "foreign": 0, "overtaken": 0}
@@ -152,7 +177,7 @@ class PhoneSource(Source):
             except OSError as error:
                 raise CaptureError(f"{self.name} cannot receive any more: {error.strerror or error}") from None
             now = self._clock()
-            if self._take(self._view[:size], (str(sender[0]), int(sender[1])), now):
+            if self._take(self._view[:size], str(sender[0]), int(sender[1]), now):
                 news, arrived_ns = news + 1, now
         if not news:
             return None
@@ -160,38 +185,52 @@ class PhoneSource(Source):
         face = self._reader.face
         return CapturedFace(None if face is None else to_face(face), arrived_ns)
 
-    def _take(self, data: memoryview, sender: tuple[str, int], now: int) -> bool:
+    def _take(self, data: memoryview, host: str, port: int, now: int) -> bool:
         """Return whether a datagram says something new. Only one that its format knows gives its sender the port."""
-        wrong = self._phone_address is not None and sender[0] != self._phone_address
-        held = self._holder is not None and now - self._heard_ns < HOLD_NS
-        if wrong or (held and sender != self._holder):
-            self._refuse(sender[0])
-            return False
-        if sender != self._holder:
-            self._reader.reset()
+        sender = self._sender
+        wrong = self._phone_address is not None and host != self._phone_address
+        held = sender.host is not None and now - self._heard_ns < HOLD_NS
         news = False
         try:
+            device = "" if wrong else self._reader.device_of(data)
+            same = sender.is_it(host, port, device, lambda: self._reader.follows(data))
+            if wrong or (held and not same):
+                self._refuse(host)
+                return False
+            if not same:
+                sender.restart()
+                self._reader.reset()
             news = self._reader.take(data, now)
         except OlderDatagramError:
             self._dropped["late"] += 1
         except DatagramError:
-            self._dropped["broken"] += 1
+            if held and not sender.was_at(host, port):
+                self._refuse(host)
+            else:
+                self._dropped["broken"] += 1
             return False
-        self._holder, self._heard_ns = sender, now
+        self._note(host, port, device, now)
         return news
+
+    def _note(self, host: str, port: int, device: str, now: int) -> None:
+        """Take the sender of a datagram that was understood for who has the port."""
+        if self._app is not None and device != self._sender.device:
+            self._be(self.name, f"{self._app.title} {device}".strip(), self._app.former_names(self._port))
+        self._sender.note(host, port, device)
+        self._heard_ns = now
 
     def _refuse(self, host: str) -> None:
         self._dropped["foreign"] += 1
         if host not in self._named and len(self._named) < MAX_NAMED:
             self._named.add(host)
-            heard = self._phone_address or (self._holder or ("another",))[0]
+            heard = self._phone_address or self._sender.host or "another"
             who, heard = (f"another program on {host}", "the first") if host == heard else (host, heard)
             self._notify(f"{self.name}: {who} sends too; only {heard} is used (further ones are counted)")
 
     def _ask(self) -> None:
         """Send the hand-shake while nothing comes; a phone that sleeps is asked until it wakes."""
         now = self._clock()
-        silent = self._holder is None or now - self._heard_ns > ASK_NS
+        silent = self._sender.host is None or now - self._heard_ns > ASK_NS
         if self._phone_port is None or not silent or now - self._asked_ns < ASK_NS:
             return
         self._asked_ns = now
@@ -206,9 +245,9 @@ class PhoneSource(Source):
             return
         self._said_ns = now
         self._check_way()
-        if self._holder is None:
-            raise SourceSilent(f"{self.name}: nothing has arrived yet; make the app send to {self._where()}")
-        raise SourceSilent(f"{self.name}: nothing arrives any more from {self._holder[0]}; is the app still open?")
+        if self._sender.host is None:
+            raise SourceSilent(f"{self.name}: nothing has arrived yet; {self._advice()}")
+        raise SourceSilent(f"{self.name}: nothing arrives any more from {self._sender.host}; is the app still open?")
 
     def _check_way(self) -> None:
         """Check that neither the phone nor this machine has a new address: then nothing would arrive here any more."""
@@ -221,9 +260,9 @@ class PhoneSource(Source):
         if way != (self._phone_address, self._host):
             raise CaptureError(f"{self.name}: its address has changed, or this machine's")
 
-    def _where(self) -> str:
+    def _advice(self) -> str:
         host, port = self.address
-        return f"{own_address() if ipaddress.ip_address(host).is_unspecified else host}, UDP port {port}"
+        return where_to_send(host, port, "livelink" if self._app is None else self._app.name)
 
 
 def to_face(received: ReceivedFace) -> FaceState:
@@ -245,6 +284,19 @@ def find_route(phone: str) -> tuple[str, str]:
         raise CaptureError(f"cannot reach the phone {phone!r} ({why}): check its address and the Wi-Fi") from None
 
 
+def where_to_send(host: str, port: int, option: str) -> str:
+    """Return what to do so that datagrams come to a port that is open on ``host``; ``option`` is the input's name."""
+    machine = find_own_address() if ipaddress.ip_address(host).is_unspecified else host
+    if not ipaddress.ip_address(host).is_loopback:
+        return f"make the app send to {machine or NO_NETWORK}, UDP port {port}"
+    network = find_own_address()
+    to = f"{network}, port {port}" if network else f"this machine's address, port {port} ({NO_NETWORK})"
+    return (
+        f"a program on this machine has to send to {host}, UDP port {port}; a phone cannot reach that: "
+        f"start again with --video {option}:0.0.0.0:{port}, and make the app send to {to}"
+    )
+
+
 def describe_opening(address: tuple[str, int], phone: str | None) -> str:
     """Return what an open port means, in one line."""
     host, port = address
@@ -253,5 +305,5 @@ def describe_opening(address: tuple[str, int], phone: str | None) -> str:
         return f"{where}, to this machine only"
     if phone is not None:
         return f"{where}, to the phone {phone} only"
-    machine = own_address() if ipaddress.ip_address(host).is_unspecified else host
+    machine = (find_own_address() or NO_NETWORK) if ipaddress.ip_address(host).is_unspecified else host
     return f"{where}, to the network: anyone who reaches this machine there ({machine}) can move the face"

@@ -4,39 +4,66 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
+import os
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from facewire.bridge.shared.clock import NS_PER_S, Clock, now_ns
+from facewire.bridge.shared.install import install_extra
+from facewire.runtime.capture.sound import device_list
 from facewire.runtime.capture.sound.sound_source import SoundSource
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, LARGEST_BLOCK, SoundRing
+from facewire.runtime.sound.channels import MAX_CHANNELS
 
 SILENT_S = 1.0
 """A device that gives no block for this long is lost: PortAudio does not say when one is unplugged."""
 FIRST_S = 5.0
 """What it may take to give its first: sound servers wake their devices."""
 CHECK_S = 0.1
-MAX_CHANNELS = 8
+FEWER_CHANNELS = (32, 16, 8, 2)
+"""What a device is asked for that refuses as many as it says that it has."""
 LONGEST_DELAY_S = 0.5
 """A driver that claims an older sound than this does not know."""
-NO_PYAUDIO = "the microphone needs PyAudio: pip install 'facewire[mic]' (on Linux, first portaudio19-dev or the like)"
+PORTAUDIO = {
+    "linux": " (on Debian and Ubuntu, first: sudo apt install portaudio19-dev python3-dev gcc)",
+    "darwin": " (first: brew install portaudio)",
+}
+"""What PyAudio is built from where it has no wheels."""
+
+
+LIST_S = 10.0
+"""What the list of devices may take; a driver that hangs is left out."""
+SERVER = "pulse"
+"""What PortAudio calls a sound server; a source of it is opened by that."""
+_SERVER_ENVIRONMENT = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneInfo:
-    """A device that PortAudio can record from."""
+    """A device that can be recorded from."""
 
     index: int
+    """PortAudio's number, -1 of a source that only a sound server knows."""
     name: str
     rate: int
     channels: int
     is_default: bool
+    source: str | None = None
+    """Its name at the sound server, of a source that only that knows."""
+
+    @property
+    def id(self) -> str:
+        """What chooses it: a number, or ``pulse:`` and its name at the sound server."""
+        return str(self.index) if self.source is None else f"{SERVER}:{self.source}"
 
 
 def load_pyaudio() -> Any:
@@ -48,43 +75,79 @@ def load_pyaudio() -> Any:
     try:
         import pyaudio
     except ImportError:
-        raise CaptureError(NO_PYAUDIO) from None
+        raise CaptureError(no_pyaudio()) from None
     _silence_audio_libraries()
     return pyaudio
 
 
+def no_pyaudio() -> str:
+    """Return what to do where PyAudio is missing."""
+    return f"the microphone needs PyAudio: {install_extra('mic')}{PORTAUDIO.get(sys.platform, '')}"
+
+
 def list_microphones() -> list[MicrophoneInfo]:
-    """Return what can be recorded from now.
+    """Return what can be recorded from now, those that were plugged in while one is open, too.
 
     Raises:
         CaptureError: PyAudio is not installed.
     """
-    system = load_pyaudio().PyAudio()
+    pyaudio = load_pyaudio()
+    listed = _listed_by_another_process()
+    if listed is not None:
+        return listed
+    system = pyaudio.PyAudio()
     try:
         return _list(system)
     finally:
         system.terminate()
 
 
-def find_microphone(what: str, microphones: list[MicrophoneInfo]) -> MicrophoneInfo:
-    """Return the microphone with a number, or the first whose name contains ``what``; ``auto`` is the default.
+def _listed_by_another_process() -> list[MicrophoneInfo] | None:
+    """Return what ``device_list`` prints; None where no Python of its own can be started."""
+    script = Path(device_list.__file__)
+    if "python" not in Path(sys.executable or "").name.lower() or not script.is_file():
+        return None  # Inside another program, which is not to be started again.
+    try:
+        done = subprocess.run(
+            [sys.executable, str(script)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=LIST_S, creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )  # fmt: skip
+        return [MicrophoneInfo(**device) for device in json.loads(done.stdout)] if done.returncode == 0 else None
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError):
+        return None
 
+
+def find_microphone(what: str, microphones: list[MicrophoneInfo]) -> MicrophoneInfo:
+    """Return the microphone with an id, or the first whose name is or contains ``what``; ``auto`` is the default.
 
     Raises:
         CaptureError: there is none; the message lists what there is.
     """
-    known = "; ".join(f"{microphone.index}: {microphone.name}" for microphone in microphones) or "none"
-    for microphone in microphones:
-        if microphone.is_default if what == "auto" else _is_called(microphone, what):
-            return microphone
+    known = "; ".join(f"{microphone.id}: {microphone.name}" for microphone in microphones) or "none"
+    for is_it in (_is_exactly, _is_called):
+        for microphone in microphones:
+            if microphone.is_default if what == "auto" else is_it(microphone, what):
+                return microphone
     if what == "auto" and microphones:
         return microphones[0]
     called = "was found" if what == "auto" else f"is called {what!r}"
     raise CaptureError(f"no microphone {called}; microphones here: {known}")
 
 
+def find_without_error(what: str, microphones: list[MicrophoneInfo]) -> MicrophoneInfo | None:
+    """Return what ``find_microphone`` does, None if there is none."""
+    try:
+        return find_microphone(what, microphones)
+    except CaptureError:
+        return None
+
+
+def _is_exactly(microphone: MicrophoneInfo, what: str) -> bool:
+    return what in (microphone.id, microphone.name, microphone.source)
+
+
 def _is_called(microphone: MicrophoneInfo, what: str) -> bool:
-    return microphone.index == int(what) if what.isdigit() else what.casefold() in microphone.name.casefold()
+    return what.isdigit() is False and what.casefold() in microphone.name.casefold()
 
 
 class Microphone(SoundSource):
@@ -93,10 +156,15 @@ class Microphone(SoundSource):
     kind = "microphone"
     returns = True
 
-    def __init__(self, what: str = "auto", *, load: Callable[[], Any] = load_pyaudio, clock: Clock = now_ns) -> None:
+    def __init__(
+        self, what: str | MicrophoneInfo = "auto", *, load: Callable[[], Any] = load_pyaudio, clock: Clock = now_ns
+    ) -> None:
         """Note what to open; it is looked up each time, for one that is plugged in again may have another number."""
         super().__init__()
-        self.name = "microphone" if what == "auto" else f"microphone {what}"
+        named = what if isinstance(what, str) else what.name
+        self.name = "microphone" if what == "auto" else f"microphone {named}"
+        self.device: MicrophoneInfo | None = None
+        """What is open, or was last."""
         self._what, self._load, self._clock = what, load, clock
         self._system: Any = None
         self._stream: Any = None
@@ -109,22 +177,51 @@ class Microphone(SoundSource):
         pyaudio = self._load()
         # PortAudio lists the devices when it starts, so it is started again each time.
         self._system = pyaudio.PyAudio()
-        device = find_microphone(self._what, _list(self._system))
-        self.name = f"microphone {device.index} ({device.name})"
+        device = self._find(_list(self._system))
+        self.name = f"microphone {device.id} ({device.name})" if device.source is None else f"microphone {device.name}"
+        self.device = device
         self.rate, self._silent_s = device.rate, 0.0
         self._heard.clear()
         self._any_heard = False
         channels = min(max(device.channels, 1), MAX_CHANNELS)
+        # Some give a number of channels that they then refuse.
+        refused: Exception | None = None
+        for count in dict.fromkeys((channels, *(few for few in FEWER_CHANNELS if few < channels), 1, 2)):
+            refused = self._try(pyaudio, device, count, ring)
+            if refused is None:
+                return
+        raise CaptureError(
+            f"{self.name} cannot be opened ({plain(refused)}): is it free of other programs, and are they allowed "
+            "to use the microphone?"
+        )
+
+    def _try(self, pyaudio: Any, device: MicrophoneInfo, channels: int, ring: SoundRing) -> Exception | None:
+        """Open it with so many channels; return why it refuses them."""
         try:
-            with contextlib.suppress(OSError, ValueError):  # Some give a number of channels that they then refuse.
+            with _server_uses(device.source):
                 self._stream = self._open(pyaudio, device, channels, ring)
-            if self._stream is None:
-                self._stream = self._open(pyaudio, device, 1 if channels > 1 else 2, ring)
         except (OSError, ValueError) as error:
-            raise CaptureError(
-                f"{self.name} cannot be opened ({plain(error)}): is it free of other programs, and are they allowed "
-                "to use the microphone?"
-            ) from None
+            return error
+        return None
+
+    def _find(self, here: list[MicrophoneInfo]) -> MicrophoneInfo:
+        """Return what to open among what PortAudio has, or a server's source with PortAudio's number of the server.
+
+        Raises:
+            CaptureError: it is not there.
+        """
+        wanted = self._what
+        if isinstance(wanted, str) and find_without_error(wanted, here) is None and SERVER in (d.name for d in here):
+            # PortAudio does not know the sources of a sound server.
+            wanted = find_without_error(wanted, [d for d in list_microphones() if d.source is not None]) or wanted
+        if isinstance(wanted, str):
+            return find_microphone(wanted, here)
+        if wanted.source is not None:
+            server = find_microphone(SERVER, here)
+            return replace(wanted, index=server.index, channels=server.channels)
+        same = [device for device in here if device.name == wanted.name]
+        numbered = [device for device in same if device.index == wanted.index]
+        return (numbered or same or [find_microphone(wanted.name, here)])[0]
 
     def _open(self, pyaudio: Any, device: MicrophoneInfo, channels: int, ring: SoundRing) -> Any:
         rate, proceed, overflow = device.rate, (None, pyaudio.paContinue), pyaudio.paInputOverflow
@@ -190,27 +287,31 @@ def captured_ns(now_ns: int, count: int, rate: int, times: dict[str, float]) -> 
 
 
 def _list(system: Any) -> list[MicrophoneInfo]:
-    try:
-        default = int(system.get_default_input_device_info()["index"])
-    except (OSError, KeyError):
-        default = -1
-    found = []
-    for index in range(system.get_device_count()):
-        info = system.get_device_info_by_index(index)
-        if info["maxInputChannels"] > 0:
-            # PyAudio may give names as bytes that it could not decode.
-            name = info["name"] if isinstance(info["name"], str) else info["name"].decode("utf-8", "replace")
-            rate, channels = round(info["defaultSampleRate"]), int(info["maxInputChannels"])
-            # Sound servers offer dozens of channels if they have no device of their own: one is enough then.
-            found.append(
-                MicrophoneInfo(index, name, rate, channels if channels <= MAX_CHANNELS else 1, index == default)
-            )
-    return found
+    return [MicrophoneInfo(**device) for device in device_list.portaudio_devices(system)]
 
 
-def plain(error: Exception) -> str:
+@contextlib.contextmanager
+def _server_uses(source: str | None) -> Iterator[None]:
+    """Have a stream that is opened meanwhile record from ``source`` of the sound server."""
+    if source is None:
+        yield
+        return
+    with _SERVER_ENVIRONMENT:  # The server's library reads it when a stream is opened, and only then.
+        before = os.environ.get("PULSE_SOURCE")
+        os.environ["PULSE_SOURCE"] = source
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PULSE_SOURCE"]
+            else:
+                os.environ["PULSE_SOURCE"] = before
+
+
+def plain(error: Exception | None) -> str:
     """PyAudio's errors carry a number beside the text."""
-    return next((str(part) for part in reversed(error.args) if isinstance(part, str)), type(error).__name__)
+    arguments = error.args if error is not None else ()
+    return next((str(part) for part in reversed(arguments) if isinstance(part, str)), type(error).__name__)
 
 
 def _no_message(*_: object) -> None:

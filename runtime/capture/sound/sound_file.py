@@ -13,7 +13,7 @@ from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.capture.sound.sound_source import PacedSound
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
-from facewire.runtime.sound.media_sound import MediaSound
+from facewire.runtime.sound.media_sound import MediaSound, one_channel
 
 
 class SoundReader:
@@ -39,8 +39,7 @@ class SoundReader:
             CaptureError: the file holds none that can be read.
         """
         try:
-            for run in self._sound.runs():
-                yield np.mean(run, axis=1, dtype=np.float32)
+            yield from one_channel(self._sound)
         except FacewireError as error:
             raise CaptureError(str(error)) from None
 

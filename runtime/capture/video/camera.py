@@ -6,65 +6,41 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-
-import cv2
+from typing import TypeAlias
 
 from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.runtime.capture.video.opencv import Opener, VideoCapture, open_camera, open_stream, retrieve
-from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source
+from facewire.runtime.capture.video.cameras import (
+    UNLISTED,
+    CameraInfo,
+    find_camera,
+    number_of,
+    ranked,
+)
+from facewire.runtime.capture.video.cameras import list_cameras as list_cameras
+from facewire.runtime.capture.video.opencv import (
+    Opener,
+    VideoCapture,
+    ask_for,
+    open_camera,
+    open_stream,
+    plausible_rate,
+    retrieve,
+    what_it_gives,
+)
+from facewire.runtime.capture.video.source import CameraWish, CapturedImage, CaptureError, Source, whole_path
 
-SYS_CAMERAS = Path("/sys/class/video4linux")
-
-
-@dataclass(frozen=True, slots=True)
-class CameraInfo:
-    """A camera that the system knows."""
-
-    index: int
-    name: str
-
-
-def list_cameras(folder: Path = SYS_CAMERAS) -> list[CameraInfo]:
-    """Return the cameras by index, with their names; none if the system does not list them (macOS, Windows).
-
-    Linux shows one camera as several nodes; only its first gives pictures (the others carry metadata).
-    """
-    cameras = []
-    for node in folder.glob("video*") if folder.is_dir() else ():
-        number = node.name.removeprefix("video")
-        if number.isdigit() and _read_text(node / "index", "0") == "0":
-            cameras.append(CameraInfo(int(number), _read_text(node / "name", node.name)))
-    return sorted(cameras, key=lambda camera: camera.index)
-
-
-def is_called(camera: CameraInfo, name: str) -> bool:
-    """Whether its name contains ``name``, capitals or not."""
-    return name.casefold() in camera.name.casefold()
-
-
-def find_camera(name: str, cameras: list[CameraInfo]) -> CameraInfo:
-    """Return the first camera that is called ``name``.
-
-    Raises:
-        CaptureError: there is none; the message lists what there is.
-    """
-    for camera in cameras:
-        if is_called(camera, name):
-            return camera
-    known = "; ".join(f"{camera.index}: {camera.name}" for camera in cameras) or "none"
-    hint = "" if sys.platform == "linux" else " (names are known on Linux only: use a number)"
-    raise CaptureError(f"no camera or file is called {name!r}; cameras here: {known}{hint}")
+Find: TypeAlias = Callable[["CameraInfo | None", list[CameraInfo]], tuple["int | str", "CameraInfo | None"]]
+"""From the camera that it was before, if it was one, and those that there are now, to what is to be opened."""
 
 
 def first_camera(opener: Opener = open_camera) -> int | None:
-    """Index of the camera that "auto" means; where the system does not list them, 0 if it opens."""
+    """Index of the camera that "auto" tries first; where the system does not list them, of the first that opens."""
     if sys.platform == "linux":
-        cameras = list_cameras()
+        cameras = ranked(list_cameras())
         return cameras[0].index if cameras else None
-    return 0 if opens(0, opener) else None
+    return next((index for index in range(UNLISTED) if opens(index, opener)), None)
 
 
 def opens(index: int, opener: Opener = open_camera) -> bool:
@@ -87,25 +63,33 @@ class DeviceSource(Source):
         target: Callable[[], int | str],
         *,
         kind: str = "camera",
-        rate: float = 60.0,
+        wish: CameraWish | None = None,
         opener: Opener = open_camera,
         clock: Clock = now_ns,
     ) -> None:
         """``target`` is asked at each opening: a camera that is plugged in again may have another number."""
         super().__init__()
         self.name, self.kind = name, kind
-        self._target, self._opener, self._clock, self._asked_rate = target, opener, clock, rate
+        self._target, self._opener, self._clock = target, opener, clock
+        self._wish = wish or CameraWish()
+        self.gives_now = ""
+        """Size, format and rate of its pictures as the driver says them, for people; empty if it does not say."""
         self._capture: VideoCapture | None = None
+
+    def be_known_as(self, identity: str) -> None:
+        """Be known again by this in place of the name."""
+        self._be(self.name, identity, (self.name,))
 
     def open(self) -> None:
         target = self._target()
         capture = self._opener(target)
         if not capture.isOpened():
             capture.release()
-            raise CaptureError(f"{self.name} {_why_closed(target)}")
+            raise CaptureError(f"{self.name} {_why_closed(target, self.kind)}")
         if self.kind == "camera":
-            _ask_for(capture, self._asked_rate)
-        self.rate = _plausible_rate(capture)
+            ask_for(capture, self._wish)
+            self.gives_now = what_it_gives(capture)
+        self.rate = plausible_rate(capture)
         self._capture = capture
 
     def read(self, spare: Image | None = None) -> CapturedImage | None:
@@ -129,57 +113,106 @@ class DeviceSource(Source):
             self._capture = None
 
 
-def camera_source(index: int, *, rate: float = 60.0, opener: Opener = open_camera) -> DeviceSource:
-    """Return the camera with this index."""
-    names = {camera.index: camera.name for camera in list_cameras()}
-    name = f"camera {index}" + (f" ({names[index]})" if index in names else "")
-    return DeviceSource(name, lambda: index, rate=rate, opener=opener)
+class CameraSource(DeviceSource):
+    """A camera, looked up again at each opening: it may have come back under another number.
+
+    State: the camera that it was, and what was said of its pictures.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        find: Find,
+        *,
+        wish: CameraWish | None = None,
+        notify: Callable[[str], None] = lambda _: None,
+        opener: Opener = open_camera,
+        clock: Clock = now_ns,
+    ) -> None:
+        """``notify`` gets a line with what the camera really gives, once."""
+        super().__init__(name, self._look_up, wish=wish, opener=opener, clock=clock)
+        self._find, self._notify = find, notify
+        self._camera: CameraInfo | None = None
+        self._said = ""
+        self._look_up()
+
+    def open(self) -> None:
+        super().open()
+        line = f"{self.name} gives {self.gives_now}{self._wish.missed(self.gives_now)}"
+        if self.gives_now and line != self._said:
+            self._said = line
+            self._notify(line)
+
+    def _look_up(self) -> int | str:
+        target, camera = self._find(self._camera, list_cameras())
+        if camera is not None:
+            self._camera = camera
+            self._be(camera.called, camera.identity, camera.formerly)
+        return target
 
 
-def named_camera_source(name: str, *, rate: float = 60.0) -> DeviceSource:
+def camera_source(
+    index: int,
+    *,
+    wish: CameraWish | None = None,
+    notify: Callable[[str], None] = lambda _: None,
+    opener: Opener = open_camera,
+) -> CameraSource:
+    """Return the camera with this index; if it comes back under another one, it is taken there."""
+
+    def find(before: CameraInfo | None, cameras: list[CameraInfo]) -> tuple[int | str, CameraInfo | None]:
+        same = [camera for camera in cameras if before is not None and camera.identity == before.identity]
+        here = [camera for camera in cameras if camera.index == index]
+        found = next((camera for camera in here if camera in same), None) or next(iter((*same, *here)), None)
+        return (index, None) if found is None else (found.index, found)
+
+    return CameraSource(f"camera {index}", find, wish=wish, notify=notify, opener=opener)
+
+
+def named_camera_source(
+    name: str, *, wish: CameraWish | None = None, notify: Callable[[str], None] = lambda _: None
+) -> CameraSource:
     """Return the camera whose name contains ``name``.
 
     Raises:
         CaptureError: there is none now.
     """
-    camera = find_camera(name, list_cameras())
-    return DeviceSource(f"camera {camera.name!r}", lambda: find_camera(name, list_cameras()).index, rate=rate)
+
+    def find(_before: CameraInfo | None, cameras: list[CameraInfo]) -> tuple[int | str, CameraInfo | None]:
+        camera = find_camera(name, cameras)
+        return camera.index, camera
+
+    return CameraSource(f"camera {name!r}", find, wish=wish, notify=notify)
+
+
+def device_camera_source(
+    path: str, *, wish: CameraWish | None = None, notify: Callable[[str], None] = lambda _: None
+) -> CameraSource:
+    """Return the camera at a video node, or at a link to one: where that leads is looked up at each opening."""
+
+    def find(_before: CameraInfo | None, cameras: list[CameraInfo]) -> tuple[int | str, CameraInfo | None]:
+        number = number_of(path)
+        camera = next((camera for camera in cameras if camera.index == number), None)
+        return path if number is None else number, camera
+
+    return CameraSource(f"camera {path}", find, wish=wish, notify=notify)
 
 
 def stream_source(address: str) -> DeviceSource:
     """Return the source of a network address that FFmpeg reads, or a named pipe."""
     kind = "url" if "://" in address else "pipe"
     shown = re.sub(r"//[^/@]*@", "//", address)  # never show a password
-    return DeviceSource(shown, lambda: address, kind=kind, opener=open_stream)
+    source = DeviceSource(shown, lambda: address, kind=kind, opener=open_stream)
+    source.be_known_as(shown if kind == "url" else whole_path(Path(address)))
+    return source
 
 
-def _ask_for(capture: VideoCapture, rate: float) -> None:
-    """Ask for a small picture: the networks see 256 pixels at most, so a high rate is worth more."""
-    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))  # most cameras are slow without compression
-    capture.set(cv2.CAP_PROP_FRAME_WIDTH, 640)
-    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, 480)
-    capture.set(cv2.CAP_PROP_FPS, rate)
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
-
-
-def _plausible_rate(capture: VideoCapture) -> float:
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    return rate if 1.0 <= rate <= 1000.0 else 0.0
-
-
-def _why_closed(target: int | str) -> str:
-    if isinstance(target, str):
+def _why_closed(target: int | str, kind: str) -> str:
+    if kind != "camera":
         return "cannot be opened: check the address, and that something is sending there"
-    device = Path(f"/dev/video{target}")
+    device = Path(target if isinstance(target, str) else f"/dev/video{target}")
     if sys.platform == "linux" and not device.exists():
         return "was not found: plug it in, or list the devices with: facewire doctor"
     if sys.platform == "linux" and not os.access(device, os.R_OK | os.W_OK):
         return f"is not open to you: add yourself to the group that owns {device} (often: video)"
     return "cannot be opened: is it free of other programs, and are they allowed to use the camera?"
-
-
-def _read_text(path: Path, default: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip() or default
-    except OSError:
-        return default

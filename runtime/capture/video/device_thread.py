@@ -78,6 +78,7 @@ class DeviceThread:
                     retry_s = FIRST_RETRY_S
                 break
             except Exception as error:  # a driver may raise anything, and this thread must outlive it
+                self._device.close()  # before it is said: who hears of it may send again at once
                 self._lose(error if isinstance(error, CaptureError) else CaptureError(f"{self._device.name}: {error}"))
                 if not self._device.returns:
                     break

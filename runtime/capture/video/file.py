@@ -11,7 +11,7 @@ from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.runtime.capture.video.file_end import is_cut, is_transport_stream, loses_step
 from facewire.runtime.capture.video.opencv import Opener, VideoCapture, open_stream, retrieve
-from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source
+from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source, whole_path
 
 DEFAULT_RATE = 30.0
 HIGHEST_RATE = 240.0
@@ -39,7 +39,7 @@ class FileSource(Source):
         self, path: Path, *, paced: bool, loop: bool = False, opener: Opener = open_stream, clock: Clock = now_ns
     ) -> None:
         super().__init__()
-        self.name = str(path)
+        self._be(str(path), whole_path(path), (str(path),))
         self._path, self._paced, self._loop, self._opener, self._clock = path, paced, loop, opener, clock
         self._capture: VideoCapture | None = None
         self.frames = 0
@@ -50,7 +50,7 @@ class FileSource(Source):
             raise CaptureError(f"{self._path} does not exist: check the name")
         if self._path.is_dir():
             raise CaptureError(f"{self._path} is a folder: name a video file in it")
-        self._capture = self._opener(str(self._path))
+        self._capture = self._opener(str(self._path.absolute()))  # FFmpeg takes "12:30.mp4" for an address
         if not self._capture.isOpened():
             self.close()
             raise CaptureError(f"{self._path} is not a video that can be read")
@@ -147,7 +147,7 @@ class FileSource(Source):
 
     def _seen_rate(self) -> float:
         """Return the rate of the first pictures of a file that does not say it."""
-        look, times_ms = self._opener(str(self._path)), list[float]()
+        look, times_ms = self._opener(str(self._path.absolute())), list[float]()
         while len(times_ms) < LOOK_PICTURES and look.grab():
             times_ms.append(look.get(cv2.CAP_PROP_POS_MSEC))
         look.release()

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import cv2
 
 from facewire.bridge.shared.arrays import Image
+from facewire.runtime.capture.video.source import CameraWish
 
 # FFmpeg's own words on a damaged file are many: we say it in a line. This is read when the first file opens.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -53,3 +54,32 @@ def retrieve(capture: VideoCapture, spare: Image | None) -> Image | None:
     if not ok or image is None or image.ndim != 3 or image.shape[2] != 3:
         return None
     return image  # type: ignore[no-any-return]
+
+
+def ask_for(capture: VideoCapture, wish: CameraWish) -> None:
+    """Ask a camera's driver for what is wished; it gives what comes next to that."""
+    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*wish.pixels.upper()))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, wish.size[0])
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wish.size[1])
+    capture.set(cv2.CAP_PROP_FPS, wish.rate)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
+
+
+def what_it_gives(capture: VideoCapture) -> str:
+    """Return size, format and rate as the driver says them; empty if it does not say."""
+    size = [round(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+    if min(size) <= 0:
+        return ""
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    letters = (code & 0x7FFFFFFF).to_bytes(4, "little").decode("latin-1") if code > 0 else ""
+    pixels = letters.strip() if letters.isascii() and letters.isprintable() else ""
+    rate = plausible_rate(capture)
+    return ", ".join(
+        text for text in (f"{size[0]}x{size[1]}", pixels, f"{rate:g} pictures a second" if rate else "") if text
+    )
+
+
+def plausible_rate(capture: VideoCapture) -> float:
+    """Return the pictures a second that it is said to give; 0 if that cannot be."""
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return rate if 1.0 <= rate <= 1000.0 else 0.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from facewire.bridge.shared.arrays import Image
@@ -19,6 +21,28 @@ class CaptureError(FacewireError):
 
 class SourceSilent(CaptureError):  # noqa: N818, it is a state and no failure: the source is open and goes on
     """Nothing comes from a source that is still open and may speak again at any time."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraWish:
+    """What a camera is asked for. By default a small picture, for the networks see 256 pixels at most, compressed, for
+    most cameras are slow without: so that its rate is high."""
+
+    rate: float = 60.0
+    size: tuple[int, int] = (640, 480)
+    pixels: str = "mjpg"
+    named: frozenset[str] = frozenset()
+    """What of these a user asked for: "rate", "size", "pixels"."""
+
+    def missed(self, gives: str) -> str:
+        """Return, for people, what a user asked for and does not get; ``gives`` is what the driver says."""
+        asked = {
+            "size": f"{self.size[0]}x{self.size[1]}",
+            "pixels": self.pixels.upper(),
+            "rate": f"{self.rate:g} pictures a second",
+        }
+        missing = [text for what, text in asked.items() if what in self.named and text not in gives.split(", ")]
+        return f" (asked for {', '.join(missing)}: it does not offer that)" if missing else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +67,16 @@ class CapturedFace:
 Captured: TypeAlias = CapturedImage | CapturedFace
 
 
+def whole_path(path: Path) -> str:
+    """Return where a file is, from whatever folder it was named, so that a profile of it is found from each."""
+    return os.path.abspath(path)  # noqa: PTH100, which would follow links or keep the dots
+
+
 class Source(ABC):
     """One input. ``open``, ``read`` and ``close`` are called from one thread; ``interrupt`` from any."""
 
     name: str
-    """What people call it, as in "camera 0 (HD Webcam)"."""
+    """What people call it, as in "camera 'HD Webcam'"; it may change while it runs, as may ``identity``."""
     kind: str
     """"camera", "url", "file", "demo" or "phone"."""
     gives: Literal["pictures", "faces"] = "pictures"
@@ -62,6 +91,22 @@ class Source(ABC):
 
     def __init__(self) -> None:
         self._interrupted = threading.Event()
+        self._identity: str | None = None
+        self._formerly: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """What it is known by again: a person's calibration belongs to this. Its name, where nothing else is known."""
+        return self.name if self._identity is None else self._identity
+
+    @property
+    def formerly(self) -> tuple[str, ...]:
+        """What earlier versions knew it by."""
+        return self._formerly or (self.name,)
+
+    def _be(self, name: str, identity: str, formerly: tuple[str, ...]) -> None:
+        """Be known by these from now on."""
+        self.name, self._identity, self._formerly = name, identity, formerly
 
     @abstractmethod
     def open(self) -> None:

@@ -20,6 +20,9 @@ class CaptureThread(DeviceThread):
         self.source, self._slot = source, slot
         self._spare: deque[Image] = deque(maxlen=2)
         self._captured = Window()
+        self._identity = source.identity
+        self.on_other_camera: Callable[[], None] = lambda: None
+        """Called when what comes is of another camera or phone than before, from this thread."""
 
     def rate(self, now_ns: int) -> float:
         """Pictures a second that came lately."""
@@ -43,6 +46,9 @@ class CaptureThread(DeviceThread):
                 raise CaptureError(self.source.damage)
             return False
         self._note_running()
+        if self.source.identity != self._identity:
+            self._identity = self.source.identity
+            self.on_other_camera()
         self._captured.add(captured.capture_ns)
         replaced = self._slot.put(captured)
         if isinstance(replaced, CapturedImage):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.shared.errors import FacewireError
-from facewire.runtime.cli.options.files import Progress, duration_text, progress_bar, require_file
+from facewire.runtime.cli.options.files import Progress, duration_text, progress_bar
 from facewire.runtime.cli.options.speech import add_speech_options, speech_options
 from facewire.runtime.cli.options.usage import (
     Subparsers,
@@ -19,9 +19,11 @@ from facewire.runtime.cli.options.usage import (
     add_tracking_options,
     command_parser,
     flame_option,
+    require_file,
     tracking_options,
 )
 from facewire.runtime.session.options import BakeOptions
+from facewire.runtime.settings.naming import alike
 from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def add_parser(commands: Subparsers) -> None:
         "bake",
         "turn videos and recordings into takes",
         "Tracks the face in video files as fast as the machine can and writes a take of each: .csv has what Live Link\n"
-        "Face would have written, .mcap is a session (with the video's sound if facewire[media] is installed),\n"
+        "Face would have written, .mcap is a session (with the video's sound if the extra media is installed),\n"
         "and the others are what 'facewire export' makes of one. A folder stands for the videos in it, or for the\n"
         "recordings if it has no video. The face of a recording (.wav, .flac, .mp3, ...) is moved by its speech;\n"
         "so is a video's mouth with --mouth audio.",
@@ -109,9 +111,9 @@ def run(args: argparse.Namespace) -> int:
         args.output.mkdir(exist_ok=True)
     except OSError as error:
         raise FacewireError(f"cannot make the folder {args.output}: {error.strerror or error}") from None
-    done = sum([_bake_of_many(job, options) for job in jobs])
-    notify(f"{done} of {len(jobs)} takes are in {args.output}")
-    return 0 if done == len(jobs) else 1
+    done = [_bake_of_many(job, options) for job in jobs]
+    notify(f"{sum(whole is not None for whole in done)} of {len(jobs)} takes are in {args.output}")
+    return 0 if all(done) else 1
 
 
 def bake_options(args: argparse.Namespace) -> BakeOptions:
@@ -130,13 +132,13 @@ def bake_options(args: argparse.Namespace) -> BakeOptions:
     )
 
 
-def _bake_of_many(job: Job, options: BakeOptions) -> bool:
-    """Bake one of several: a bad video must not cost the night's batch."""
+def _bake_of_many(job: Job, options: BakeOptions) -> bool | None:
+    """Bake one of several: a bad video must not cost the batch. Return whether it was whole; None: no take."""
     try:
         return _report(bake(job, options))
     except FacewireError as error:
         notify(f"error: {error}")
-        return False
+        return None
 
 
 def _report(baked: Baked) -> bool:
@@ -170,7 +172,7 @@ def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool)
         raise UsageError(f"{output} is a file: name a folder for the takes")
     jobs = [Job(video, output / f"{video.stem}.{form or 'mcap'}") for video in videos]
     for number, job in enumerate(jobs):
-        if any(job.output == other.output for other in jobs[:number]):
+        if any(alike(job.output.name, other.output.name) for other in jobs[:number]):
             raise UsageError(f"two inputs are called {job.video.stem}: bake them into two folders")
         if job.output.exists():
             check_output(job.output, force=force)
@@ -184,7 +186,9 @@ def videos_in(folder: Path) -> list[Path]:
         UsageError: there is neither.
     """
     for suffixes in (VIDEOS, SOUNDS):
-        if found := sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes):
+        named = (path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+        # What begins with a dot is another program's note about a file, not one: macOS writes `._clip.mp4` beside it.
+        if found := sorted(path for path in named if not path.name.startswith(".") and path.is_file()):
             return found
     raise UsageError(f"there is no video and no recording in {folder}: it looks for {', '.join(VIDEOS + SOUNDS)}")
 

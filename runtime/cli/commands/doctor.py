@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Literal
+from typing import Literal
 
+from facewire.bridge.shared.install import install_own, requirements, uninstall
 from facewire.models.face.trackers import TRACKERS, TrackerKind
 from facewire.models.speech.drivers import DRIVERS, DriverKind
 from facewire.runtime.cli.options.usage import Subparsers, command_parser
@@ -105,17 +106,24 @@ def _libraries() -> Iterator[Finding]:
     for name in PACKAGES:
         version = _version(name)
         if version is None:
-            yield Finding("bad", name, "is not installed", "install it with: pip install --force-reinstall facewire")
+            yield Finding("bad", name, "is not installed", f"install it with: {install_own(name)}")
         else:
             found.append(f"{name} {version}")
     runtimes = [f"{name} {version}" for name in RUNTIMES if (version := _version(name))]
     if not runtimes:
-        yield Finding("bad", "onnxruntime", "is not installed", "install it with: pip install onnxruntime")
+        yield Finding("bad", "onnxruntime", "is not installed", f"install it with: {install_own(_runtime())}")
     elif len(runtimes) > 1:
         # The two share one folder; the one installed last wins.
-        advice = "keep one: pip uninstall onnxruntime onnxruntime-gpu, then pip install onnxruntime-gpu"
+        own = install_own(_runtime())
+        advice = f"keep one: {uninstall(*RUNTIMES)}, then {own}"
         yield Finding("note", "onnxruntime", "both builds are installed and overwrite each other", advice)
     yield Finding("ok", "libraries", ", ".join(found + runtimes))
+
+
+def _runtime() -> str:
+    """Return the build of ONNX Runtime that this system has."""
+    ours = tuple(requirements(None))
+    return next((name for name in RUNTIMES if any(one.startswith(f"{name}>") for one in ours)), RUNTIMES[-1])
 
 
 def _version(name: str) -> str | None:
@@ -126,7 +134,8 @@ def _version(name: str) -> str | None:
 
 
 def _networks() -> Iterator[Finding]:
-    from facewire.models.assets.store import cache_folder, list_assets
+    from facewire.models.assets.store import list_assets
+    from facewire.models.folders import cache_folder
     from facewire.runtime.session.networks import registered_assets
 
     wanted = {asset.name for asset in list_assets() if asset.pulled_by_default}.union(registered_assets())
@@ -180,7 +189,8 @@ def _cameras() -> Iterator[Finding]:
     for camera in cameras:
         path = f"/dev/video{camera.index}"
         if os.access(path, os.R_OK | os.W_OK):
-            yield Finding("ok", f"camera {camera.index}", camera.name)
+            kind = "" if camera.seems == "camera" else f" ({camera.seems}: auto takes it last)"
+            yield Finding("ok", f"camera {camera.index}", f"{camera.name}{kind}")
         else:
             advice = f"allow it with: sudo usermod -aG $(stat -c %G {path}) $USER, and log in again"
             yield Finding("note", f"camera {camera.index}", f"{camera.name}: you are not allowed to use it", advice)
@@ -208,12 +218,14 @@ def _microphones() -> Iterator[Finding]:
         yield Finding("note", "microphone", "none found", advice)
     for microphone in microphones:
         default = ", the default" if microphone.is_default else ""
-        yield Finding("ok", "microphone", f"{microphone.index}: {microphone.name}, {microphone.rate} Hz{default}")
+        yield Finding("ok", "microphone", f"{microphone.id}: {microphone.name}, {microphone.rate} Hz{default}")
 
 
 def _phones() -> Iterator[Finding]:
     """Report the ports where apps that track a face themselves are received: livelink, ifacialmocap and vmc."""
     from facewire.runtime.capture.remote.choose_phone import APPS, LOOPBACK
+    from facewire.runtime.capture.remote.phone import NO_NETWORK
+    from facewire.runtime.tools.network import find_own_address
 
     taken, free = [], []
     for name, app in APPS.items():
@@ -224,23 +236,24 @@ def _phones() -> Iterator[Finding]:
             except OSError:
                 taken.append(f"UDP {app.port} ({app.title})")
     if free:
-        yield Finding("ok", "phones", f"can be received: {', '.join(free)}")
+        machine = find_own_address() or f"this machine's address ({NO_NETWORK})"
+        advice = f"these hear this machine only; for a phone: --video livelink:0.0.0.0, and have it send to {machine}"
+        yield Finding("ok", "phones", f"can be received: {', '.join(free)}", advice)
     if taken:
-        advice = "another program receives from that app: stop it, or name another port, as in --video livelink:11112"
+        advice = "another program receives from that app: stop it, or name another port: --video livelink:0.0.0.0:11112"
         yield Finding("note", "phones", f"taken: {', '.join(taken)}", advice)
 
 
 def _kernel_cache() -> Iterator[Finding]:
-    """Numba keeps compiled kernels beside the sources, or in the user's cache if it may not write there."""
-    from facewire.runtime.face import filters
+    from facewire.models.folders import CACHE_VARIABLE
+    from facewire.models.kernel_cache import kernel_folder, kernel_trouble
 
-    kernel: Any = filters.smooth_face
-    path = kernel.stats.cache_path
-    if path and os.access(path, os.W_OK):
-        yield Finding("ok", "compiled kernels", f"kept in {path}")
+    folder = kernel_folder()
+    if folder is not None:
+        yield Finding("ok", "compiled kernels", f"kept in {folder}")
     else:
-        advice = "set NUMBA_CACHE_DIR to a folder that you can write to; without it each start takes seconds longer"
-        yield Finding("note", "compiled kernels", f"cannot be kept in {path}", advice)
+        advice = f"set {CACHE_VARIABLE} to a folder of your own; without it each start takes seconds longer"
+        yield Finding("note", "compiled kernels", f"cannot be kept ({kernel_trouble()})", advice)
 
 
 def _port() -> Iterator[Finding]:

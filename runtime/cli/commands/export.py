@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.options.files import add_output_options, add_range_options, duration_text, progress_bar
-from facewire.runtime.cli.options.usage import Subparsers, command_parser, positive
+from facewire.runtime.cli.options.usage import Subparsers, command_parser, positive, timecode_rate
 from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
     from facewire.bridge.export.formats import ExportOptions
+    from facewire.bridge.formats.timecodes import TimecodeRate
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -30,7 +31,12 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("input", metavar="FILE", type=Path, help="a session")
     add_output_options(parser, "the file to write")
     add_range_options(parser)
-    parser.add_argument("--rate", metavar="FPS", type=positive, help="frames a second (default: as recorded)")
+    parser.add_argument(
+        "--rate",
+        metavar="FPS",
+        type=_rate,
+        help="evenly so many frames a second: 60, 29.97 or, for .csv, 29.97df (drop frame) (default: as recorded)",
+    )
     parser.add_argument("--mirror", action="store_true", help="swap left and right")
     parser.add_argument(
         "--shapes", metavar="NAME", nargs="+", help="only these shapes: ARKit's names or patterns such as 'mouth*'"
@@ -51,6 +57,16 @@ def add_parser(commands: Subparsers) -> None:
     parser.set_defaults(run=run)
 
 
+def _rate(text: str) -> float | TimecodeRate:
+    """Return a rate that timecodes know, or any other, for argparse."""
+    try:
+        return timecode_rate(text)
+    except argparse.ArgumentTypeError:
+        if text.strip().lower().endswith("df"):
+            raise
+        return positive(text)
+
+
 def run(args: argparse.Namespace) -> int:
     """Export; OUT is written whole or not at all.
 
@@ -66,8 +82,10 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.output, force=args.force)
     with open_session(args.input) as session, progress_bar(f"exporting {args.input.name}") as progress:
         report = export(session, args.output, _options(args), force=args.force, progress=progress)
-    frames = f"{report.frames} frames at {report.rate:.4g} a second, " if report.frames else ""
-    notify(f"{args.output}: {frames}{duration_text(report.duration_s)}")
+    uneven = "" if report.even else "unevenly, on average "
+    frames = f"{report.frames} frames {uneven}at {report.rate:.4g} a second, " if report.frames else ""
+    advice = "" if report.even else "; --rate 60 makes them even"
+    notify(f"{args.output}: {frames}{duration_text(report.duration_s)}{advice}")
     return 0
 
 
@@ -78,10 +96,13 @@ def _options(args: argparse.Namespace) -> ExportOptions:
     from facewire.bridge.recording.cut import TimeRange
     from facewire.runtime.bake.head_mesh import load_head
 
+    rate = args.rate if args.rate is None or isinstance(args.rate, float) else float(args.rate.rate)
+    timecode = None if rate is None or isinstance(args.rate, float) or not args.rate.drop else args.rate
     left_eye, right_eye = args.eye_paths or (None, None)
     return ExportOptions(
         part=TimeRange(args.start, args.end),
-        clip=ClipOptions(args.rate, args.mirror, args.shapes, args.names),
+        clip=ClipOptions(rate, args.mirror, args.shapes, args.names),
         rig=RigPaths(args.face_path, args.head_path, left_eye, right_eye, args.shape_prefix),
         load_head=load_head,
+        timecode=timecode,
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from facewire.runtime.cli.options.files import require_file
-from facewire.runtime.cli.options.usage import Subparsers, command_parser
+from facewire.runtime.cli.options.usage import Subparsers, command_parser, require_file
 
 
 def add_parser(actions: Subparsers) -> None:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.runtime.cli.options.files import require_file, require_suffix
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.cli.options.files import require_suffix
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, require_file
 from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:

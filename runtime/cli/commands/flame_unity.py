@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.shared.errors import FacewireError
-from facewire.runtime.cli.options.files import add_output_options, require_file, require_suffix, size_text
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.cli.options.files import add_output_options, require_suffix, size_text
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, require_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,11 +82,12 @@ def read_identity(path: Path, digest: str) -> NDArray[np.float32]:
     """
     import numpy as np
 
+    from facewire.bridge.shared.regular_file import read_regular
     from facewire.models.errors import ModelError
-    from facewire.models.flame.files import named_arrays
+    from facewire.models.flame.files import LARGEST_BYTES, named_arrays
 
     try:
-        read = named_arrays(path.read_bytes())
+        read = named_arrays(read_regular(path, LARGEST_BYTES))
         found, whose, name = (read(key) for key in ("shape", "flame_digest", "flame_model"))
         shape = np.asarray(0.0 if found is None else found, np.float32)
     except (OSError, ModelError, ValueError, TypeError) as error:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facewire.runtime.cli.options.files import add_output_options, duration_text, progress_bar, require_suffix
-from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser
+from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, timecode_rate
 from facewire.runtime.tools.terminal import notify
+
+if TYPE_CHECKING:
+    from facewire.bridge.export.livelink_import import ImportReport
 
 MAX_NAMED = 4
 MAX_OFFSET_S = 24 * 3600.0
-MAX_TIMECODE_RATE = 1000
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -27,7 +31,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("input", metavar="CSV", type=Path, help="the take's .csv")
     add_output_options(parser, "the session, *.mcap")
     parser.add_argument(
-        "--sound", metavar="FILE", type=Path, help="a .wav, or a .mov or other video (needs facewire[media])"
+        "--sound", metavar="FILE", type=Path, help="a .wav, or a .mov or other video (needs the extra media)"
     )
     parser.add_argument(
         "--sound-offset",
@@ -37,10 +41,19 @@ def add_parser(commands: Subparsers) -> None:
         help="when the sound begins after the first row (default: 0)",
     )
     parser.add_argument(
+        "--rate",
         "--timecode-rate",
-        metavar="N",
-        type=_timecode_rate,
-        help="frames a second that the timecode counts (default: worked out from the take)",
+        metavar="FPS",
+        dest="timecode_rate",
+        type=timecode_rate,
+        help="what the timecode counts, such as 60, 29.97, 29.97df (drop frame) or 23.976 (default: worked out from the"
+        " take, where nothing tells 29.97 from 30)",
+    )
+    parser.add_argument(
+        "--date",
+        metavar="YYYY-MM-DD",
+        type=_date,
+        help="the day of the first row; its time of day is the timecode's (default: the day of the file's own time)",
     )
     parser.set_defaults(run=run)
 
@@ -56,11 +69,12 @@ def _offset_s(text: str) -> float:
     return value
 
 
-def _timecode_rate(text: str) -> int:
-    """Frames a second, for argparse."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= MAX_TIMECODE_RATE):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of frames a second, such as 60")
-    return int(text)
+def _date(text: str) -> date:
+    """Return a day, for argparse."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-11-30") from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,13 +101,27 @@ def run(args: argparse.Namespace) -> int:
             sound=sound,
             sound_offset_s=args.sound_offset,
             timecode_rate=args.timecode_rate,
+            day=args.date,
             force=args.force,
             progress=progress,
         )
     notify(f"{args.output}: {report.frames} frames, {duration_text(report.duration_s)}")
+    if args.timecode_rate is None:
+        notify(timecode_line(report))
     if report.missing:
         more = f" and {len(report.missing) - MAX_NAMED} more" if len(report.missing) > MAX_NAMED else ""
         notify(f"the take has no {', '.join(report.missing[:MAX_NAMED])}{more}: they stay at rest")
     if report.skipped:
         notify(f"{report.skipped} rows repeat the time of the row before and were left out")
     return 0
+
+
+def timecode_line(report: ImportReport) -> str:
+    """Return how the timecode was read, and what to do if that is wrong."""
+    rate = report.timecode
+    if not report.timecode_known:
+        return f"the take is too short to tell what its timecode counts: read as {rate} a second, or say --rate FPS"
+    if rate.drop:
+        return f"the timecode is read as {rate} a second (drop frame), or say --rate FPS"
+    slower = f"; if it is {rate.slower}, say --rate {rate.slower}" if rate.slower else ""
+    return f"the timecode is read as {rate} a second{slower}"

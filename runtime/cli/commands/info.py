@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from facewire.bridge.recording.info import SessionInfo, SourceSpan
     from facewire.bridge.recording.track import Track
 
+_GUESSED = "; the start is a guess by the damaged file's own time"
+_UNCHECKED = "frames and sound; not its start time and calibration, for an older program wrote no checksum of them"
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 60
 SOURCE_MARKS = {"video": "v", "audio": "a", "both": "b", "held": "·"}
@@ -61,12 +63,13 @@ def report(info: SessionInfo, track: Track | None) -> list[str]:
     lines = [
         f"{info.path}",
         f"  recorded    {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(info.started_unix_ns / 1e9))}"
-        f" ({info.origin}, {info.program})",
+        f" ({info.origin}, {info.program}){_GUESSED if info.start_guessed else ''}",
         f"  length      {duration_text(info.duration_s)}, {size_text(info.size_bytes)}",
         f"  frames      {info.frames} at {info.rate:.1f} a second (mean {info.mean_rate:.1f})",
         f"  missing     {_missing(info)}",
         f"  latency     {info.latency_ms[0]:.1f} ms to publication, 99 % within {info.latency_ms[1]:.1f} ms",
         f"  sound       {_sound(info)}",
+        f"  checked     {'every byte' if info.checked else _UNCHECKED}",
     ]
     if track is not None:
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in info.shares.items())

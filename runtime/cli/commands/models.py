@@ -109,13 +109,13 @@ def run_encoder(args: argparse.Namespace) -> int:
     """
     if args.output.suffix != ".onnx":
         raise UsageError(f"{args.output} would be a {args.output.suffix or 'file without a suffix'}: name it .onnx")
-    from facewire.models.speech.published import NO_TORCH, own_encoder
+    from facewire.models.speech.published import no_torch, own_encoder
     from facewire.models.speech.wav2vec import Window
 
     try:
         from facewire.models.speech.encoder import export_onnx, load_encoder
     except ImportError:
-        raise FacewireError(NO_TORCH) from None
+        raise FacewireError(no_torch()) from None
     window = Window.of_seconds(args.rate, args.left_context, args.look_ahead / 1000.0)
     is_checkpoint = Path(args.where).is_file()
     if is_checkpoint:

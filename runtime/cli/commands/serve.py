@@ -15,9 +15,7 @@ from facewire.runtime.tools.terminal import notify
 
 if TYPE_CHECKING:
     from facewire.runtime.capture.video.source import Source
-    from facewire.runtime.live import Live
     from facewire.runtime.session.serving import ServeSession
-    from facewire.runtime.speech.thread import Speak
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -70,12 +68,13 @@ def _serve(args: argparse.Namespace) -> int:
 
             webbrowser.open(session.server.page_url)
         session.start()
-        return _wait(session.watched)
+        return _wait(session)
 
 
-def _wait(watched: Live | Speak) -> int:
-    """Wait for the end of the input; the error that a file ended with is raised."""
-    wait_until(watched.ended.is_set)
+def _wait(session: ServeSession) -> int:
+    """Wait for the end of the input, which may be another one by then; the error that a file ended with is raised."""
+    wait_until(lambda: session.watched.ended.is_set())
+    watched = session.watched
     if watched.capture is not None and watched.capture.error is not None:
         raise watched.capture.error
     notify("the input has ended")

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facewire.bridge.shared.install import install_extra
 from facewire.models.errors import ModelError
 from facewire.runtime.cli.options.usage import Subparsers, command_parser
 
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         import torch  # noqa: F401
     except ImportError:
-        raise ModelError("Training needs PyTorch: pip install 'facewire[train]'.") from None
+        raise ModelError(f"Training needs PyTorch: {install_extra('train')}") from None
     from facewire.models.speech.training import recipe
 
     speech = args.speech or [Path(name) for name in os.environ.get(SPEECH_VARIABLE, "").split(os.pathsep) if name]

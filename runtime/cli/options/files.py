@@ -50,12 +50,6 @@ def require_suffix(path: Path, *suffixes: str) -> None:
         raise UsageError(f"cannot write {what}: name the output {', '.join('*' + suffix for suffix in suffixes)}")
 
 
-def require_file(path: Path) -> None:
-    """Raise UsageError if there is nothing of that name."""
-    if not path.exists():
-        raise UsageError(f"{path} does not exist: check the name")
-
-
 @contextmanager
 def progress_bar(what: str) -> Iterator[Progress | None]:
     """Show a bar if a person watches; nothing if the output goes to a file."""

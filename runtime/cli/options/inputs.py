@@ -10,10 +10,11 @@ from facewire.runtime.cli.options.usage import (
     add_tracking_options,
     flame_option,
     positive,
+    size,
     tracking_options,
 )
 from facewire.runtime.fusion.modes import MODES
-from facewire.runtime.session.options import InputOptions, LiveOptions
+from facewire.runtime.session.options import CAMERA_RATE, InputOptions, LiveOptions
 from facewire.runtime.settings.choices import explained
 
 
@@ -38,7 +39,17 @@ def live_options(args: argparse.Namespace) -> LiveOptions:
         UsageError: they do not go together, or name a file that does not exist.
     """
     return LiveOptions(
-        inputs=InputOptions(args.video, args.audio, args.mouth, args.mode, args.rate, args.loop),
+        inputs=InputOptions(
+            args.video,
+            args.audio,
+            args.mouth,
+            args.mode,
+            args.rate or CAMERA_RATE,
+            args.loop,
+            camera_size=args.camera_size,
+            camera_format=args.camera_format,
+            rate_named=args.rate is not None,
+        ),
         tracking=tracking_options(args),
         speech=speech_options(args),
         flame=flame_option(args),
@@ -53,8 +64,9 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--video",
         metavar="SRC",
         default="auto",
-        help="auto, a camera's number or name, a file, an address (rtsp://, http://), demo, none, or a phone or "
-        "program that tracks the face already: livelink[:PORT], ifacialmocap:PHONE, vmc[:PORT] (default: auto)",
+        help="auto, a camera's number, name or path in /dev, a file, an address (rtsp://, http://), demo, none, or a "
+        "phone or program that tracks the face already: livelink[:PORT], ifacialmocap:PHONE, vmc[:PORT] "
+        "(default: auto)",
     )
     parser.add_argument(
         "--audio",
@@ -65,11 +77,23 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--loop", action="store_true", help="start a file again when it ends")
     parser.add_argument(
+        "--camera-size",
+        metavar="WxH",
+        type=size,
+        help="width and height to ask the camera for, such as 1280x720 (default: 640x480, for a high rate)",
+    )
+    parser.add_argument(
+        "--camera-rate",
         "--rate",
+        dest="rate",
         metavar="FPS",
         type=positive,
-        default=60.0,
         help="pictures a second to ask the camera for (default: 60)",
+    )
+    parser.add_argument(
+        "--camera-format",
+        choices=("mjpg", "yuyv"),
+        help="how the camera is to send its pictures: compressed, or as they are, which many do slowly (default: mjpg)",
     )
 
 

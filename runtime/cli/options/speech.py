@@ -6,8 +6,9 @@ import argparse
 
 from facewire.models.errors import ModelError
 from facewire.models.speech.drivers import DEFAULT_DRIVER, DRIVERS, parse_driver, usages
-from facewire.runtime.cli.options.usage import UsageError
+from facewire.runtime.cli.options.usage import UsageError, require_file
 from facewire.runtime.session.options import SpeechOptions
+from facewire.runtime.settings.mic_gate import MicGate, parse_mic_gate
 
 
 def add_speech_options(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +46,28 @@ def add_speech_options(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="how strongly speech moves the face, 0 to 2 (default: 1; causal only)",
     )
+    _add_gate_option(parser)
+
+
+def _add_gate_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--mic-gate",
+        metavar="DB",
+        type=_gate,
+        default="auto",
+        help="voices that are too quiet to be yours and do not move the mouth: auto (far below your usual level, which "
+        "is learned; a whisper at the microphone passes), off, or the quietest level that passes, in dB of full scale, "
+        "such as -45 (default: auto)",
+    )
+
+
+def _gate(text: str) -> MicGate:
+    try:
+        return parse_mic_gate(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a level: give auto, off, or a number of dB from -90 to 0, such as -45"
+        ) from None
 
 
 def _drivers() -> str:
@@ -66,10 +89,19 @@ def speech_options(args: argparse.Namespace) -> SpeechOptions:
         UsageError: they name no driver, or do not go together.
     """
     try:
-        name, _ = parse_driver(args.speech)
+        name, weights = parse_driver(args.speech)
     except ModelError as error:
         raise UsageError(f"--speech: {error}") from None
+    if weights is not None:
+        require_file(weights)
     if args.speech_encoder is not None and not DRIVERS[name].takes_encoder:
         takers = " or ".join(usage for name, kind in DRIVERS.items() if kind.takes_encoder for usage in usages(name))
         raise UsageError(f"--speech-encoder goes with --speech {takers}: {DRIVERS[name].about} needs none")
-    return SpeechOptions(args.speech, args.speech_encoder, args.speech_style, args.look_ahead, args.expressiveness)
+    return SpeechOptions(
+        driver=args.speech,
+        encoder=args.speech_encoder,
+        style=args.speech_style,
+        look_ahead_ms=args.look_ahead,
+        expressiveness=args.expressiveness,
+        mic_gate=getattr(args, "mic_gate", "auto"),  # not every command that names a driver listens
+    )

@@ -13,6 +13,8 @@ from facewire.runtime.session.options import OPEN_FLAME, TrackingOptions
 from facewire.runtime.settings.choices import explained
 
 if TYPE_CHECKING:
+    from facewire.bridge.formats.timecodes import TimecodeRate
+
     Subparsers = argparse._SubParsersAction[Any]
 else:
     Subparsers = Any
@@ -88,6 +90,30 @@ def positive(text: str) -> float:
     return value
 
 
+def size(text: str) -> tuple[int, int]:
+    """Return width and height in ``1280x720``, for argparse."""
+    width, cross, height = text.lower().partition("x")
+    if not (cross and all(part.isascii() and part.isdigit() and 0 < int(part[:6]) < 20000 for part in (width, height))):
+        raise argparse.ArgumentTypeError(f"must be width and height, such as 1280x720, not {text!r}")
+    return int(width), int(height)
+
+
+def timecode_rate(text: str) -> TimecodeRate:
+    """Return how a timecode counts, for argparse."""
+    from facewire.bridge.formats.timecodes import TimecodeRate
+
+    try:
+        return TimecodeRate.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def require_file(path: Path) -> None:
+    """Raise UsageError if there is nothing of that name, OSError if nobody may look."""
+    if not path.exists():
+        raise UsageError(f"{path} does not exist: check the name")
+
+
 def flame_option(args: argparse.Namespace) -> str | None:
     """Return what ``add_flame_option``'s option asks for.
 
@@ -95,6 +121,6 @@ def flame_option(args: argparse.Namespace) -> str | None:
         UsageError: it names a file that does not exist.
     """
     name: str | None = args.flame
-    if name not in (None, OPEN_FLAME) and not Path(str(name)).exists():
-        raise UsageError(f"{name} does not exist: check the name")
+    if name not in (None, OPEN_FLAME):
+        require_file(Path(str(name)))
     return name

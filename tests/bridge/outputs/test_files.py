@@ -108,7 +108,7 @@ def test_a_reader_that_leaves_ends_that_output_only(tmp_path: Path, frames: Fram
         with pipe.open() as stream:
             first.append(stream.readline())
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     outputs = Outputs(time.perf_counter_ns, said.append)
     outputs.add(f"jsonl:{pipe}")
@@ -152,7 +152,7 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up_and_its_reader_gets_what_come
             for line in stream:
                 lines.append(line)  # noqa: PERF402, the test looks at them meanwhile
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     wait_until(lambda: outputs.status()[0]["state"] == "on")
     for frame in some[10:]:
@@ -246,12 +246,12 @@ def test_a_pipe_that_somebody_else_made_not_to_wait_loses_nothing(
 ) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    with open(reading, "rb") as reader, open(writing, "w") as out:  # noqa: PTH123, they are descriptors
+    with open(reading, "rb") as reader, open(writing, "w", encoding="utf-8") as out:  # noqa: PTH123, they are descriptors
         monkeypatch.setattr(sys, "stdout", out)
         output = make_output("jsonl:-")
         output.open()
         got: list[bytes] = []
-        thread = threading.Thread(target=lambda: got.extend(reader.readline() for _ in range(200)))
+        thread = threading.Thread(target=lambda: got.extend(reader.readline() for _ in range(200)), daemon=True)
         for count, frame in enumerate(frames(200)):
             if count == 1:
                 thread.start()

@@ -144,7 +144,7 @@ def test_what_waits_for_a_file_is_written_before_the_end(run, frames: Frames) ->
     runner = run(output)
     for frame in frames(30):
         runner.offer(frame)
-    stopper = threading.Thread(target=runner.stop)
+    stopper = threading.Thread(target=runner.stop, daemon=True)
     stopper.start()
     output.gate.set()
     stopper.join(30)
@@ -449,7 +449,7 @@ def test_options_and_files() -> None:
         ("vmc:::1:39539", "brackets"),
         ("vmc:http://x:1", "brackets"),
         ("vmc:a b", "is not a host"),
-        ("vmc:a\nb:1", "is not a host"),
+        ("vmc:a\nb:1", "has characters that cannot be written"),
         ("vmc?names=klingon", "names is one of arkit"),
         ("vmc?volume=11", "no option 'volume'; it has: names, bones"),
         ("csv", "say where csv goes"),

@@ -28,10 +28,12 @@ from support.waiting import wait_until
 from facewire.bridge.outputs.base import OutputError
 from facewire.bridge.outputs.choose import make_output
 from facewire.bridge.outputs.vrchat import oscquery
+from facewire.bridge.outputs.vrchat import output as output_module
 from facewire.bridge.outputs.vrchat.avatar import AvatarError, from_tree
 from facewire.bridge.outputs.vrchat.listener import Listener
 from facewire.bridge.outputs.vrchat.output import GAZE, LIDS, MAX_RATE, REFRESH_NS, VrchatOutput
 from facewire.bridge.shared.clock import now_ns
+from facewire.bridge.shared.install import install_extra
 from facewire.bridge.wire.frame import FaceFrame
 
 HERE = Path(__file__).parent / "vrchat"
@@ -276,7 +278,7 @@ def test_without_zeroconf_one_line_says_so(make: Callable[..., VrchatOutput], vr
     output = make(notify=lines.append)
     wait_until(lambda: lines)
     assert lines == [
-        "OSCQuery is not advertised (zeroconf is missing: pip install 'facewire[vrchat]'); every parameter is sent "
+        f"OSCQuery is not advertised (zeroconf is missing: {install_extra('vrchat')}); every parameter is sent "
         "as a float"
     ]
     output.send(face(), 0)
@@ -296,6 +298,7 @@ def test_a_port_for_vrchats_messages_can_be_chosen(make: Callable[..., VrchatOut
 
 def test_a_vrchat_elsewhere_is_not_asked_for_this_ones_avatar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Listener, "open", lambda _: pytest.fail("it listens"))
+    monkeypatch.setattr(output_module, "share_network", lambda *_: False)
     output = make_output("vrchat:192.0.2.7")
     output.open()
     output.close()
@@ -363,7 +366,52 @@ def test_oscquery_answers_by_its_proposal(server: oscquery.QueryServer) -> None:
     assert get(server.port, "/chatbox")[0] == 404
     assert get(server.port, "/avatar/change/x")[0] == 404
     assert get(server.port, "/" + "a" * 2000)[0] == 414
-    assert get(server.port, "/", "POST")[0] == 501
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", b"405"),
+        (b"OPTIONS /avatar HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+        (b"GET /\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1 x\r\n\r\n", b"400"),
+        (b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + b"x" * 1_000_000, b"405"),
+    ],
+)
+def test_oscquery_answers_every_request(server: oscquery.QueryServer, request_: bytes, status: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(request_)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    assert answer.split()[1] == status
+    assert answer.startswith(b"HTTP/1")
+
+
+def test_oscquery_is_not_shut_by_idle_connections(server: oscquery.QueryServer) -> None:
+    """The next one is answered at once, and a request that trickles in has one deadline."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(5 * oscquery.MAX_CONNECTIONS):
+            idle = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            idle.sendall(b"GET / HT")
+        assert get(server.port, "/")[0] == 200
+        wait_until(lambda: not server._open)
+        trickle = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+        wait_until(lambda: _has_ended(trickle), every_s=0.1)
+
+
+def _has_ended(trickle: socket.socket) -> bool:
+    try:
+        trickle.sendall(b"G")
+        trickle.setblocking(False)
+        return trickle.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def test_oscquery_lets_nobody_hold_it_up(server: oscquery.QueryServer) -> None:

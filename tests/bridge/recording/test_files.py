@@ -97,7 +97,7 @@ def test_what_is_no_session_is_refused_in_one_line(tmp_path: Path) -> None:
         open_session(path)
     with pytest.raises(SessionError, match=r"cannot open .*: No such file"):
         open_session(tmp_path / "nothing.mcap")
-    with pytest.raises(SessionError, match=r"cannot open .*: Is a directory"):
+    with pytest.raises(SessionError, match=r"cannot open .*: it is a folder, not a file"):
         open_session(tmp_path)
 
 

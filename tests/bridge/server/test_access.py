@@ -104,3 +104,64 @@ def test_token_is_asked_for_and_read_from_query_and_header() -> None:
 
 def test_host_names_are_compared_without_case_and_final_dot() -> None:
     assert host_name("LocalHost.:80") == "localhost"
+
+
+def test_a_refusal_names_the_option_that_lets_the_name_in() -> None:
+    refusal = AccessPolicy("0.0.0.0").check_host(["mypc.tail1234.ts.net:8787"])
+    assert refusal is not None
+    assert refusal.text.endswith("--host-name mypc.tail1234.ts.net")
+    refusal = AccessPolicy("0.0.0.0").check_origin(["https://overlay.example"], ["192.168.1.5"])
+    assert refusal is not None
+    assert refusal.text.endswith("--origin https://overlay.example")
+    for odd in ("a;rm -rf ~", "$(id)", "a'b"):  # Nothing that a shell would read is offered to be typed.
+        refusal = AccessPolicy("0.0.0.0").check_host([odd])
+        assert refusal is not None
+        assert "--host-name" not in refusal.text
+
+
+@pytest.mark.parametrize("told", ["mypc.lan", "MyPC.LAN.", "mypc.lan:8787"])
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0", "192.168.1.5", "::"])
+def test_a_name_that_the_server_was_told_of_is_its_own(told: str, listen: str) -> None:
+    policy = AccessPolicy(listen, host_names=(told,))
+    for host in ("mypc.lan", "mypc.lan:8787", "MYPC.lan."):
+        assert policy.check_host([host]) is None
+    assert policy.check_host(["mypc.lan.evil.example"]) is not None
+    assert policy.check_host(["evil.example"]) is not None
+    # A proxy that ends TLS may pass its own name on as Host, or the address that it reaches the server by.
+    assert policy.check_origin(["https://mypc.lan"], ["mypc.lan"]) is None
+    assert policy.check_origin(["https://mypc.lan"], ["127.0.0.1:8787"]) is None
+    assert policy.check_origin(["https://evil.example"], ["mypc.lan"]) is not None
+
+
+def test_a_name_in_another_script_is_compared_as_browsers_send_it() -> None:
+    assert AccessPolicy("0.0.0.0", host_names=("bücher.example",)).check_host(["xn--bcher-kva.example:8787"]) is None
+
+
+@pytest.mark.parametrize(
+    ("listen", "addresses", "host"),
+    [
+        ("mypc.lan", ("192.168.1.5",), "192.168.1.5:8787"),
+        ("mypc.lan", ("192.168.1.5",), "mypc.lan:8787"),
+        ("fe80::1%eth0", ("fe80::1",), "[fe80::1]:8787"),
+        ("fe80::1%eth0", ("fe80::1",), "[fe80::1%25eth0]:8787"),
+        ("2001:DB8:0::5", ("2001:db8::5",), "[2001:db8::5]:8787"),
+        ("::", ("::", "0.0.0.0"), "192.168.1.5:8787"),
+        ("::0", ("::", "0.0.0.0"), "[2001:db8::5]:8787"),
+        ("0", ("0.0.0.0",), "192.168.1.5"),
+        ("127.1", ("127.0.0.1",), "127.0.0.1"),
+        ("0:0:0:0:0:0:0:1", ("::1",), "localhost:8787"),
+        ("::ffff:127.0.0.1", ("::ffff:127.0.0.1",), "127.0.0.1"),
+    ],
+)
+def test_a_server_answers_to_what_it_listens_on_however_that_is_written(
+    listen: str, addresses: tuple[str, ...], host: str
+) -> None:
+    policy = AccessPolicy(listen, addresses=addresses)
+    assert policy.check_host([host]) is None
+    assert policy.check_host(["evil.example"]) is not None
+
+
+def test_the_machines_own_names_are_answered_to_on_every_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "MyPC.fritz.box")
+    for host in ("mypc", "mypc.local", "mypc.fritz.box"):
+        assert AccessPolicy("0.0.0.0").check_host([host]) is None

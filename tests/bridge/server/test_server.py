@@ -175,7 +175,7 @@ def stop_among_many(serve: Serve, raw: Any) -> float:
     silent = raw(server, handshake=False)  # Connected, never shook hands.
     wait_until(lambda: server.counts.replaced > 0)
     codes: list[int] = []
-    readers = [threading.Thread(target=lambda c=c: codes.append(answer_close(c))) for c in polite]
+    readers = [threading.Thread(target=lambda c=c: codes.append(answer_close(c)), daemon=True) for c in polite]
     for reader in readers:
         reader.start()
     began = time.monotonic()

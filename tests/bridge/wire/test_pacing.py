@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from facewire.bridge.shared.clock import NS_PER_S
-from facewire.bridge.wire.pacing import Backoff, ClockEstimate, MessageBudget, SourceInterval, Thinner
+from facewire.bridge.wire.pacing import Backoff, Beat, ClockEstimate, MessageBudget, SourceInterval, Thinner
 
 
 def thin(rate: float, times_ns: list[int]) -> list[int]:
@@ -102,3 +102,62 @@ def test_clock_estimate_follows_a_clock_that_drifts() -> None:
     for i in range(100):
         estimate.update(i * NS_PER_S, i * NS_PER_S + 500_000 + i * 100_000, i * NS_PER_S + 1_000_000)
     assert estimate.offset_ns == pytest.approx(99 * 100_000, abs=8 * 100_000)
+
+
+def merged(*sources: list[int]) -> list[int]:
+    return sorted(time for source in sources for time in source)
+
+
+def blocks(rate: float, seconds: float, block_s: float = 0.01) -> list[int]:
+    """Return the times of ticks that are made of blocks: each comes with the end of a block."""
+    block = round(block_s * NS_PER_S)
+    return [-(-time // block) * block for time in steady(rate, seconds)]
+
+
+UNEVEN = {
+    "pairs": merged(steady(30, 20), [time + 1_000_000 for time in steady(30, 20)]),
+    "ticks and pictures": merged(blocks(60, 20), [time + 3_300_000 for time in steady(22.3, 20)]),
+    "blocks": blocks(60, 20),
+    "two sources of one rate": merged(blocks(60, 20), [time + 3_300_000 for time in steady(59.9, 20)]),
+    "jitter": sorted(steady(60, 20, 0.45)),
+}
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+@pytest.mark.parametrize("rate", [10, 24, 30, 40, 50, 60])
+def test_an_uneven_stream_is_thinned_evenly_and_the_rate_is_reached(name: str, rate: float) -> None:
+    times = UNEVEN[name]
+    taken = [times[i] for i in thin(rate, times)]
+    most_ns = max(b - a for a, b in pairwise(times)) + 1_000_000
+    step_ns = NS_PER_S / rate
+    assert max(abs(b - a - step_ns) for a, b in pairwise(taken)) <= most_ns
+    assert len(taken) == pytest.approx(20 * rate, rel=0.006, abs=2)
+
+
+def beats(pictures: list[int], ticks: list[int]) -> list[int]:
+    beat = Beat()
+    events = sorted(
+        [(time, beat.picture) for time in pictures] + [(time, beat.tick) for time in ticks], key=lambda e: e[0]
+    )
+    return [time for time, ask in events if ask(time)]
+
+
+@pytest.mark.parametrize("camera", [15, 22.3, 30, 60])
+def test_pictures_that_are_not_faster_than_speech_are_published_with_it(camera: float) -> None:
+    ticks = blocks(60, 20)
+    published = beats([time + 3_300_000 for time in steady(camera, 20, 0.1)], ticks)
+    assert published[10:] == ticks[-len(published) + 10 :]
+
+
+def test_speech_joins_pictures_that_are_faster() -> None:
+    pictures = steady(120, 20, 0.1)
+    published = beats(pictures, blocks(60, 20))
+    assert len(published) == pytest.approx(len(pictures), abs=10)
+    assert set(published[20:]) <= set(pictures)
+
+
+def test_what_still_comes_is_published_when_the_other_stops() -> None:
+    pictures, ticks = steady(30, 4), blocks(60, 2)
+    assert len([time for time in beats(pictures, ticks) if time > 3 * NS_PER_S + 100_000_000]) >= 56
+    fast = steady(120, 2)
+    assert len([time for time in beats(fast, blocks(60, 4)) if time > 3 * NS_PER_S + 100_000_000]) >= 110

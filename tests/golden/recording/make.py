@@ -11,10 +11,13 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import zstandard
 from mcap.writer import CompressionType, Writer
 
+from facewire.bridge.recording.check import check_session
 from facewire.bridge.recording.cut import TimeRange, cut
 from facewire.bridge.recording.layout import AudioBlock, AudioFormat, SessionMetadata
 from facewire.bridge.recording.reader import open_session
@@ -81,6 +84,7 @@ def describe(path: Path) -> dict[str, Any]:
             ).hexdigest(),
             "frames_sha256": hashlib.sha256(b"".join(one.data for one in stored)).hexdigest(),
             "statuses": len(list(session.statuses())),
+            "checked": check_session(session),
             "audio": None
             if session.audio is None
             else {
@@ -111,6 +115,12 @@ def write_foreign(name: str, compression: CompressionType) -> Path:
     return path
 
 
+def zstd_stream(data: bytes) -> bytes:
+    """Pack as a writer does that streams: nothing says how much it is."""
+    packer = zstandard.ZstdCompressor().compressobj()
+    return packer.compress(data) + packer.flush()
+
+
 def write_invalid(whole: Path) -> None:
     """Write the files that a reader must refuse."""
     folder, data = HERE / "invalid", whole.read_bytes()
@@ -124,6 +134,10 @@ def write_invalid(whole: Path) -> None:
         writer.start(profile="facewire")
         writer.add_metadata("facewire", METADATA.to_record() | {"format": "2"})
         writer.finish()
+    for name, place in (("bad_index", int.from_bytes(data[-28:-20], "little") + 40), ("bad_metadata", 200)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1
+        (folder / f"{name}.mcap").write_bytes(damaged)
     (folder / "cut.mcap").write_bytes(data[: len(data) * 2 // 3])
     (folder / "not_mcap.mcap").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt ")
     (folder / "empty_file.mcap").write_bytes(b"")
@@ -131,6 +145,8 @@ def write_invalid(whole: Path) -> None:
         "no_metadata": "not a session: no metadata record named facewire (3)",
         "newer": "format 2 (7)",
         "cut": "cut before its end (6); a repair finds the frames of its whole chunks",
+        "bad_index": "a bit of the index is not as it was written: its checksum says so (5)",
+        "bad_metadata": "a bit of the metadata record is not as it was written: its checksum says so (3)",
         "not_mcap": "not MCAP",
         "empty_file": "not MCAP",
     }
@@ -151,6 +167,8 @@ def main() -> None:
         write_foreign("foreign_lz4", CompressionType.LZ4),
         write_foreign("foreign_plain", CompressionType.NONE),
     ]
+    with mock.patch("mcap.writer.zstandard.compress", zstd_stream):
+        paths.append(write_foreign("foreign_stream", CompressionType.ZSTD))
     cut([simple, HERE / "gap.mcap"], HERE / "joined.mcap", TimeRange(0.1, 0.5), force=True)
     write_invalid(simple)
     repair(HERE / "invalid" / "cut.mcap", HERE / "repaired.mcap", force=True)

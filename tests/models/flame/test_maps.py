@@ -166,16 +166,20 @@ def test_a_step_allocates_nothing(there: ArkitToFlame, back: FlameToArkit) -> No
     off_after(there, back, faces)
     gc.collect()
     tracemalloc.start()
-    try:
-        back.step(*there.step(faces[0], gazes[0]))
-        before = tracemalloc.get_traced_memory()[0]
-        for _ in range(50):
+
+    def run(rounds: int) -> None:
+        for _ in range(rounds):
             for face, gaze in zip(faces, gazes, strict=True):
                 back.step(*there.step(face, gaze))
+
+    try:
+        run(50)  # Python keeps some numbers for the next ones, and 3.10 more of them than later ones
+        before = tracemalloc.get_traced_memory()[0]
+        run(50)
         after = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert after - before < 1000
+    assert after - before < 3000  # 3.10 keeps a frame of each function; one number kept of each step would be 24,000
 
 
 @pytest.mark.parametrize("rank", [3, 12, 30])

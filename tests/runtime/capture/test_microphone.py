@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.sound.files import write_wav
 from support.waiting import wait_until
 
 from facewire.bridge.shared.clock import now_ns
+from facewire.bridge.shared.install import install_extra
 from facewire.runtime.capture.sound import choose_sound as choose_sound_module
 from facewire.runtime.capture.sound import microphone as module
 from facewire.runtime.capture.sound.choose_sound import choose_sound
@@ -20,6 +22,7 @@ from facewire.runtime.capture.sound.sound_file import SoundFile
 from facewire.runtime.capture.sound.sound_thread import SoundThread
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import SoundRing
+from facewire.runtime.sound.channels import MAX_CHANNELS
 
 MICROPHONES = [
     MicrophoneInfo(0, "Built-in Microphone", 44_100, 2, False),
@@ -109,7 +112,7 @@ def test_blocks_of_ten_milliseconds_come_as_one_channel():
     before_ns = now_ns()
     assert deliver(fake, np.stack([np.ones(441), np.zeros(441)], axis=1)) == (None, 0)
     block = ring.take(1.0)
-    np.testing.assert_array_equal(block.samples, np.full(441, 0.5))
+    np.testing.assert_array_equal(block.samples, np.ones(441))  # the channel that has sound, not half of it
     assert before_ns <= block.start_ns + 10_000_000 <= now_ns()
     deliver(fake, np.zeros((441, 2)), flags=fake.paInputOverflow)
     assert ring.device_overruns == 1
@@ -128,10 +131,24 @@ def test_a_number_of_channels_that_is_refused_is_not_the_end():
         Microphone("0", load=lambda: fake).open(ring)
 
 
-def test_a_server_that_offers_dozens_of_channels_gives_one():
-    fake, ring = FakePyAudio(device(0, "pulse", channels=32)), SoundRing()
+@pytest.mark.parametrize(("offered", "asked"), [(10, 10), (18, 18), (32, 32), (128, MAX_CHANNELS)])
+def test_a_device_is_asked_for_all_of_its_channels_within_a_bound(offered, asked):
+    """One alone of a mixer's ten is not the voice; and a sound server that is asked for one mixes all itself."""
+    fake, ring = FakePyAudio(device(0, "pulse", channels=offered)), SoundRing()
     Microphone("auto", load=lambda: fake).open(ring)
-    assert fake.options["channels"] == 1
+    assert fake.options["channels"] == asked
+    voice = np.zeros((480, asked), np.float32)
+    voice[:, -1] = np.sin(np.arange(480))
+    deliver(fake, voice)
+    deliver(fake, voice)
+    ring.take(1.0)
+    np.testing.assert_array_equal(ring.take(1.0).samples, voice[:, -1])
+
+
+def test_a_device_that_refuses_all_of_its_channels_is_asked_for_fewer():
+    fake = FakePyAudio(device(0, "Mixer", channels=40), refuses=(40, 32))
+    Microphone("auto", load=lambda: fake).open(SoundRing())
+    assert fake.options["channels"] == 16
 
 
 @pytest.mark.parametrize(
@@ -187,7 +204,7 @@ def test_a_stream_that_stops_by_itself_is_lost_at_once():
 
 def test_without_pyaudio_it_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyaudio", None)
-    with pytest.raises(CaptureError, match=r"pip install 'facewire\[mic\]'"):
+    with pytest.raises(CaptureError, match=re.escape(install_extra("mic"))):
         Microphone().open(SoundRing())
     assert choose_sound("auto", loop=False, demo_speech=Path) is None
     with pytest.raises(CaptureError, match="needs PyAudio"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from facewire.bridge.shared.install import install_extra
 from facewire.runtime.cli import main
 
 
@@ -23,7 +24,7 @@ def test_without_torch_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(["train", "speech", "--out", str(tmp_path / "run")]) == 1
     said = capsys.readouterr().err
-    assert "facewire[train]" in said
+    assert install_extra("train") in said
     assert said.count("\n") == 1
     assert not (tmp_path / "run").exists()
 

@@ -190,4 +190,4 @@ def test_outputs_of_a_live_run_get_replayed_takes_too(make_take: MakeTake, tmp_p
 
 def whole_lines(path: Path) -> list[str]:
     """Of a file that is being written."""
-    return path.read_text().split("\n")[:-1] if path.exists() else []
+    return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []

@@ -83,7 +83,7 @@ def serve(open_pages: dict[str, Page]) -> Iterator[Serve]:
             server.start()
             stack.callback(server.stop)
             stopped = threading.Event()
-            thread = threading.Thread(target=publish, args=(server, stopped))
+            thread = threading.Thread(target=publish, args=(server, stopped), daemon=True)
             thread.start()
             stack.callback(thread.join)
             stack.callback(stopped.set)

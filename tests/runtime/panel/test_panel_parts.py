@@ -337,3 +337,20 @@ def test_a_broken_default_profile_is_reported_and_ignored(tmp_path, caplog):
     assert "jawOpen.top is a number" in panel.state.status({})["problems"][0]
     assert "going on without it" in caplog.text
     assert path.exists()
+
+
+def test_a_camera_that_another_one_takes_over_from_hands_on_to_that_one_s_profile(tmp_path):
+    """As when auto goes on with another camera, or another phone sends."""
+    store, live = ProfileStore(tmp_path), Camera()
+    store.save(Profile("default", "HD Webcam 046d:082d", smoothing={"mouth": "off"}))
+    panel = make_panel(live, store)
+    panel.state.load_default()
+    assert panel.settings.regions == {}
+    live.switch(SimpleNamespace(name="camera 0", identity="HD Webcam 046d:082d", formerly=("camera 0",), gives="faces"))
+    live.on_other_camera()
+    wait_until(lambda: panel.settings.regions == {"mouth": "off"})
+    wait_until(lambda: panel.state.status({})["revision"] > 0)
+    assert live.pipeline.filter.config == FilterConfig.by_region("medium", {"mouth": "off"})
+    panel.commands["profile_save"]({"name": "ada"})
+    assert store.names("HD Webcam 046d:082d") == ["ada", "default"]
+    assert panel.commands["state"]({})["camera"] == "camera 0"

@@ -43,7 +43,7 @@ def page(tmp_path: Path) -> Iterator[str]:
     port = free_udp_port()
     command = [*FACEWIRE, "serve", "--video", f"livelink:{port}", "--mouth", "video"]
     environment, stop = {**os.environ, "FACEWIRE_CONFIG": str(tmp_path)}, threading.Event()
-    phone = threading.Thread(target=send_a_face, args=(port, stop))
+    phone = threading.Thread(target=send_a_face, args=(port, stop), daemon=True)
     with subprocess.Popen(
         [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True, env=environment
     ) as process:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 from facewire.bridge.shared.arkit import BLENDSHAPE_INDEX
 from facewire.runtime.face.silent import SilentLearner
-from facewire.runtime.settings.profiles import Profile, ProfileError, ProfileStore, config_folder
+from facewire.runtime.settings.profiles import Profile, ProfileError, ProfileStore, config_folder, slug
 
 CAMERA = "camera 0 (HD Webcam: ünï)"
 
@@ -32,7 +34,7 @@ def made(name="streaming"):
 def test_what_was_saved_comes_back(store):
     profile = made()
     path = store.save(profile)
-    assert path.parent.name == "camera-0-hd-webcam-n"
+    assert path.parent.name.startswith("camera-0-hd-webcam-ünï-")
     found = store.load(CAMERA, "streaming")
     for name in ("neutral", "spread", "top", "gain", "measures", "gaze", "lid_shut"):
         np.testing.assert_allclose(getattr(found.calibration, name), getattr(profile.calibration, name), atol=5e-5)
@@ -136,3 +138,31 @@ def test_what_was_learned_of_a_face_that_smiles_at_rest_comes_back(store):
     assert own.top[smile] > 1.0, "no smile fills it"
     store.save(profile)
     assert store.load(CAMERA, "smiler").calibration.top[smile] == pytest.approx(own.top[smile], abs=1e-4)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such links and files")
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc/passwd", "../../elsewhere.toml", "evil.toml", "pipe"])
+def test_a_profile_that_leads_elsewhere_is_not_read(tmp_path, store, target):
+    folder = store.save(made()).parent
+    (tmp_path / "elsewhere.toml").write_text(store.save(made()).read_text())
+    if target == "pipe":
+        os.mkfifo(folder / "evil.toml")  # to open it would wait for somebody who writes
+    else:
+        (folder / "evil.toml").symlink_to(target)
+    assert store.names(CAMERA) == ["streaming"]
+    with pytest.raises(ProfileError, match=r"cannot be read: .*; delete it or repair it"):
+        store.load(CAMERA, "evil")
+    store.delete(CAMERA, "evil")
+    assert (tmp_path / "elsewhere.toml").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a right to make links there")
+def test_nothing_is_written_where_a_link_leads(tmp_path, store):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / slug(CAMERA)).symlink_to(outside)
+    with pytest.raises(ProfileError, match="its folder is a link"):
+        store.save(made())
+    assert list(outside.iterdir()) == []
+    assert store.names(CAMERA) == []

@@ -246,7 +246,7 @@ def test_the_ring_keeps_the_newest_and_counts_what_it_lost():
     assert ring.take(0) is None
     ring.write(np.stack([np.ones(3), np.zeros(3)], axis=1).astype(np.float32), 16_000, 0)
     block = ring.take(0)
-    np.testing.assert_array_equal(block.samples, [0.5, 0.5, 0.5])
+    np.testing.assert_array_equal(block.samples, [1.0, 1.0, 1.0])
     assert block.first_sample == 60
     ring.write(np.zeros(10_000, np.float32), 16_000, 5)
     assert [len(ring.take(0).samples) for _ in range(3)] == [4096, 4096, 1808]

@@ -276,7 +276,7 @@ def test_takes_of_several_servers_in_one_folder_get_names_of_their_own(tmp_path:
             servers[number].offer_frame(replace(frame, seq=1000 * number + frame.seq))
         servers[number].stop()
 
-    threads = [threading.Thread(target=record, args=(number,)) for number in range(len(servers))]
+    threads = [threading.Thread(target=record, args=(number,), daemon=True) for number in range(len(servers))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -308,6 +308,13 @@ def test_what_a_run_cannot_say_of_itself_costs_no_frame(tmp_path: Path, frames: 
 def test_a_take_s_name_stays_in_its_folder(tmp_path: Path, name: object) -> None:
     with pytest.raises(CommandError, match="name must be"):
         Takes(tmp_path).commands["record_start"]({"name": name})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["CON", "nul", "com1.mcap", "Aux.2"])
+def test_a_take_is_called_what_every_system_can_write(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CommandError, match="Windows keeps that name for a device"):
+        Takes(tmp_path, hello=dict).commands["record_start"]({"name": name})
     assert list(tmp_path.iterdir()) == []
 
 

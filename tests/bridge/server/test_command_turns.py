@@ -1,0 +1,111 @@
+"""Whose command is next: nobody waits for what another client has asked for, but for one piece of work of a kind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.servers import Serve
+from support.talk import ask, next_message, tell
+
+from facewire.bridge.server import commands
+
+
+class Gate:
+    """A command that does not end before it is let."""
+
+    def __init__(self) -> None:
+        self.begun, self.free, self.calls = threading.Semaphore(0), threading.Semaphore(0), 0
+
+    def __call__(self, _args: Any) -> dict[str, Any]:
+        self.calls += 1
+        self.begun.release()
+        assert self.free.acquire(timeout=60)
+        return {"call": self.calls}
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    for _ in range(100):
+        gate.free.release()
+
+
+def command(name: str, number: int) -> dict[str, Any]:
+    return {"type": "command", "id": number, "name": name}
+
+
+LOOKS = ("state", "devices", "takes", "outputs")
+
+
+def test_looking_and_changing_overtake_a_calibration_and_two_exclude_each_other(
+    serve: Serve, raw: Any, gate: Gate
+) -> None:
+    others: dict[str, Any] = {name: lambda _: {"seen": True} for name in (*LOOKS, "set", "choose")}
+    server = serve(rate=0, commands={"calibrate": gate, **others})
+    one, other = raw(server), raw(server)
+    for number in range(8):
+        tell(one, command("calibrate", number))
+    assert gate.begun.acquire(timeout=60)
+    for name in others:
+        assert ask(other, name)["value"] == {"seen": True}
+    refused = ask(other, "calibrate")
+    assert (refused["ok"], refused["code"]) == (False, "busy")
+    for number in range(8):
+        gate.free.release()
+        assert next_message(one, "result")["id"] == number
+    gate.free.release()
+    assert ask(other, "calibrate")["ok"]
+
+
+def test_turns_go_round_among_clients(serve: Serve, raw: Any, gate: Gate) -> None:
+    server = serve(rate=0, commands={"set": gate})
+    greedy, modest = raw(server), raw(server)
+    for number in range(8):
+        tell(greedy, command("set", number))
+    assert gate.begun.acquire(timeout=60)
+    tell(modest, command("set", 100))
+    ask(modest, "unknown")  # it is in the queue by now
+    gate.free.release()
+    gate.free.release()
+    assert next_message(modest, "result")["value"] == {"call": 2}  # right after the one that ran already
+    assert next_message(greedy, "result")["id"] == 0
+
+
+def test_one_client_s_looking_holds_up_only_its_own(serve: Serve, raw: Any, gate: Gate) -> None:
+    server = serve(rate=0, commands={"devices": gate, "state": lambda _: {}})
+    greedy, other = raw(server), raw(server)
+    for number in range(8):
+        tell(greedy, command("devices", number))
+    assert gate.begun.acquire(timeout=60)
+    for _ in range(3):
+        assert ask(other, "state")["ok"]
+    assert gate.calls == 1
+
+
+def test_what_hangs_is_answered_with_busy_and_keeps_nobody_else(
+    serve: Serve, raw: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "DEADLINE_S", 0.3)
+    server = serve(rate=0, commands={"set": gate, "state": lambda _: {}})
+    one, other = raw(server), raw(server)
+    late = ask(one, "set")
+    assert (late["ok"], late["code"]) == (False, "busy")
+    waiting = ask(other, "set")  # what hangs has not ended: nothing runs beside it
+    assert (waiting["ok"], waiting["code"], gate.calls) == (False, "busy", 1)
+    assert ask(other, "state")["ok"]
+    gate.free.release()
+    gate.free.release()
+    assert ask(other, "set")["ok"]
+
+
+def test_results_of_one_client_come_in_its_order(serve: Serve, raw: Any) -> None:
+    done: list[int] = []
+    server = serve(rate=0, commands={"set": lambda args: done.append(args["n"])})
+    client = raw(server)
+    for number in range(8):
+        tell(client, {"type": "command", "id": number, "name": "set", "args": {"n": number}})
+    assert [next_message(client, "result")["id"] for _ in range(8)] == done == list(range(8))
