@@ -11,6 +11,7 @@ from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.capture.sound.sound_source import PacedSound
+from facewire.runtime.capture.video.meeting import Meeting
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
 from facewire.runtime.sound.media_sound import MediaSound, one_channel
@@ -73,13 +74,22 @@ class SoundFile(PacedSound):
         super().__init__(clock)
         self.name, self._path, self._loop = path.name, path, loop
         self._reader: SoundReader | None = None
+        self.meeting: Meeting | None = None
+        """Where it waits for the pictures that are played beside it."""
 
     def open(self, ring: SoundRing) -> None:
         """Raise CaptureError if the file does not exist or is not a sound file."""
         self._reader = SoundReader(self._path)
         self.rate = self._reader.rate
         self._begin(ring)
+        if self.meeting is not None:
+            self._start_ns = self.meeting.meet(self._interrupted, self._clock)
         self._blocks = in_blocks(self._reader.blocks(), max(1, round(BLOCK_S * self.rate)))
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     def pump(self) -> bool:
         """Write the next block when it is due."""
@@ -87,15 +97,28 @@ class SoundFile(PacedSound):
         return self._again() if block is None else self._write_when_due(block)
 
     def _again(self) -> bool:
-        if not self._loop or self._interrupted.is_set():
+        problem = None if self._reader is None else self._reader.problem
+        self._close_reader()
+        if self._interrupted.is_set():
             return False
-        self.close()
+        if not self._loop:
+            if problem is not None:
+                raise CaptureError(f"the sound of {self._path} {problem}")
+            return False
         self._reader = SoundReader(self._path)
+        if self.meeting is not None and self.meeting.each_round:
+            self._start_ns, self._written = self.meeting.meet(self._interrupted, self._clock), 0
         self._blocks = in_blocks(self._reader.blocks(), max(1, round(BLOCK_S * self.rate)))
         return True
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
+        self._close_reader()
+        if self.meeting is not None:
+            self.meeting.leave()
+            self.meeting = None
+
+    def _close_reader(self) -> None:
         if self._reader is not None:
             self._reader.close()
             self._reader = None

@@ -10,6 +10,7 @@ import numpy as np
 from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.runtime.capture.video.file_end import is_cut, is_transport_stream, loses_step
+from facewire.runtime.capture.video.meeting import Meeting
 from facewire.runtime.capture.video.opencv import Opener, VideoCapture, open_stream, retrieve
 from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source, whole_path
 
@@ -44,6 +45,8 @@ class FileSource(Source):
         self._capture: VideoCapture | None = None
         self.frames = 0
         """How many pictures the file says it has; 0 if it does not say."""
+        self.meeting: Meeting | None = None
+        """Where it waits for the sound that is played beside it."""
 
     def open(self) -> None:
         if not self._path.exists():
@@ -59,7 +62,8 @@ class FileSource(Source):
         # The count may be worked out from a rate that is none.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) * (self.rate / stated if stated > 0.0 else 0.0)
         self.frames = int(min(max(count, 0.0), 1e12))
-        self._start_ns, self._set_ns, self._media_ns = self._clock(), 0, -1
+        self._start_ns = self._clock() if self.meeting is None else self.meeting.meet(self._interrupted, self._clock)
+        self._set_ns, self._media_ns = 0, -1
         self._read_any, self._grabbed, self._passed_over = False, 0, 0
         self.damage = None
 
@@ -86,6 +90,9 @@ class FileSource(Source):
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+        if self.meeting is not None:
+            self.meeting.leave()
+            self.meeting = None
 
     def _grab(self) -> bool:
         """Grab the next picture and note its time in the file; start again at the end when looping."""
@@ -94,12 +101,20 @@ class FileSource(Source):
             return False
         grabbed = self._grab_whole()
         if not grabbed and self._loop and self._read_any:
-            self._set_ns, self._grabbed = self._media_ns + self._frame_ns, 0
+            self._set_ns, self._grabbed = self._next_round_ns(), 0
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
             grabbed = self._grab_whole()
         if grabbed:
             self._note_time(self._capture.get(cv2.CAP_PROP_POS_MSEC))
         return grabbed
+
+    def _next_round_ns(self) -> int:
+        """Return when the next round begins, after the first one's beginning."""
+        end_ns = self._media_ns + self._frame_ns
+        if self.meeting is None or not self.meeting.each_round:
+            return end_ns
+        self._sleep_until(self._start_ns + end_ns, self._clock)
+        return max(end_ns, self.meeting.meet(self._interrupted, self._clock) - self._start_ns)
 
     def _grab_whole(self) -> bool:
         """Grab the next picture that can be decoded; the end of the file and a damaged picture look the same."""
@@ -154,6 +169,11 @@ class FileSource(Source):
         steps_ms = np.diff(times_ms)
         step_ms = float(np.median(steps_ms)) if len(steps_ms) else 0.0
         return 1e3 / step_ms if 1e3 / HIGHEST_RATE <= step_ms <= 1e3 else DEFAULT_RATE
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     @property
     def _frame_ns(self) -> int:

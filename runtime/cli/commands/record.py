@@ -70,12 +70,12 @@ def _until_done(session: RecordSession) -> int:
     wait_until(session.is_over)
     watched = session.watched
     error = watched.capture.error if watched.capture is not None and watched.ended.is_set() else None
-    if error is None:
-        return 0
-    if session.recorder.counts.frames == 0:
+    if error is not None and session.recorder.counts.frames == 0:
         raise error
-    notify(str(error))
-    return 1
+    fault = session.listener.fault if error is None else str(error)
+    if fault is not None:
+        notify(fault)
+    return 0 if fault is None else 1
 
 
 def _lost(recorder: Recorder) -> str:
