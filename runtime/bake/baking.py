@@ -141,8 +141,9 @@ def _write_frames(
     encoder, flame = Encoder(), footage.flame
     hello = Greeting(rate=footage.rate, flame=None if flame is None else flame.greeting).message(START_NS)
     metadata = SessionMetadata(time.time_ns(), START_NS, hello, origin="bake")
-    writer, blocks = SessionWriter(output, metadata, audio=sound.format, force=force), sound.blocks()
-    try:
+    writer = SessionWriter(output, metadata, audio=sound.format, force=force)
+    try:  # from the moment on when there is a file
+        blocks = sound.blocks()
         block = next(blocks, None)
         for frame, _ in counted(footage, result):
             while sound.format is not None and block is not None and block.log_ns <= frame.publish_ns:

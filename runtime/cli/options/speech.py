@@ -92,11 +92,11 @@ def speech_options(args: argparse.Namespace) -> SpeechOptions:
         name, weights = parse_driver(args.speech)
     except ModelError as error:
         raise UsageError(f"--speech: {error}") from None
-    if weights is not None:
-        require_file(weights)
     if args.speech_encoder is not None and not DRIVERS[name].takes_encoder:
         takers = " or ".join(usage for name, kind in DRIVERS.items() if kind.takes_encoder for usage in usages(name))
         raise UsageError(f"--speech-encoder goes with --speech {takers}: {DRIVERS[name].about} needs none")
+    if weights is not None:
+        require_file(weights)
     return SpeechOptions(
         driver=args.speech,
         encoder=args.speech_encoder,

@@ -204,7 +204,7 @@ def test_an_exported_encoder_runs_without_torch_from_the_command_line(files, tmp
     ("args", "status", "says"),
     [
         (["--speech", "faceformer:{}/bare.pth"], 1, "has no audio encoder"),
-        (["--speech", "faceformer:{}/no.pth"], 1, "there is no checkpoint"),
+        (["--speech", "faceformer:{}/no.pth"], 2, "no.pth does not exist: check the name"),
         (["--speech", "faceformer:{}/bare.pth", "--speech-encoder", "{}/nowhere"], 1, "there is no folder"),
         (["--speech", "faceformer:{}/whole.pth", "--speech-style", "7"], 1, "there is no style 7"),
         (["--speech", "faceformer:{}/whole.pth", "--look-ahead", "-5"], 1, "0 to 2000 ms for FaceFormer, not -5"),

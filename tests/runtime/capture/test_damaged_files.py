@@ -1,5 +1,7 @@
 """Videos that are damaged, cut off, or odd: what is good is kept, and what is missing is said."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -140,3 +142,27 @@ def test_pictures_may_change_their_size(tmp_path):
     )
     (tmp_path / "a.mjpeg").write_bytes(content)
     assert len(read_all(tmp_path / "a.mjpeg")[0]) == 10
+
+
+@pytest.mark.parametrize(("turn_deg", "matrix"), [(90, (0, 1, -1, 0)), (180, (-1, 0, 0, -1)), (270, (0, -1, 1, 0))])
+def test_a_phone_s_rotation_is_followed(tmp_path, turn_deg, matrix):
+    """The left half is white in the file; the display matrix says how its picture is to be turned, clockwise."""
+    path = tmp_path / "a.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (64, 48))
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32] = 255
+    for _ in range(5):
+        writer.write(picture)
+    writer.release()
+    content = bytearray(path.read_bytes())
+    a, b, c, d = (value << 16 for value in matrix)
+    at = content.index(b"tkhd") + 44
+    content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    source = FileSource(path, paced=False)
+    source.open()
+    image = source.read().image
+    source.close()
+    expected = np.rot90(picture, -turn_deg // 90)
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 20

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +25,20 @@ RECORD = ("record", "take.mcap", "--video", "demo", "--audio", "none")
 SERVE = ("serve", "--listen", "127.0.0.1:0", "--video", "demo", "--record", ".", "--output", "csv:frames.csv")
 
 
+def heed() -> None:
+    """Undo what the tests may have been started with: under ``nohup`` a hang-up is ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
 def started(folder: Path, *words: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in ``folder``, with temporary files of its own."""
     (folder / "tmp").mkdir()
     command = [sys.executable, "-m", "facewire.runtime.cli", *words]
     environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
-    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=folder, env=environment, **{**quiet, **options})
+    nowhere = subprocess.DEVNULL
+    usual: dict[str, Any] = {"stdin": nowhere, "stdout": nowhere, "stderr": nowhere, "preexec_fn": heed}
+    process = subprocess.Popen(command, cwd=folder, env=environment, **{**usual, **options})
     try:
         yield process
     finally:
@@ -80,6 +87,7 @@ def test_what_serve_writes_is_finished_at_a_hang_up_and_the_end_that_follows(tmp
 def test_bake_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
     with started(tmp_path, "bake", str(asset_path("talking_face")), "-o", "face.mcap") as process:
         wait_until(lambda: bool(parts(tmp_path)), timeout_s=SECONDS)
+        time.sleep(0.5)  # its chunks are large, so its size does not tell that pictures have come
         process.send_signal(number)
         assert process.wait(SECONDS) == 128 + number
     assert left(tmp_path) == set()
@@ -106,6 +114,7 @@ def test_a_terminal_that_is_closed_finishes_the_take(tmp_path: Path) -> None:
         import fcntl
         import termios
 
+        heed()
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 

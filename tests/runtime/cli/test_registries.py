@@ -177,8 +177,10 @@ def parsed(speech, encoder=None):
     )
 
 
-def test_an_encoder_goes_with_a_driver_that_takes_one():
-    assert parsed("faceformer:x.pth", "x.onnx") == SpeechOptions("faceformer:x.pth", "x.onnx")
+def test_an_encoder_goes_with_a_driver_that_takes_one(tmp_path):
+    (tmp_path / "x.pth").touch()
+    driver = f"faceformer:{tmp_path / 'x.pth'}"
+    assert parsed(driver, "x.onnx") == SpeechOptions(driver, "x.onnx")
     for speech in ("causal", "run/causal.npz"):
         with pytest.raises(UsageError, match=r"--speech-encoder goes with --speech faceformer:FILE\.pth"):
             parsed(speech, "x.onnx")
