@@ -192,7 +192,8 @@ class _AvTrack:
     """A track that PyAV reads."""
 
     def __init__(self, path: Path, av: Any) -> None:
-        self._av, self._errors = av, (av.error.FFmpegError, ValueError, MemoryError)
+        # LookupError: a damaged transport stream shows a track that was not there when it was opened.
+        self._av, self._errors = av, (av.error.FFmpegError, ArithmeticError, LookupError, ValueError, MemoryError)
         self._lost = 0
         try:
             self._container = av.open(str(path.absolute()))  # FFmpeg takes "12:30.wav" for an address
@@ -225,7 +226,11 @@ class _AvTrack:
             if zero_s is None and time_s is not None:
                 zero_s = time_s + self._priming_s(time_s)
             at = None if time_s is None or zero_s is None else round((time_s - zero_s) * self.rate)
-            samples = convert(frame)
+            try:
+                samples = convert(frame)
+            except self._errors:
+                self._lost += 1
+                continue
             if len(samples):
                 yield from placing.put(at, samples)
 
@@ -250,7 +255,7 @@ class _AvTrack:
             try:
                 packet = next(packets, None)
             except self._errors:
-                failures, self._lost = failures + 1, self._lost + 1
+                failures += 1
                 packets = self._container.demux(self._stream)  # one that has raised has ended
                 continue
             if packet is None:

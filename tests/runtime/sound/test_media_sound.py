@@ -1,5 +1,6 @@
 """Sound out of files: every sample at its own time, and of what cannot be read one line."""
 
+import random
 import sys
 
 import numpy as np
@@ -99,6 +100,22 @@ def test_damaged_packets_cost_only_themselves_and_are_said(tmp_path, name, codec
         sound.close()
         assert "damaged" in sound.fault
         assert str(path) in sound.fault
+
+
+@pytest.mark.parametrize("name", ["plain.mp4", "late.webm", "plain.ts", "plain.avi", "a.mp3", "a.flac"])
+def test_any_damage_is_sound_or_one_line(tmp_path, name):
+    sounds = {"a.mp3": {"video": None, "sound": "mp3"}, "a.flac": {"video": None, "sound": "flac"}}
+    path, dice = make_media(tmp_path / name, **(CASES | sounds)[name]), random.Random(name)
+    whole = path.read_bytes()
+    for round_ in range(12):
+        content = bytearray(whole)
+        start, count = dice.randrange(len(content)), dice.randint(1, len(content) // 4)
+        content[start : start + count] = dice.randbytes(len(content[start : start + count])) if round_ % 3 else b""
+        path.write_bytes(content)
+        sound = TakeSound(path, 0)
+        assert sum(len(block.samples) for block in sound.blocks()) < 2 * 48_000 * 60
+        sound.close()
+        assert "\n" not in (sound.fault or "")
 
 
 def test_a_silent_video_is_no_fault_and_an_unreadable_one_is(tmp_path):
