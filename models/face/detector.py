@@ -136,6 +136,12 @@ class FaceDetector:
         found = suppress(self._probabilities[:count], self._decoded[:count])
         return [Detection(score, region_from_box(box, frame)) for score, box in found]
 
+    def score(self, image: Image, frame: Float64Array) -> float:
+        """Return how much a region of the image looks like an upright face: the best anchor's probability."""
+        crop(image, frame, -1.0, 1.0, False, self._network.input[0])
+        _, scores = self._network.run()
+        return 1.0 / (1.0 + math.exp(-min(max(float(scores.max()), -100.0), 100.0)))
+
 
 @kernel
 def decode(

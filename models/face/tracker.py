@@ -31,6 +31,12 @@ SURE_PROBABILITY = 0.95
 """A face found with less is compared with what is seen in the other orientations."""
 KEEP_PROBABILITY = 0.35
 """A face that is being followed has to fall below this to be lost: one doubtful image does not drop it."""
+UPRIGHT_SCORE = 0.9
+"""No face that stands on its head is given as much by the detector, which takes it for an upright one: at most 0.873
+in 155 photographs. The meshes do so with a probability of up to 1."""
+UPRIGHT_MARGIN, UPRIGHT_ROOM = 0.05, 1.3
+"""Below that the face is compared with itself turned by half a turn, in a square this much larger than its region: the
+right way up scored 0.10 more in each of 175 photographs and their turned ones."""
 LOYALTY_NS = 500_000_000
 """For this long after the loss of a face only one near its place counts, so that a neighbour is not mistaken for it."""
 STEADY_NS = 1_000_000_000
@@ -138,15 +144,17 @@ class FaceTracker:
         """Look for a face in the whole image, then in one other view; a doubtful one has to beat all orientations."""
         loyal = self._lost_ns is not None and now_ns - self._lost_ns < LOYALTY_NS
         near = self._region if loyal else None
-        probability, region = self._best(image, (WHOLE,), near)
+        probability, face = self._best(image, (WHOLE,), near)
         if probability < SURE_PROBABILITY:
-            other, other_region = self._best(image, TURNED if probability else (OTHER_VIEWS[self._view],), near)
+            other, other_face = self._best(image, TURNED if probability else (OTHER_VIEWS[self._view],), near)
             self._view = (self._view + 1) % len(OTHER_VIEWS)
             if other > probability:
-                probability, region = other, other_region
-        if region is None or probability < FIND_PROBABILITY:
+                probability, face = other, other_face
+        if face is None or probability < FIND_PROBABILITY:
             return False
-        self._region[:] = region
+        self._region[:] = face.region
+        if face.score < UPRIGHT_SCORE:
+            self._stand_up(image)
         self._found_ns = now_ns
         if self._smoother:
             self._smoother.reset()
@@ -154,19 +162,26 @@ class FaceTracker:
             self._anchor.reset()
         return self._see(image, FIND_PROBABILITY)
 
-    def _best(
-        self, image: Image, views: Sequence[View], near: Float64Array | None
-    ) -> tuple[float, Float64Array | None]:
-        """Return the probability and region of the first sure face, else of the most probable one."""
-        best, best_region = 0.0, None
+    def _stand_up(self, image: Image) -> None:
+        """Turn the region by half a turn if the face in it stands on its head: it is found so, too."""
+        frame = self._region.copy()
+        frame[2] *= UPRIGHT_ROOM
+        score = self._detector.score(image, frame)
+        frame[3] = math.remainder(frame[3] + math.pi, math.tau)
+        if self._detector.score(image, frame) > score + UPRIGHT_MARGIN:
+            self._region[3] = frame[3]
+
+    def _best(self, image: Image, views: Sequence[View], near: Float64Array | None) -> tuple[float, Detection | None]:
+        """Return the first sure face with its probability, else the most probable one."""
+        best, best_face = 0.0, None
         for view in views:
             for face in candidates(self._detector.detect(image, view), near):
                 probability = self._mesh.infer(image, face.region, self._raw)
                 if probability > best:
-                    best, best_region = probability, face.region
+                    best, best_face = probability, face
                 if probability >= SURE_PROBABILITY:
-                    return best, best_region
-        return best, best_region
+                    return best, best_face
+        return best, best_face
 
     def _observe(self, image: Image, now_ns: int) -> FaceState:
         """Derive the rest from the landmarks."""

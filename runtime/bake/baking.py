@@ -7,18 +7,15 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.export.formats import ExportOptions, export
-from facewire.bridge.export.livelink_import import sound_blocks
 from facewire.bridge.export.output import replacing
 from facewire.bridge.formats.livelink_csv import LiveLinkCsvWriter
-from facewire.bridge.recording.errors import SessionError
-from facewire.bridge.recording.layout import AudioFormat, SessionMetadata
+from facewire.bridge.recording.layout import SessionMetadata
 from facewire.bridge.recording.reader import open_session
-from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.wire.codec import Encoder
@@ -26,7 +23,7 @@ from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import Greeting
 from facewire.bridge.wire.streams import recorded_streams
 from facewire.runtime.bake.speak_bake import watched_frames
-from facewire.runtime.sound.media_sound import read_sound
+from facewire.runtime.bake.take_sound import TakeSound
 
 if TYPE_CHECKING:
     from facewire.runtime.capture.video.file import FileSource
@@ -46,6 +43,10 @@ class BakeResult:
     """Frames in which a face was seen, or heard."""
     length_s: float = 0.0
     sound: bool = False
+    faults: list[str] = field(default_factory=list)
+    """One line each about what the file should have and the take has not."""
+    remarks: list[str] = field(default_factory=list)
+    """Lines about what was left out though nothing is known to be wrong with the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +118,36 @@ def _write_csv(footage: Footage, output: Path, *, force: bool, progress: Callabl
 
 
 def _write_session(footage: Footage, output: Path, *, force: bool, progress: Callable[[int], None]) -> BakeResult:
-    result, encoder, flame = BakeResult(), Encoder(), footage.flame
+    result, sound = BakeResult(), TakeSound(footage.path, START_NS)
+    try:
+        _write_frames(footage, sound, output, result, force=force, progress=progress)
+    finally:
+        sound.close()
+    result.sound = sound.format is not None
+    if sound.fault is not None:
+        (result.remarks if sound.missing_reader else result.faults).append(sound.fault)
+    return result
+
+
+def _write_frames(
+    footage: Footage,
+    sound: TakeSound,
+    output: Path,
+    result: BakeResult,
+    *,
+    force: bool,
+    progress: Callable[[int], None],
+) -> None:
+    encoder, flame = Encoder(), footage.flame
     hello = Greeting(rate=footage.rate, flame=None if flame is None else flame.greeting).message(START_NS)
-    sound = _sound_of(footage.path)
     metadata = SessionMetadata(time.time_ns(), START_NS, hello, origin="bake")
-    writer = SessionWriter(output, metadata, audio=None if sound is None else sound[0], force=force)
+    writer = SessionWriter(output, metadata, audio=sound.format, force=force)
     try:  # from the moment on when there is a file
-        blocks = iter(()) if sound is None else sound_blocks(*sound, START_NS)
+        blocks = sound.blocks()
         block = next(blocks, None)
         for frame, _ in counted(footage, result):
-            while sound is not None and block is not None and block.log_ns <= frame.publish_ns:
-                writer.add_audio(block, sound[0])
+            while sound.format is not None and block is not None and block.log_ns <= frame.publish_ns:
+                writer.add_audio(block, sound.format)
                 block = next(blocks, None)
             writer.add_frame(encoder.frame(frame, recorded_streams()), frame.seq, frame.publish_ns)
             progress(result.frames)
@@ -135,13 +155,3 @@ def _write_session(footage: Footage, output: Path, *, force: bool, progress: Cal
     except BaseException:
         writer.discard()
         raise
-    result.sound = sound is not None
-    return result
-
-
-def _sound_of(video: Path) -> tuple[AudioFormat, Int16Array] | None:
-    """Return the video's sound; None if it has none, or PyAV is not installed."""
-    try:
-        return read_sound(video)
-    except SessionError:
-        return None

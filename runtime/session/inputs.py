@@ -70,7 +70,19 @@ def open_inputs(options: InputOptions, notify: Callable[[str], None]) -> tuple[S
         source = make_source(options, options.video, notify)
     if isinstance(source, PhoneSource):
         source.open()  # now, so that a port that is taken is said at once
+    keep_together(source, sound)
     return source, sound
+
+
+def keep_together(source: Source | None, sound: SoundSource | None) -> None:
+    """Have a video and a sound file begin at one moment; networks are loaded between the two."""
+    from facewire.runtime.capture.sound.sound_file import SoundFile
+    from facewire.runtime.capture.video.file import FileSource
+    from facewire.runtime.capture.video.meeting import Meeting
+
+    if isinstance(source, FileSource) and isinstance(sound, SoundFile):
+        same = source.path.exists() and source.path.samefile(sound.path)
+        source.meeting = sound.meeting = Meeting(each_round=same)
 
 
 def gives_pictures(source: Source | None) -> bool:

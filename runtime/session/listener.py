@@ -45,6 +45,13 @@ class Listener:
         """The name of what makes motion of speech, or None."""
         return None if self.speak is None else parse_driver(self._options.speech.driver)[0]
 
+    @property
+    def fault(self) -> str | None:
+        """Why a file's sound was not whole, in a line; None if it was, and for what comes back by itself."""
+        if self.speak is None or self.speak.capture.source.returns or self.speak.capture.error is None:
+            return None
+        return str(self.speak.capture.error)
+
     def start(self) -> None:
         """Load the networks and listen.
 

@@ -4,50 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.bridge.shared.install import install_extra
+from facewire.bridge.shared.errors import FacewireError
 from facewire.runtime.capture.sound.sound_source import PacedSound
+from facewire.runtime.capture.video.meeting import Meeting
 from facewire.runtime.capture.video.source import CaptureError
 from facewire.runtime.sound.blocks import BLOCK_S, SoundRing
-from facewire.runtime.sound.channels import ChannelPicker
-from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
+from facewire.runtime.sound.media_sound import MediaSound, one_channel
 
 
 class SoundReader:
-    """The first sound track of a file, one channel, in runs of any length. Reads as it goes: an hour takes no room."""
+    """A file's sound as speech is heard in it: one channel, in runs of any length; see ``MediaSound``."""
 
     def __init__(self, path: Path) -> None:
         """Raise CaptureError if it cannot be read, has no sound, or needs PyAV, which is not installed."""
-        if not path.is_file():
-            raise CaptureError(f"{path} does not exist: check the name")
         try:
-            import av
-        except ImportError:
-            raise CaptureError(f"sound files need PyAV: {install_extra('media')}") from None
-        self._av, self._path = av, path
-        try:
-            self._container: Any = av.open(str(path.absolute()))  # FFmpeg takes "12:30.wav" for an address
-        except (av.error.FFmpegError, ValueError, MemoryError):
-            raise CaptureError(f"{path} is not a sound or video file that can be read") from None
-        try:
-            if not self._container.streams.audio:
-                raise CaptureError(f"{path} has no sound")
-            self._track = self._container.streams.audio[0]
-            self.rate = int(self._track.rate or 0)
-            if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
-                raise CaptureError(f"{path} has {self.rate} samples a second: 4,000 to 384,000 can be used")
-            # Where in the file's time the sound begins: a video's may be a little after its pictures.
-            self.start_s = float((self._track.start_time or 0) * (self._track.time_base or 0))
-            length = self._container.duration
-            self.length_s = length / 1e6 if length else 0.0
-        except BaseException:
-            self.close()
-            raise
+            self._sound = MediaSound(path)
+        except FacewireError as error:
+            raise CaptureError(str(error)) from None
+        self.rate, self.length_s = self._sound.rate, self._sound.length_s
+
+    @property
+    def problem(self) -> str | None:
+        """What was wrong with the sound read so far, to go after the file's name; None if it was whole."""
+        return self._sound.problem
 
     def blocks(self) -> Iterator[Float32Array]:
         """Yield samples [n], one run after the other.
@@ -55,32 +39,14 @@ class SoundReader:
         Raises:
             CaptureError: the file holds none that can be read.
         """
-        # Packed, not planar: PyAV 18 reads one plane too many if there are eight and more, and crashes.
-        any_read, picker, resampler = False, ChannelPicker(), self._av.AudioResampler(format="flt", rate=self.rate)
-        frames = self._container.decode(self._track)
-        while True:
-            try:
-                frame = next(frames, None)
-                converted = resampler.resample(frame) if frame is not None else []
-            except self._av.error.InvalidDataError:
-                continue  # A damaged packet; the next may be whole.
-            except (self._av.error.FFmpegError, ValueError, MemoryError):
-                break
-            if frame is None:
-                break
-            for piece in converted:
-                any_read = True
-                one = np.empty(piece.samples, np.float32)
-                picker.push(
-                    piece.to_ndarray().reshape(piece.samples, -1).astype(np.float32, copy=False), self.rate, one
-                )
-                yield one
-        if not any_read:
-            raise CaptureError(f"{self._path} has no sound that can be read")
+        try:
+            yield from one_channel(self._sound)
+        except FacewireError as error:
+            raise CaptureError(str(error)) from None
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self._container.close()
+        self._sound.close()
 
 
 def in_blocks(runs: Iterator[Float32Array], size: int) -> Iterator[Float32Array]:
@@ -108,13 +74,22 @@ class SoundFile(PacedSound):
         super().__init__(clock)
         self.name, self._path, self._loop = path.name, path, loop
         self._reader: SoundReader | None = None
+        self.meeting: Meeting | None = None
+        """Where it waits for the pictures that are played beside it."""
 
     def open(self, ring: SoundRing) -> None:
         """Raise CaptureError if the file does not exist or is not a sound file."""
         self._reader = SoundReader(self._path)
         self.rate = self._reader.rate
         self._begin(ring)
+        if self.meeting is not None:
+            self._start_ns = self.meeting.meet(self._interrupted, self._clock)
         self._blocks = in_blocks(self._reader.blocks(), max(1, round(BLOCK_S * self.rate)))
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     def pump(self) -> bool:
         """Write the next block when it is due."""
@@ -122,15 +97,28 @@ class SoundFile(PacedSound):
         return self._again() if block is None else self._write_when_due(block)
 
     def _again(self) -> bool:
-        if not self._loop or self._interrupted.is_set():
+        problem = None if self._reader is None else self._reader.problem
+        self._close_reader()
+        if self._interrupted.is_set():
             return False
-        self.close()
+        if not self._loop:
+            if problem is not None:
+                raise CaptureError(f"the sound of {self._path} {problem}")
+            return False
         self._reader = SoundReader(self._path)
+        if self.meeting is not None and self.meeting.each_round:
+            self._start_ns, self._written = self.meeting.meet(self._interrupted, self._clock), 0
         self._blocks = in_blocks(self._reader.blocks(), max(1, round(BLOCK_S * self.rate)))
         return True
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
+        self._close_reader()
+        if self.meeting is not None:
+            self.meeting.leave()
+            self.meeting = None
+
+    def _close_reader(self) -> None:
         if self._reader is not None:
             self._reader.close()
             self._reader = None

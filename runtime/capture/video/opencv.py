@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
@@ -11,6 +12,8 @@ import cv2
 from facewire.bridge.shared.arrays import Image
 from facewire.runtime.capture.video.source import CameraWish
 
+# FFmpeg's own words on a damaged file are many: we say it in a line. This is read when the first file opens.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # One thread: the machine's others belong to the game, and small pictures gain nothing from more.
 cv2.setNumThreads(1)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from facewire.bridge.shared.arrays import Image
 from facewire.runtime.capture.video.device_thread import DeviceThread
-from facewire.runtime.capture.video.source import Captured, CapturedImage, Source, SourceSilent
+from facewire.runtime.capture.video.source import Captured, CapturedImage, CaptureError, Source, SourceSilent
 from facewire.runtime.tools.slots import NewestSlot
 from facewire.runtime.tools.stats import Window
 
@@ -42,6 +42,8 @@ class CaptureThread(DeviceThread):
             self._lose(silence)
             return True
         if captured is None:
+            if self.source.damage is not None:
+                raise CaptureError(self.source.damage)
             return False
         self._note_running()
         if self.source.identity != self._identity:

@@ -47,6 +47,16 @@ class Job:
     output: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Baked:
+    """What to say of one take."""
+
+    line: str
+    remarks: list[str]
+    faults: list[str]
+    """What is missing because the file is damaged."""
+
+
 def add_parser(commands: Subparsers) -> None:
     """Add the command."""
     parser = command_parser(
@@ -96,15 +106,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--flame goes into {', '.join(FLAME_SUFFIXES)}, and {suffix} has no place for it")
     options = bake_options(args)
     if len(jobs) == 1:
-        notify(bake(jobs[0], options))
-        return 0
+        return 0 if _report(bake(jobs[0], options)) else 1
     try:
         args.output.mkdir(exist_ok=True)
     except OSError as error:
         raise FacewireError(f"cannot make the folder {args.output}: {error.strerror or error}") from None
-    done = sum(_bake_of_many(job, options) for job in jobs)
-    notify(f"{done} of {len(jobs)} takes are in {args.output}")
-    return 0 if done == len(jobs) else 1
+    done = [_bake_of_many(job, options) for job in jobs]
+    notify(f"{sum(whole is not None for whole in done)} of {len(jobs)} takes are in {args.output}")
+    return 0 if all(done) else 1
 
 
 def bake_options(args: argparse.Namespace) -> BakeOptions:
@@ -123,14 +132,20 @@ def bake_options(args: argparse.Namespace) -> BakeOptions:
     )
 
 
-def _bake_of_many(job: Job, options: BakeOptions) -> bool:
-    """Bake one of several: a bad video must not cost the night's batch."""
+def _bake_of_many(job: Job, options: BakeOptions) -> bool | None:
+    """Bake one of several: a bad video must not cost the batch. Return whether it was whole; None: no take."""
     try:
-        notify(bake(job, options))
+        return _report(bake(job, options))
     except FacewireError as error:
         notify(f"error: {error}")
-        return False
-    return True
+        return None
+
+
+def _report(baked: Baked) -> bool:
+    """Say what was baked; return whether that is all that the file should hold."""
+    for line in (baked.line, *baked.remarks, *baked.faults):
+        notify(line)
+    return not baked.faults
 
 
 def plan(inputs: Iterable[Path], output: Path, form: str | None, *, force: bool) -> list[Job]:
@@ -190,8 +205,8 @@ def check_output(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} exists: choose another name, or replace it with --force")
 
 
-def bake(job: Job, options: BakeOptions) -> str:
-    """Bake one input and return a line about it.
+def bake(job: Job, options: BakeOptions) -> Baked:
+    """Bake one input and return what to say about it; of a damaged one, what is good becomes the take.
 
     Raises:
         UsageError: it cannot be opened, or has no sound where speech is to move the face.
@@ -201,7 +216,7 @@ def bake(job: Job, options: BakeOptions) -> str:
     return _bake_sound(job, options) if job.video.suffix.lower() in SOUNDS else _bake_video(job, options)
 
 
-def _bake_video(job: Job, options: BakeOptions) -> str:
+def _bake_video(job: Job, options: BakeOptions) -> Baked:
     from facewire.runtime.bake.baking import START_NS, Footage, watched
     from facewire.runtime.bake.speak_bake import speech_ticks, watched_frames
     from facewire.runtime.capture.video.file import FileSource
@@ -209,6 +224,7 @@ def _bake_video(job: Job, options: BakeOptions) -> str:
     from facewire.runtime.session.networks import make_flame, make_pipeline
 
     flame = make_flame(options.flame)
+    faults: list[str] = []
     source = FileSource(job.video, paced=False)
     with _asked_for():
         source.open()
@@ -216,7 +232,7 @@ def _bake_video(job: Job, options: BakeOptions) -> str:
         if options.by_speech:
             speech = _make_speech(options, job.video)
             pipeline = make_pipeline(options.tracking, fusion=Fusion("mouth"), flame=flame)
-            ticks = speech_ticks(job.video, speech, as_live=options.as_live)
+            ticks = speech_ticks(job.video, speech, as_live=options.as_live, faults=faults)
             frames = watched_frames(source, ticks, pipeline, start_ns=START_NS)
             footage = Footage(job.video, source.rate, frames, flame)
         else:
@@ -227,10 +243,12 @@ def _bake_video(job: Job, options: BakeOptions) -> str:
     seen = 100 * result.seen / result.frames
     sound = ", with its sound" if result.sound else ""
     length = duration_text(result.length_s)
-    return f"{job.output}: {result.frames} frames, {length}{sound}, a face in {seen:.0f} %, {speed:.1f} × real time"
+    line = f"{job.output}: {result.frames} frames, {length}{sound}, a face in {seen:.0f} %, {speed:.1f} × real time"
+    damage = [source.damage] if source.damage else []
+    return Baked(line, result.remarks, list(dict.fromkeys(damage + result.faults + faults)))
 
 
-def _bake_sound(job: Job, options: BakeOptions) -> str:
+def _bake_sound(job: Job, options: BakeOptions) -> Baked:
     from facewire.runtime.bake.baking import START_NS, Footage
     from facewire.runtime.bake.speak_bake import speech_frames
     from facewire.runtime.fusion.fuse import Fusion
@@ -240,10 +258,12 @@ def _bake_sound(job: Job, options: BakeOptions) -> str:
     speech = _make_speech(options, job.video)
     flame = make_flame(options.flame)
     pipeline = make_pipeline(options.tracking, fusion=Fusion("microphone"), camera=False, flame=flame)
-    frames = speech_frames(job.video, speech, pipeline, as_live=options.as_live, start_ns=START_NS)
+    faults: list[str] = []
+    frames = speech_frames(job.video, speech, pipeline, as_live=options.as_live, start_ns=START_NS, faults=faults)
     footage = Footage(job.video, TICK_HZ, frames, flame)
     result, speed = _write(job, footage, round(sound_length_s(job.video) * TICK_HZ), force=options.force)
-    return f"{job.output}: {result.frames} frames, {duration_text(result.length_s)}, {speed:.1f} × real time"
+    line = f"{job.output}: {result.frames} frames, {duration_text(result.length_s)}, {speed:.1f} × real time"
+    return Baked(line, result.remarks, list(dict.fromkeys(result.faults + faults)))
 
 
 def _write(job: Job, footage: Footage, count: int, *, force: bool) -> tuple[BakeResult, float]:

@@ -53,18 +53,18 @@ def run(args: argparse.Namespace) -> int:
     recorder = session.recorder
     session.begin()
     try:
-        until_interrupted(lambda: _until_done(session))
+        status = until_interrupted(lambda: _until_done(session))
     finally:
         path = session.stop()
     if recorder.counts.frames == 0:
         raise RecordingError(f"no picture and no speech came, so {path} was not written")
     sound = ", with sound" if recorder.counts.audio_blocks else ""
     notify(f"{path}: {recorder.counts.frames} frames, {duration_text(recorder.length_s)}{sound}{_lost(recorder)}")
-    return 0
+    return status
 
 
 def _until_done(session: RecordSession) -> int:
-    """Return when the run is over; the error that the input ended with is raised, if nothing had come of it."""
+    """Return when the run is over; an error that the input ended with is said, or raised if nothing had come of it."""
     session.start()
     notify("recording; Ctrl-C stops")
     wait_until(session.is_over)
@@ -72,7 +72,10 @@ def _until_done(session: RecordSession) -> int:
     error = watched.capture.error if watched.capture is not None and watched.ended.is_set() else None
     if error is not None and session.recorder.counts.frames == 0:
         raise error
-    return 0
+    fault = session.listener.fault if error is None else str(error)
+    if fault is not None:
+        notify(fault)
+    return 0 if fault is None else 1
 
 
 def _lost(recorder: Recorder) -> str:

@@ -77,8 +77,10 @@ def _wait(session: ServeSession) -> int:
     watched = session.watched
     if watched.capture is not None and watched.capture.error is not None:
         raise watched.capture.error
+    if session.listener.fault is not None:
+        notify(session.listener.fault)
     notify("the input has ended")
-    return 0
+    return 0 if session.listener.fault is None else 1
 
 
 def start_block(session: ServeSession) -> str:

@@ -27,6 +27,7 @@ from facewire.runtime.cli.commands.bake import Job, plan
 from facewire.runtime.cli.options.files import duration_text, seconds
 from facewire.runtime.cli.options.usage import UsageError
 from facewire.runtime.sound.media_sound import read_sound
+from tests.support.media import damage_packets
 
 WAIT_S = 100.0
 """How long to wait for what must come: a machine may be busy."""
@@ -226,6 +227,34 @@ def test_bake_straight_to_another_format(spoken_video: Path, tmp_path: Path) -> 
     assert main(["bake", str(spoken_video), "-o", str(tmp_path / "a.json"), "--mesh", "attention"]) == 0
     assert json.loads((tmp_path / "a.json").read_text())["numFrames"] == 30
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.models
+def test_a_damaged_video_becomes_a_take_of_what_is_good(
+    spoken_video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.mov"
+    path.write_bytes(spoken_video.read_bytes())
+    damage_packets(path, "video", 12, 8)
+    damage_packets(path, "audio", 10, 12)
+    assert main(["bake", str(path), "-o", str(tmp_path / "a.mcap"), "--mesh", "attention"]) == 1
+    said = capsys.readouterr().err
+    assert f"{path} is damaged: not all of its pictures could be read" in said
+    assert f"the sound of {path} is damaged" in said
+    assert "Traceback" not in said
+    with open_session(tmp_path / "a.mcap") as session:
+        assert session.audio is not None
+        assert (session.end_ns - session.start_ns) * 1e-9 > 0.9
+
+
+@pytest.mark.models
+def test_speech_in_a_plain_wav_is_baked_without_another_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from facewire.models.assets.store import asset_path
+
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert main(["bake", str(asset_path("demo_speech")), "-o", str(tmp_path / "a.mcap")]) == 0
+    with open_session(tmp_path / "a.mcap") as session:
+        assert session.audio is not None
 
 
 def test_bake_plans_before_it_works(tmp_path: Path) -> None:
