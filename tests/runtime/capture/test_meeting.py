@@ -30,7 +30,7 @@ def test_pictures_that_open_late_are_waited_for_and_each_round_begins_together(t
     source, sound = FileSource(path, paced=True, loop=loop), SoundFile(path, loop=loop)
     keep_together(source, sound)
     clicks_ns, flashes_ns, dark = [], [], True
-    thread = threading.Thread(target=listen, args=(sound, clicks_ns))
+    thread = threading.Thread(target=listen, args=(sound, clicks_ns), daemon=True)
     thread.start()
     time.sleep(0.4)  # as networks load
     source.open()
@@ -52,7 +52,7 @@ def test_pictures_that_open_late_are_waited_for_and_each_round_begins_together(t
 def test_who_leaves_is_not_waited_for():
     meeting, never = Meeting(each_round=True), threading.Event()
     starts = []
-    thread = threading.Thread(target=lambda: starts.append(meeting.meet(never, lambda: 7)))
+    thread = threading.Thread(target=lambda: starts.append(meeting.meet(never, lambda: 7)), daemon=True)
     thread.start()
     meeting.leave()
     thread.join(20)
@@ -62,7 +62,7 @@ def test_who_leaves_is_not_waited_for():
 
 def test_an_interrupt_ends_the_waiting():
     meeting, interrupted = Meeting(each_round=True), threading.Event()
-    thread = threading.Thread(target=meeting.meet, args=(interrupted, lambda: 7))
+    thread = threading.Thread(target=meeting.meet, args=(interrupted, lambda: 7), daemon=True)
     thread.start()
     interrupted.set()
     thread.join(20)
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_opened_frees_the_other(tmp_path):
     (tmp_path / "b.mp4").write_text("no video")
     source, sound = FileSource(tmp_path / "b.mp4", paced=True), SoundFile(path)
     keep_together(source, sound)
-    thread = threading.Thread(target=sound.open, args=(SoundRing(),))
+    thread = threading.Thread(target=sound.open, args=(SoundRing(),), daemon=True)
     thread.start()
     with pytest.raises(Exception, match="not a video"):
         source.open()
