@@ -33,7 +33,6 @@ HEADER = struct.Struct("<qII")
 SERVER = "pulse"
 """What PortAudio calls a sound server; a source of it is opened by that."""
 CHECK_S = 0.1
-NS_PER_S = 1_000_000_000
 LONGEST_DELAY_S = 0.5
 """A driver that claims an older sound than this does not know."""
 READY, FAILED = 4, 5
@@ -175,7 +174,7 @@ def captured_ns(now_ns: int, count: int, rate: int, times: dict[str, float]) -> 
     length_s = count / rate
     if not (length_s <= age_s <= LONGEST_DELAY_S + length_s) or not times.get("input_buffer_adc_time"):
         age_s = length_s
-    return now_ns - round(age_s * NS_PER_S)
+    return now_ns - round(age_s * 1e9)
 
 
 def record(pyaudio: Any, asked: IO[bytes], told: IO[bytes]) -> None:
