@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from facewire.bridge.shared.named import file_named, is_address
 from facewire.runtime.capture.remote.choose_phone import is_phone, phone_source
 from facewire.runtime.capture.video.auto import AutoCamera
 from facewire.runtime.capture.video.camera import (
@@ -17,6 +18,7 @@ from facewire.runtime.capture.video.camera import (
     list_cameras,
     named_camera_source,
     opens,
+    pipe_source,
     stream_source,
 )
 from facewire.runtime.capture.video.cameras import MAX_NUMBER, is_called, is_device_path
@@ -60,7 +62,7 @@ def choose_source(
         return camera_source(int(what), wish=wish, notify=notify)
     if is_phone(what):
         return phone_source(what, notify)
-    if "://" in what:
+    if is_address(what):
         return stream_source(what)
     return _camera_or_file(what, wish, loop, notify)
 
@@ -71,13 +73,13 @@ def _camera_or_file(what: str, wish: CameraWish, loop: bool, notify: Callable[[s
     Raises:
         CaptureError: there is neither.
     """
-    path = Path(what)
+    path = file_named(what)
     if any(is_called(camera, what) for camera in list_cameras()):  # though a file may be called "Webcam C920 v2.1"
         return named_camera_source(what, wish=wish, notify=notify)
     if is_device_path(what):
         return device_camera_source(what, wish=wish, notify=notify)
     if path.exists() and (stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode)):
-        return stream_source(what)
+        return pipe_source(path)
     if path.exists() or len(path.parts) > 1:
         return FileSource(path, paced=True, loop=loop)
     return named_camera_source(what, wish=wish, notify=notify)

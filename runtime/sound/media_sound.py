@@ -21,6 +21,7 @@ from facewire.bridge.recording.layout import AudioFormat
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.install import install_extra
+from facewire.bridge.shared.named import for_ffmpeg
 from facewire.runtime.sound.channels import ChannelPicker
 from facewire.runtime.sound.placing import Placing
 from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
@@ -196,7 +197,7 @@ class _AvTrack:
         self._av, self._errors = av, (av.error.FFmpegError, ArithmeticError, LookupError, ValueError, MemoryError)
         self._lost = 0
         try:
-            self._container = av.open(str(path.absolute()))  # FFmpeg takes "12:30.wav" for an address
+            self._container = av.open(for_ffmpeg(path))
         except self._errors:
             raise SessionError(f"{path} is not a sound or video file that can be read") from None
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from facewire.bridge.shared.named import file_named, is_address
 from facewire.runtime.capture.sound.demo_sound import DemoSound
 from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones
 from facewire.runtime.capture.sound.sound_file import SoundFile, SoundReader
@@ -25,7 +26,9 @@ def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> S
         return None
     if what == "demo":
         return DemoSound(demo_speech())
-    path = Path(what)
+    if is_address(what):
+        raise CaptureError(f"{what.partition('://')[0]}://… is an address: name a microphone or a file of sound")
+    path = file_named(what)
     named = not what.isdigit() and what != "auto"
     if named and path.is_file():
         return _sound_file(path, loop=loop)

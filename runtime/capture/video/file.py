@@ -9,6 +9,7 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.named import for_ffmpeg
 from facewire.runtime.capture.video.file_end import is_cut, is_transport_stream, loses_step
 from facewire.runtime.capture.video.meeting import Meeting
 from facewire.runtime.capture.video.opencv import Opener, VideoCapture, open_stream, retrieve
@@ -53,7 +54,7 @@ class FileSource(Source):
             raise CaptureError(f"{self._path} does not exist: check the name")
         if self._path.is_dir():
             raise CaptureError(f"{self._path} is a folder: name a video file in it")
-        self._capture = self._opener(str(self._path.absolute()))  # FFmpeg takes "12:30.mp4" for an address
+        self._capture = self._opener(for_ffmpeg(self._path))
         if not self._capture.isOpened():
             self.close()
             raise CaptureError(f"{self._path} is not a video that can be read")
@@ -162,7 +163,7 @@ class FileSource(Source):
 
     def _seen_rate(self) -> float:
         """Return the rate of the first pictures of a file that does not say it."""
-        look, times_ms = self._opener(str(self._path.absolute())), list[float]()
+        look, times_ms = self._opener(for_ffmpeg(self._path)), list[float]()
         while len(times_ms) < LOOK_PICTURES and look.grab():
             times_ms.append(look.get(cv2.CAP_PROP_POS_MSEC))
         look.release()

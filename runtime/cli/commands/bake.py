@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.shared.errors import FacewireError
-from facewire.runtime.cli.options.files import Progress, duration_text, progress_bar
+from facewire.runtime.cli.options.files import Progress, duration_text, input_file, progress_bar
 from facewire.runtime.cli.options.speech import add_speech_options, speech_options
 from facewire.runtime.cli.options.usage import (
     Subparsers,
@@ -71,7 +71,9 @@ def add_parser(commands: Subparsers) -> None:
         "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap\n"
         "facewire bake speech.wav -o speech.csv\nfacewire bake interview.mp4 -o flame.npz --flame",
     )
-    parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of them")
+    parser.add_argument(
+        "input", metavar="IN", type=input_file, nargs="+", help="a video, a recording, or a folder of them"
+    )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; for several inputs, a folder"
     )
