@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from facewire.bridge.shared.named import file_named, is_address
+from facewire.bridge.shared.regular_file import look_at
 from facewire.runtime.capture.remote.choose_phone import is_phone, phone_source
 from facewire.runtime.capture.video.auto import AutoCamera
 from facewire.runtime.capture.video.camera import (
@@ -71,15 +72,19 @@ def _camera_or_file(what: str, wish: CameraWish, loop: bool, notify: Callable[[s
     """Return the camera that is called so, the one whose path it is, or the file.
 
     Raises:
-        CaptureError: there is neither.
+        CaptureError: there is neither, or the system does not say.
     """
     path = file_named(what)
     if any(is_called(camera, what) for camera in list_cameras()):  # though a file may be called "Webcam C920 v2.1"
         return named_camera_source(what, wish=wish, notify=notify)
     if is_device_path(what):
         return device_camera_source(what, wish=wish, notify=notify)
-    if path.exists() and (stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode)):
+    try:
+        found = look_at(path)
+    except OSError as error:
+        raise CaptureError(f"cannot open {path}: {error.strerror or error}") from None
+    if found is not None and (stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode)):
         return pipe_source(path)
-    if path.exists() or len(path.parts) > 1:
+    if found is not None or len(path.parts) > 1:
         return FileSource(path, paced=True, loop=loop)
     return named_camera_source(what, wish=wish, notify=notify)

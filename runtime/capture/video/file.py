@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.named import for_ffmpeg
+from facewire.bridge.shared.regular_file import look_at, open_regular
 from facewire.runtime.capture.video.file_end import is_cut, is_transport_stream, loses_step
 from facewire.runtime.capture.video.meeting import Meeting
 from facewire.runtime.capture.video.opencv import Opener, VideoCapture, open_stream, retrieve
@@ -49,11 +51,25 @@ class FileSource(Source):
         self.meeting: Meeting | None = None
         """Where it waits for the sound that is played beside it."""
 
-    def open(self) -> None:
-        if not self._path.exists():
+    def check(self) -> None:
+        """Say whether there is such a file.
+
+        Raises:
+            CaptureError: there is none, or it may not be read.
+        """
+        try:
+            found = look_at(self._path)
+            if found is not None and stat.S_ISREG(found.st_mode):
+                open_regular(self._path).close()
+        except OSError as error:
+            raise CaptureError(f"cannot open {self._path}: {error.strerror or error}") from None
+        if found is None:
             raise CaptureError(f"{self._path} does not exist: check the name")
-        if self._path.is_dir():
+        if stat.S_ISDIR(found.st_mode):
             raise CaptureError(f"{self._path} is a folder: name a video file in it")
+
+    def open(self) -> None:
+        self.check()
         self._capture = self._opener(for_ffmpeg(self._path))
         if not self._capture.isOpened():
             self.close()
