@@ -286,17 +286,28 @@ class _Converter:
         self._av, self._rate, self._channels = av, rate, 0
         self._kind: Any = None
         self._resampler: Any = None
+        self._picker: ChannelPicker | None = None
+        """For what comes in other channels than the file began with; made when it first does."""
 
     def __call__(self, frame: Any) -> Float32Array:
         kind = (frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate)
         if kind != self._kind:
             # Packed, not planar: PyAV 18 reads one plane too many if there are eight and more, and crashes.
             self._kind, self._resampler = kind, self._av.AudioResampler(format="flt", rate=self._rate)
+            if self._picker is not None:
+                self._picker.reset()  # these are other channels, even if they are as many
         frame.pts = None  # the resampler would fill gaps in its own way
         pieces = [np.zeros((0, kind[2]), np.float32)]
         pieces += [piece.to_ndarray().reshape(piece.samples, -1) for piece in self._resampler.resample(frame)]
         samples = np.nan_to_num(np.concatenate(pieces), nan=0.0, posinf=1.0, neginf=-1.0)
         self._channels = self._channels or samples.shape[1]
         if samples.shape[1] != self._channels:
-            samples = np.repeat(samples.mean(axis=1, dtype=np.float32, keepdims=True), self._channels, axis=1)
+            samples = self._in_as_many(np.asarray(samples, np.float32))
         return np.asarray(np.clip(samples, -1.0, 1.0), np.float32)
+
+    def _in_as_many(self, samples: Float32Array) -> Float32Array:
+        """Return the channel that the voice is on, in each of as many channels as the file began with."""
+        self._picker = self._picker or ChannelPicker()
+        one = np.empty(len(samples), np.float32)
+        self._picker.push(samples, self._rate, one)
+        return np.repeat(one[:, None], self._channels, axis=1)
