@@ -217,7 +217,7 @@ def _why_closed(target: int | str, kind: str) -> str:
         what = "address" if kind == "url" else "name"
         return f"cannot be opened: check the {what}, and that something is sending there"
     device = Path(target if isinstance(target, str) else f"/dev/video{target}")
-    if sys.platform == "linux" and not device.exists():
+    if sys.platform == "linux" and not os.path.exists(device):  # noqa: PTH110, which raises for some names
         return "was not found: plug it in, or list the devices with: facewire doctor"
     if sys.platform == "linux" and not os.access(device, os.R_OK | os.W_OK):
         return f"is not open to you: add yourself to the group that owns {device} (often: video)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from support.servers import Serve
 from support.talk import ask, next_message, tell
 
 from facewire.bridge.server import commands
+from facewire.bridge.server.lanes import Lane
 
 
 class Gate:
@@ -178,6 +180,21 @@ def test_a_client_s_changes_are_made_in_its_order_whatever_they_touch(serve: Ser
     gate.free.release()
     assert [next_message(client, "result")["id"] for _ in range(2)] == [1, 2]
     assert done == ["saved", "saved"]
+
+
+def test_who_waits_no_longer_beside_what_hangs_is_forgotten() -> None:
+    async def wait_in_vain() -> Lane:
+        lane = Lane(1)
+        await lane.begin("hangs")
+        for number in range(3):
+            waiting = [asyncio.ensure_future(lane.begin(client)) for client in ("one", "one", f"other {number}")]
+            await asyncio.sleep(0)
+            for each in waiting:
+                each.cancel()
+            await asyncio.wait(waiting)
+        return lane
+
+    assert not asyncio.run(wait_in_vain())._waiting
 
 
 def test_what_hangs_holds_its_own_client_up_until_it_is_answered(

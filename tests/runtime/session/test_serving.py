@@ -61,7 +61,13 @@ def test_a_disk_that_hangs_under_a_profile_keeps_no_other_client(tmp_path, monke
         assert free.wait(60)
         return save(store, profile)
 
+    def hang_too(store, camera):
+        assert not begun.is_set() or free.wait(60)
+        return names(store, camera)
+
+    names = ProfileStore.names
     monkeypatch.setattr(ProfileStore, "save", hang)
+    monkeypatch.setattr(ProfileStore, "names", hang_too)
     with make([], record=tmp_path / "takes") as session, contextlib.ExitStack() as stack:
         session.start()
         one, other = (stack.enter_context(connect_blocking(session.server.url, reconnect=False)) for _ in range(2))
@@ -70,6 +76,7 @@ def test_a_disk_that_hangs_under_a_profile_keeps_no_other_client(tmp_path, monke
             with contextlib.suppress(TimeoutError):
                 client.next_frame(0.0)
         wait_until(lambda: one.client.hello is not None and other.client.hello is not None)
+        assert other.command("state", timeout_s=60)["profiles"] == []
         saved: list = []
         saving = threading.Thread(target=lambda: saved.append(one.command("profile_save", timeout_s=60)), daemon=True)
         saving.start()
@@ -79,11 +86,14 @@ def test_a_disk_that_hangs_under_a_profile_keeps_no_other_client(tmp_path, monke
         assert [output["state"] for output in started["outputs"]] == ["on"]
         other.command("record_stop", timeout_s=60)  # --record has one running
         assert other.command("record_start", {"name": "take"}, timeout_s=60) == {"file": "take.mcap"}
-        assert other.command("state", timeout_s=60)["mirror"] is True
+        for _ in range(6):
+            state = other.command("state", timeout_s=60)
+        assert (state["mirror"], state["profiles"]) == (True, [])
         assert not saved
         free.set()
         saving.join(60)
         assert saved[0]["file"].endswith("default.toml")
+        wait_until(lambda: other.command("state", timeout_s=60)["profiles"] == ["default"])
 
 
 def test_what_cannot_start_leaves_nothing_running(tmp_path):
