@@ -85,7 +85,7 @@ ROOMS: Graph = {
         "runtime.tools",
     },
     "runtime.tools": {"bridge.shared"},
-    "runtime.capture": {"runtime.capture.remote", "runtime.capture.video"},
+    "runtime.capture": {"bridge.shared", "runtime.capture.remote", "runtime.capture.video"},
     "runtime.capture.video": {"bridge.shared", "runtime.tools"},
     "runtime.capture.remote": {
         "bridge.formats",

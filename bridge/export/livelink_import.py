@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.arkit import BLENDSHAPES
 from facewire.bridge.shared.arrays import Float32Array
+from facewire.bridge.shared.regular_file import open_regular
 from facewire.bridge.wire.angles import gaze_of, head_rotation
 from facewire.bridge.wire.codec import Encoder
 from facewire.bridge.wire.frame import FaceFrame
@@ -141,8 +143,8 @@ def _read_rows(path: Path, report: ImportReport, progress: Progress | None) -> l
     """Timecodes with values [59]: the shapes in our order, then ``ANGLES``."""
     rows: list[tuple[str, Float32Array]] = []
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
             header = [name.strip().lower() for name in next(reader, [])]
             columns = _columns(path, header, report)
@@ -254,7 +256,10 @@ def _times_s(path: Path, timecodes: Sequence[Timecode], rate: TimecodeRate) -> t
 def _started_ns(path: Path, time_of_day_ns: int, day: date | None, midnights: int) -> int:
     """Return the Unix time of the first row: the timecode's time of day, on ``day`` or the file's, in local time."""
     if day is None:
-        ended = time.localtime(path.stat().st_mtime)
+        try:
+            ended = time.localtime(path.stat().st_mtime)
+        except OSError as error:  # it was there a moment ago
+            raise SessionError(f"cannot read {path}: {reason(error)}") from None
         year, month, number = ended.tm_year, ended.tm_mon, ended.tm_mday - midnights
     else:
         year, month, number = day.year, day.month, day.day

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from facewire.bridge.outputs.base import Output, OutputEndedError
 from facewire.bridge.shared.clock import Clock
@@ -22,7 +22,7 @@ REPORT_NS = 60_000_000_000
 
 
 class Lane:
-    """An open output, which belongs to it from now on.
+    """An output, which belongs to it as soon as it is open.
 
     Frames wait in a queue of one, or of ``MAX_WAITING`` for an output that wants every frame (as many again may be on
     their way); when it is full the oldest goes and is counted (drop policy: newest wins). State: that queue, the
@@ -39,6 +39,8 @@ class Lane:
         """What went wrong with the newest frame, or None."""
         self.ended = False
         """Whether the output has given up; it is closed then."""
+        self.opening = False
+        """Whether it is not open yet, and has no thread."""
         self.leaving = False
         """Whether it shall be closed as soon as what it must still send is sent."""
         self.closed = threading.Event()
@@ -72,6 +74,16 @@ class Lane:
     def done(self) -> bool:
         """Whether nothing more comes: it can be closed as soon as what was taken is sent."""
         return self.ended or self.leaving
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was switched off, and is closed."""
+        return self.leaving and self.closed.is_set()
+
+    @property
+    def stage(self) -> Literal["opening", "running", "closing"]:
+        """Where it is in its life."""
+        return "closing" if self.leaving else "opening" if self.opening else "running"
 
     def send(self, frames: list[FaceFrame]) -> None:
         """Send ``frames``, or a keep-alive if there are none.
@@ -122,6 +134,8 @@ class Lane:
         }
 
     def _state(self) -> tuple[str, str | None]:
+        if self.stage != "running":
+            return self.stage, self.error
         if self.ended or self.error is not None:
             return ("ended" if self.ended else "failing"), self.error
         if (began_ns := self._began_ns) is not None and self._clock() - began_ns > STUCK_NS:

@@ -2,8 +2,6 @@
 
 import { busy, element } from "./widgets.js";
 
-const STATES = { on: "on", waiting: "waiting", failing: "failing", ended: "ended" };
-
 /** The part of the page about outputs. */
 export class OutputsPart {
   constructor(connection) {
@@ -56,7 +54,7 @@ export class OutputsPart {
       if (!item.isConnected) list.append(item); // moving one would take the focus off its button
       const [name, badge, about] = item.children;
       name.textContent = `${output.name} to ${output.target}`;
-      badge.textContent = STATES[output.state] ?? output.state;
+      badge.textContent = output.state;
       badge.dataset.state = output.state;
       const lost = [[output.dropped, "overtaken"], [output.failed, "failed"]].filter(([count]) => count);
       const counts = [[output.sent, "frames"], ...lost].map(([count, what]) => `${count} ${what}`).join(", ");

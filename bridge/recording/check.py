@@ -42,10 +42,15 @@ def is_whole(path: Path, progress: Progress | None = None) -> bool:
     """Say whether all of a session is as it was written and can be read: every frame, sound, status, and its index.
 
     Raises:
-        SessionError: the file does not exist, or has a newer format, for which a repair would not help.
+        SessionError: the file does not exist or cannot be opened, or has a newer format, for which a repair would not
+            help.
     """
-    if not path.is_file():
-        raise SessionError(f"{path} does not exist: check the name")
+    try:
+        open_regular(path).close()
+    except FileNotFoundError:
+        raise SessionError(f"{path} does not exist: check the name") from None
+    except OSError as error:
+        raise SessionError(f"cannot open {path}: {reason(error)}") from None
     try:
         with Session(path) as session:
             check_session(session)

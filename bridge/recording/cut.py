@@ -22,6 +22,7 @@ from facewire.bridge.recording.reader import PROGRESS_EVERY, Progress, Session, 
 from facewire.bridge.recording.sound import LEAD_NS
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.clock import NS_PER_S
+from facewire.bridge.shared.regular_file import are_same
 
 JOIN_GAP_NS = NS_PER_S // 60
 """Between the last frame of one part and the first of the next if their rates are not known."""
@@ -82,7 +83,7 @@ def cut(
         sessions = [stack.enter_context(open_session(path)).require_frames() for path in sources]
         ranges = [part.resolve_ns(session) for session in sessions]
         audio = _common_audio(sessions)
-        if any(path.exists() and output.exists() and path.samefile(output) for path in sources):
+        if any(are_same(path, output) for path in sources):
             raise SessionError(f"{output} would be read and written at the same time: name another output")
         first, (start_ns, _) = sessions[0], ranges[0]
         origin = "cut" if len(sessions) == 1 else "join"

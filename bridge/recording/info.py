@@ -82,7 +82,7 @@ def describe(session: Session, progress: Progress | None = None) -> tuple[Sessio
     checked = check_session(session)
     track = load_track(session, progress=progress) if session.frame_count else None
     duration_s = session.duration_ns / 1e9
-    size = session.path.stat().st_size
+    size = session.size_bytes
     info = SessionInfo(
         path=str(session.path),
         origin=session.metadata.origin,

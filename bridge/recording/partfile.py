@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from io import FileIO, RawIOBase
 from pathlib import Path
 
 from facewire.bridge.recording.errors import PathTakenError, RecordingError, SessionError
 from facewire.bridge.recording.layout import PART_SUFFIX
+from facewire.bridge.shared.regular_file import is_folder, look_at
 
 MOST_TRIES = 100
 """To make a file of the next free name, while other programs make theirs."""
@@ -33,13 +35,17 @@ def check_output(path: Path, *, force: bool = False) -> None:
 
     Raises:
         PathTakenError: it exists already and ``force`` is not given.
-        SessionError: it is a folder, or its folder does not exist.
+        SessionError: it is a folder, its folder does not exist, or the system refuses the name.
     """
-    if path.is_dir():
+    try:
+        found, in_folder = look_at(path), is_folder(path.parent)
+    except OSError as error:
+        raise SessionError(f"cannot write {path}: {reason(error)}") from None
+    if found is not None and stat.S_ISDIR(found.st_mode):
         raise SessionError(f"{path} is a folder: name a file")
-    if not path.parent.is_dir():
+    if not in_folder:
         raise SessionError(f"the folder {path.parent} does not exist: make it, or write elsewhere")
-    if path.exists() and not force:
+    if found is not None and not force:
         raise PathTakenError(f"{path} already exists: use --force to replace it, or another name")
 
 
@@ -56,7 +62,7 @@ class PartFile:
         Raises:
             PathTakenError: ``path``, or a recording of that name that runs or was cut, exists already, and ``force``
                 is not given.
-            SessionError: its folder does not exist.
+            SessionError: its folder does not exist, or the system refuses the name.
             RecordingError: the file cannot be made.
         """
         check_output(path, force=force)
@@ -122,7 +128,7 @@ class PartFile:
         self.flush()
         self.sync()
         if os.name == "nt":
-            self._file.close()  # there an open file cannot be renamed
+            self.close()  # there an open file cannot be renamed
         try:
             while not self._take_name():
                 self.flush()
@@ -136,18 +142,23 @@ class PartFile:
                 f"cannot name the take {self.path}: {reason(error)}; it is whole, as {self.part}"
             ) from None
         finally:
-            self._file.close()
+            self.close()
         return self.path
 
     def close(self) -> None:
-        """Close the temporary file as it is and leave it there."""
-        self._file.close()
+        """Close the temporary file as it is and leave it there. Raises nothing: what was synced is on the disk."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def discard(self) -> None:
-        """Close and delete the temporary file, but not if it is whole and ``finish`` could not name it."""
-        self._file.close()
+        """Close and delete the temporary file, but not if it is whole and ``finish`` could not name it.
+
+        Raises nothing: it is done after a failure, which is what counts.
+        """
+        self.close()
         if not self._nameless:
-            self.part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.part.unlink(missing_ok=True)
 
     def _take_name(self) -> bool:
         """Name the file; False if it was deleted since the last flush: the next one writes it again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -88,6 +89,11 @@ class Session:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    @property
+    def size_bytes(self) -> int:
+        """How large the file is, also of one that was deleted since it was opened."""
+        return os.fstat(self._file.fileno()).st_size
 
     @property
     def index(self) -> SessionIndex:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +52,7 @@ from facewire.bridge.recording.partfile import reason
 from facewire.bridge.recording.reader import Progress, read_frame
 from facewire.bridge.recording.writer import SessionWriter
 from facewire.bridge.shared.errors import WireError
-from facewire.bridge.shared.regular_file import open_regular
+from facewire.bridge.shared.regular_file import are_same, open_regular
 from facewire.bridge.wire.codec import decode_message
 from facewire.bridge.wire.streams import Stream, extra_streams
 
@@ -105,10 +106,10 @@ def repair(source: Path, output: Path, *, force: bool = False, progress: Progres
     report = RepairReport()
     try:
         with open_regular(source) as file:
-            if output.exists() and output.samefile(source):
+            if are_same(output, source):
                 raise SessionError("it would be read and written at the same time: name another output")
             salvage = _Salvage(file, report, progress)
-            _write(salvage, salvage.metadata(source.stat().st_mtime_ns), output, report, force)
+            _write(salvage, salvage.metadata(os.fstat(file.fileno()).st_mtime_ns), output, report, force)
     except OSError as error:
         raise SessionError(f"cannot read {source}: {reason(error)}") from None
     except SessionError as error:

@@ -17,9 +17,8 @@ from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.messages import result_message
 
 CommandHandler: TypeAlias = Callable[[Mapping[str, Any]], "Mapping[str, Any] | None"]
-"""Takes a command's args and returns the result's value, if there is one. It runs off the event loop; of the commands
-of one lane, one at a time. A ``FacewireError`` becomes the result's error. It must check its args: they come from the
-network."""
+"""Takes a command's args and returns the result's value, if there is one. It runs off the event loop, beside those of
+other lanes. A ``FacewireError`` becomes the result's error. It must check its args: they come from the network."""
 
 T = TypeVar("T")
 
@@ -28,26 +27,41 @@ MAX_WAITING = 512
 DEADLINE_S = 30.0
 """A command has its answer by then. What does not end keeps its lane, for nobody knows what it still does."""
 LOOKERS = 4
-"""So many clients may look at once."""
-LOOKING = frozenset({"state", "devices", "takes", "outputs"})
+"""So many clients may look at the same thing at once."""
+LOOKING = ("state", "devices", "takes", "outputs")
 """These change nothing, so they overtake all others."""
-LANES: Mapping[str, str] = {**dict.fromkeys(LOOKING, "looking"), "calibrate": "calibrating", "choose": "choosing"}
-"""By command. ``calibrate`` waits for the face, ``choose`` for devices and networks: all others go on beside them."""
+CHANGING = "changing"
+KINDS: Mapping[str, str] = {**dict.fromkeys(LOOKING, "looking"), "calibrate": "calibrating", "choose": "choosing"}
+"""By command; all others are ``CHANGING``. Of one kind a client has one done at a time, in its order."""
+_TOUCHING: Mapping[str, tuple[str, ...]] = {
+    **{name: (name,) for name in LOOKING},
+    "calibration": ("calibrate",),
+    "camera": ("choose",),
+    "settings": ("set", "calibrate_reset", "flame_reset"),
+    "profiles": ("profile_save", "profile_load", "profile_delete"),
+    "recording": ("record_start", "record_stop"),
+    "replay": ("replay_start", "replay_stop", "pause", "resume", "seek", "step", "speed"),
+    "running outputs": ("output_start", "output_stop"),
+}
+LANES: Mapping[str, str] = {name: thing for thing, names in _TOUCHING.items() for name in names}
+"""By command, what it touches. Those that touch the same exclude each other; what hangs there, such as a disk, holds
+nobody up who wants something else."""
+MICROPHONE, OTHERS = "microphone", "what a program adds"
+"""``choose`` touches what is watched or what is listened to; commands that are not in the table share a lane."""
 BUSY = "busy"
 
 
 class CommandRunner:
-    """Runs commands by name, each client's of one lane in the order in which they came. Belongs to one event loop."""
+    """Runs commands by name, those of one lane one at a time, a client's in its order. Belongs to one event loop."""
 
     def __init__(self, handlers: Mapping[str, CommandHandler], log: OnceLog) -> None:
         self._handlers = dict(handlers)
         self._log = log
+        self._orders = {kind: Lane(MAX_WAITING) for kind in (*KINDS.values(), CHANGING)}
         self._lanes = {
-            "looking": Lane(LOOKERS),
-            "calibrating": Lane(1, exclusive=True),
-            "choosing": Lane(1),
-            "changing": Lane(1),
+            thing: Lane(LOOKERS if thing in LOOKING else 1) for thing in (*LANES.values(), MICROPHONE, OTHERS)
         }
+        self._lanes["calibration"] = Lane(1, exclusive=True)
         self._waiting = 0
 
     async def run(self, client: Hashable, command: Command) -> Message:
@@ -55,15 +69,15 @@ class CommandRunner:
         handler = self._handlers.get(command.name)
         if handler is None:
             return self._refuse(command, "unknown", f"unknown command {command.name!r}")
-        lane = self._lanes[LANES.get(command.name, "changing")]
+        order, lane = self._orders[KINDS.get(command.name, CHANGING)], self._lanes[lane_of(command)]
         if self._waiting >= MAX_WAITING:
             return result_message(command.id, error="busy: too many commands are waiting", code=BUSY)
-        if lane.exclusive and lane.taken_by_another(client):
+        if lane.exclusive and (order.taken_by_another(client) or lane.taken_by_another(client)):
             why = f"busy: another client's {command.name!r} is running; try again when it has ended"
             return self._refuse(command, command.name, why, BUSY)
         self._waiting += 1
         try:
-            value = await self._in_turn(lane, client, lambda: handler(command.args))
+            value = await self._in_turn(order, lane, client, lambda: handler(command.args))
             return result_message(command.id, value=value)
         except FacewireError as error:
             return self._refuse(command, command.name, str(error), error.code)
@@ -76,17 +90,20 @@ class CommandRunner:
         finally:
             self._waiting -= 1
 
-    async def _in_turn(self, lane: Lane, client: Hashable, function: Callable[[], T]) -> T:
-        """Return ``function()``, called when it is the client's turn.
+    async def _in_turn(self, order: Lane, lane: Lane, client: Hashable, function: Callable[[], T]) -> T:
+        """Return ``function()``, called when it is the client's turn: in its own ``order``, then in ``lane``.
 
         Raises:
-            asyncio.TimeoutError: there is nothing after ``DEADLINE_S``; the lane stays taken until it ends.
+            asyncio.TimeoutError: there is nothing after ``DEADLINE_S``; the lane stays taken until it ends, and the
+                client's next command has its turn.
             Exception: whatever ``function`` raises.
         """
-        begun = False
+        ordered = begun = False
 
         async def take_turn() -> T:
-            nonlocal begun
+            nonlocal ordered, begun
+            await order.begin(client)
+            ordered = True
             await lane.begin(client)
             begun = True
             try:
@@ -95,17 +112,28 @@ class CommandRunner:
                 lane.end(client)
 
         work = asyncio.ensure_future(take_turn())
-        if (await asyncio.wait({work}, timeout=DEADLINE_S))[0]:
-            return work.result()
-        if not begun:  # what was answered with a refusal is not done later
-            work.cancel()
-        work.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
-        raise asyncio.TimeoutError
+        try:
+            if (await asyncio.wait({work}, timeout=DEADLINE_S))[0]:
+                return work.result()
+            if not begun:  # what was answered with a refusal is not done later
+                work.cancel()
+            work.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody asks for it any more
+            raise asyncio.TimeoutError
+        finally:
+            if ordered:
+                order.end(client)
 
     def _refuse(self, command: Command, kind: str, why: str, code: str | None = None) -> Message:
         """Say why in the result, and once of each kind in the log."""
         self._log.warning(f"refused {kind}", f"a command was refused: {why}")
         return result_message(command.id, error=why, code=code)
+
+
+def lane_of(command: Command) -> str:
+    """Return what a command touches."""
+    if command.name == "choose" and not command.args.keys().isdisjoint(("audio", "speech")):
+        return MICROPHONE
+    return LANES.get(command.name, OTHERS)
 
 
 async def call_in_thread(function: Callable[[], T]) -> T:

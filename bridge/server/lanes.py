@@ -35,6 +35,8 @@ class Lane:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # it had its turn in the same moment
                 self.end(client)
+            else:
+                self._forget(client, turn)
             raise
 
     def end(self, client: Hashable) -> None:
@@ -45,6 +47,14 @@ class Lane:
                 return
             if other not in self._working and self._next_of(other):
                 self._working.add(other)
+
+    def _forget(self, client: Hashable, turn: asyncio.Future[None]) -> None:
+        """Let go of what waits no longer: beside work that hangs nobody else would."""
+        turns = self._waiting.get(client, deque())
+        if turn in turns:
+            turns.remove(turn)
+            if not turns:
+                del self._waiting[client]
 
     def _next_of(self, client: Hashable) -> bool:
         """Wake the client's first piece of work, and put the client behind the others."""

@@ -51,7 +51,7 @@ class LiveServer:
             config: how to listen; the default is loopback, port 8787.
             clock_ns: the session's monotonic clock, which stamps hello and pong and paces ``max_rate``.
             greeting: what hello says.
-            commands: handlers by name, called off the event loop, one at a time.
+            commands: handlers by name, called off the event loop; those that touch the same thing one at a time.
             status: returns the keys of the status message; called about once a second, off the event loop.
             pages: files that the page may ask for beside its own, by path such as ``/flame.bin``.
         """

@@ -30,7 +30,7 @@ def open_regular(path: Path | str, most_bytes: int | None = None, *, within: Pat
         OSError: it cannot be opened, is no regular file, is larger than ``most_bytes``, or lies elsewhere.
     """
     # Before it is opened: opening alone does something to a pipe or a device.
-    _check(Path(path).stat(), path, most_bytes)
+    _check(_stat(path), path, most_bytes)
     descriptor = os.open(path if within is None else _inside(Path(path), within), _FLAGS)
     try:
         _check(os.fstat(descriptor), path, most_bytes)  # another one may have come to its place
@@ -57,6 +57,37 @@ def read_regular(path: Path | str, most_bytes: int, *, within: Path | None = Non
     return bytes(data)
 
 
+def look_at(path: Path | str) -> os.stat_result | None:
+    """Return what is at ``path``, links followed; None if there is nothing.
+
+    Raises:
+        OSError: the system does not say: a folder may not be entered, or no file can be called so.
+    """
+    try:
+        return _stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def is_folder(path: Path | str) -> bool:
+    """Return whether ``path`` is, or leads to, a folder.
+
+    Raises:
+        OSError: the system does not say.
+    """
+    found = look_at(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def are_same(one: Path | str, other: Path | str) -> bool:
+    """Return whether both are, or lead to, the same file; what cannot be looked at is none."""
+    try:
+        found, also = look_at(one), look_at(other)
+    except OSError:
+        return False
+    return found is not None and also is not None and os.path.samestat(found, also)
+
+
 def is_regular(path: Path | str) -> bool:
     """Return whether ``path`` is, or leads to, a regular file; what cannot be looked at is none."""
     try:
@@ -71,6 +102,13 @@ def is_inside(path: Path, folder: Path) -> bool:
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):  # RuntimeError: links in a circle, up to Python 3.12
         return False
+
+
+def _stat(path: Path | str) -> os.stat_result:
+    try:
+        return Path(path).stat()
+    except ValueError:
+        raise OSError(errno.EINVAL, "its name has a zero byte", str(path)) from None
 
 
 def _inside(path: Path, folder: Path) -> Path:

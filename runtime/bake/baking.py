@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,12 +82,27 @@ def write_take(footage: Footage, output: Path, *, force: bool, progress: Callabl
         return _write_session(footage, output, force=force, progress=progress)
     from facewire.runtime.bake.head_mesh import load_head
 
-    with tempfile.TemporaryDirectory(prefix="facewire-") as folder:
-        session_path = Path(folder) / f"{output.stem}.mcap"
+    with temporary_folder() as folder:
+        session_path = folder / f"{output.stem}.mcap"
         result = _write_session(footage, session_path, force=False, progress=progress)
         with open_session(session_path) as session:
             export(session, output, ExportOptions(load_head=load_head), force=force)
     return result
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder that vanishes afterwards.
+
+    Raises:
+        FacewireError: the system has no room for one.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="facewire-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise FacewireError(f"cannot make a temporary folder: {error.strerror or error}; set TMPDIR to one") from None
+    with folder as name:
+        yield Path(name)
 
 
 def counted(footage: Footage, result: BakeResult) -> Iterator[tuple[FaceFrame, int]]:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from facewire.bridge.shared.named import file_named, is_address
+from facewire.bridge.shared.regular_file import look_at
 from facewire.runtime.capture.remote.choose_phone import is_phone, phone_source
 from facewire.runtime.capture.video.auto import AutoCamera
 from facewire.runtime.capture.video.camera import (
@@ -17,6 +19,7 @@ from facewire.runtime.capture.video.camera import (
     list_cameras,
     named_camera_source,
     opens,
+    pipe_source,
     stream_source,
 )
 from facewire.runtime.capture.video.cameras import MAX_NUMBER, is_called, is_device_path
@@ -60,7 +63,7 @@ def choose_source(
         return camera_source(int(what), wish=wish, notify=notify)
     if is_phone(what):
         return phone_source(what, notify)
-    if "://" in what:
+    if is_address(what):
         return stream_source(what)
     return _camera_or_file(what, wish, loop, notify)
 
@@ -69,15 +72,19 @@ def _camera_or_file(what: str, wish: CameraWish, loop: bool, notify: Callable[[s
     """Return the camera that is called so, the one whose path it is, or the file.
 
     Raises:
-        CaptureError: there is neither.
+        CaptureError: there is neither, or the system does not say.
     """
-    path = Path(what)
+    path = file_named(what)
     if any(is_called(camera, what) for camera in list_cameras()):  # though a file may be called "Webcam C920 v2.1"
         return named_camera_source(what, wish=wish, notify=notify)
     if is_device_path(what):
         return device_camera_source(what, wish=wish, notify=notify)
-    if path.exists() and (stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode)):
-        return stream_source(what)
-    if path.exists() or len(path.parts) > 1:
+    try:
+        found = look_at(path)
+    except OSError as error:
+        raise CaptureError(f"cannot open {path}: {error.strerror or error}") from None
+    if found is not None and (stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode)):
+        return pipe_source(path)
+    if found is not None or len(path.parts) > 1:
         return FileSource(path, paced=True, loop=loop)
     return named_camera_source(what, wish=wish, notify=notify)

@@ -164,10 +164,12 @@ class PanelChanges:
         """Use a profile: calibration, smoothing, then its outputs.
 
         Raises:
-            CommandError: no face is tracked now.
+            CommandError: no face is tracked now, or it is another camera's, which was chosen meanwhile.
         """
 
         def change(pipeline: FacePipeline) -> None:
+            if profile.camera != self._state.camera_id:
+                raise CommandError("another camera is in use since: load the profile again")
             self._state.use_profile(profile)
             self.smooth(pipeline)
             pipeline.calibrator.use(profile.calibration)
@@ -180,18 +182,25 @@ class PanelChanges:
         have failed is not made later.
 
         Raises:
-            CommandError: it was not made in time, or the networks are still being loaded.
+            CommandError: it was not made in time, the networks are still being loaded, or ``change`` says so.
         """
         done, given_up = threading.Event(), threading.Event()
+        refused: list[CommandError] = []
 
         def run(pipeline: FacePipeline) -> None:
-            if not given_up.is_set():
+            if given_up.is_set():
+                return
+            try:
                 change(pipeline)
-                done.set()
+            except CommandError as error:
+                refused.append(error)
+            done.set()
 
         self._live.pipeline  # noqa: B018, raises while there is none
         self._live.request(run)
         if not done.wait(LATE_S):
             given_up.set()
             raise CommandError("the face is not being tracked now: is the camera running?")
+        if refused:
+            raise refused[0]
         self._state.changed()

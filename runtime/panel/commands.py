@@ -1,7 +1,8 @@
 """What the control panel, Unity and scripts can ask of a live run.
 
 Everything goes through commands (docs/wire.md, 3.6): each checks all it is given before anything changes. The handlers
-run on a command thread, one at a time. ``state`` has what the panel knows, ``changes`` what it can do.
+run on threads of their own, one at a time of those that touch the same thing. ``state`` has what the panel knows,
+``changes`` what it can do.
 """
 
 from __future__ import annotations

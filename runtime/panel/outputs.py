@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from facewire.bridge.outputs.base import OutputError
@@ -80,13 +81,16 @@ class OutputSwitches:
         wanted, running = list(specs), self._outputs.specs
         for spec in running:
             if not _is_among(spec, wanted) and spec not in self._given:
-                self._outputs.remove(spec)
+                with suppress(OutputError):  # somebody else has stopped it meanwhile
+                    self._outputs.remove(spec)
         for spec in wanted:
             if not _is_among(spec, running):
                 try:
                     self._check([spec])
                     self._outputs.add(check_remote(spec))
                 except FacewireError as error:
+                    if _is_among(spec, self._outputs.specs):  # somebody else has started it meanwhile
+                        continue
                     self._notify(f"an output of the profile was not started: {error}")
 
     def _list(self, _args: dict[str, Any]) -> dict[str, Any]:

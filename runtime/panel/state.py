@@ -24,6 +24,34 @@ from facewire.runtime.settings.settings import Settings
 logger = logging.getLogger("facewire.runtime")
 
 
+DISK_LATE_S = 1.0
+"""How long a disk is waited for before what it said last is taken."""
+
+
+class ProfileNames:
+    """Which profiles there are, without waiting long for the disk that they lie on: who wants to see the settings shall
+    see them while it hangs. State: what it said last, and the question that it does not answer."""
+
+    def __init__(self, store: ProfileStore) -> None:
+        self._store = store
+        self._known: dict[str, list[str]] = {}
+        self._late: threading.Thread | None = None
+
+    def of(self, camera: str) -> list[str]:
+        """Return the names of a camera's profiles, in order."""
+        found: list[list[str]] = []
+        if self._late is None or not self._late.is_alive():
+            asking = threading.Thread(
+                target=lambda: found.append(self._store.names(camera)), name="facewire-profiles", daemon=True
+            )
+            asking.start()
+            asking.join(DISK_LATE_S)
+            self._late = asking if asking.is_alive() else None
+        if found:
+            self._known = {camera: found[0]}
+        return self._known.get(camera, [])
+
+
 class PanelState:
     """State: the settings, the profile in use, and a count of changes that clients watch in the status."""
 
@@ -31,7 +59,7 @@ class PanelState:
         self.settings, self.services, self.store = settings, services, store
         self.profile = DEFAULT_NAME
         self.profile_problem: str | None = None
-        self._live = live
+        self._live, self._names = live, ProfileNames(store)
         self._revision = 0
         self._lock = threading.Lock()
 
@@ -128,5 +156,5 @@ class PanelState:
             "gains": {name: round(float(own.gain[i]), 3) for i, name in enumerate(BLENDSHAPES) if own.gain[i] != 1.0},
             "calibrated": own.neutral_known,
             "profile": self.profile,
-            "profiles": self.store.names(self.camera_id),
+            "profiles": self._names.of(self.camera_id),
         }

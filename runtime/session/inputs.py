@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facewire.bridge.shared.regular_file import are_same
 from facewire.runtime.capture.video.source import CameraWish, CaptureError
 from facewire.runtime.session.networks import fetch
 from facewire.runtime.session.options import InputOptions
@@ -56,10 +57,13 @@ def open_inputs(options: InputOptions, notify: Callable[[str], None]) -> tuple[S
     """
     from facewire.runtime.capture.remote.phone import PhoneSource
     from facewire.runtime.capture.video.camera import first_camera
+    from facewire.runtime.capture.video.file import FileSource
 
     found = options.video != "auto" or first_camera() is not None
     plan = choose_inputs(options, camera_found=found, kind=None)
     source = make_source(options, options.video, notify) if plan.watch else None
+    if isinstance(source, FileSource):
+        source.check()  # now, and not when the networks have been loaded
     plan = choose_inputs(options, camera_found=found, kind=None if source is None else source.kind)
     sound = make_sound(options) if plan.listen else None
     if sound is None and plan.sound_needed:
@@ -81,7 +85,7 @@ def keep_together(source: Source | None, sound: SoundSource | None) -> None:
     from facewire.runtime.capture.video.meeting import Meeting
 
     if isinstance(source, FileSource) and isinstance(sound, SoundFile):
-        same = source.path.exists() and source.path.samefile(sound.path)
+        same = are_same(source.path, sound.path)
         source.meeting = sound.meeting = Meeting(each_round=same)
 
 

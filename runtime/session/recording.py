@@ -20,7 +20,7 @@ from facewire.runtime.session.listener import Listener
 from facewire.runtime.session.networks import make_flame, make_pipeline
 from facewire.runtime.session.options import RecordOptions
 from facewire.runtime.speech.thread import Speak
-from facewire.runtime.takes.manager import recorded_profile, recorded_status, versions
+from facewire.runtime.takes.manager import recorded_profile, recorded_status, remove_empty, versions
 from facewire.runtime.takes.recorder import Recorder
 
 
@@ -81,7 +81,7 @@ class RecordSession:
         self.live.stop()
         path = self.recorder.stop()
         if self.recorder.counts.frames == 0:
-            path.unlink()
+            remove_empty(path)
         return path
 
     def _prepare(self) -> FacePipeline:

@@ -18,9 +18,12 @@ from facewire.bridge.export.wav import for_take
 from facewire.bridge.export.wav_reader import UnknownWavError, WavReader
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioFormat
+from facewire.bridge.recording.partfile import reason
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.install import install_extra
+from facewire.bridge.shared.named import for_ffmpeg
+from facewire.bridge.shared.regular_file import open_regular
 from facewire.runtime.sound.channels import ChannelPicker
 from facewire.runtime.sound.placing import Placing
 from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
@@ -143,8 +146,12 @@ def at_most_stereo(sound: MediaSound) -> Iterator[Float32Array]:
 
 
 def _open(path: Path) -> Track:
-    if not path.is_file():
-        raise SessionError(f"{path} does not exist: check the name")
+    try:
+        open_regular(path).close()
+    except FileNotFoundError:
+        raise SessionError(f"{path} does not exist: check the name") from None
+    except OSError as error:
+        raise SessionError(f"cannot open {path}: {reason(error)}") from None
     unknown = None
     if _begins_as_wav(path):
         try:
@@ -196,7 +203,7 @@ class _AvTrack:
         self._av, self._errors = av, (av.error.FFmpegError, ArithmeticError, LookupError, ValueError, MemoryError)
         self._lost = 0
         try:
-            self._container = av.open(str(path.absolute()))  # FFmpeg takes "12:30.wav" for an address
+            self._container = av.open(for_ffmpeg(path))
         except self._errors:
             raise SessionError(f"{path} is not a sound or video file that can be read") from None
         try:
@@ -279,17 +286,28 @@ class _Converter:
         self._av, self._rate, self._channels = av, rate, 0
         self._kind: Any = None
         self._resampler: Any = None
+        self._picker: ChannelPicker | None = None
+        """For what comes in other channels than the file began with; made when it first does."""
 
     def __call__(self, frame: Any) -> Float32Array:
         kind = (frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate)
         if kind != self._kind:
             # Packed, not planar: PyAV 18 reads one plane too many if there are eight and more, and crashes.
             self._kind, self._resampler = kind, self._av.AudioResampler(format="flt", rate=self._rate)
+            if self._picker is not None:
+                self._picker.reset()  # these are other channels, even if they are as many
         frame.pts = None  # the resampler would fill gaps in its own way
         pieces = [np.zeros((0, kind[2]), np.float32)]
         pieces += [piece.to_ndarray().reshape(piece.samples, -1) for piece in self._resampler.resample(frame)]
         samples = np.nan_to_num(np.concatenate(pieces), nan=0.0, posinf=1.0, neginf=-1.0)
         self._channels = self._channels or samples.shape[1]
         if samples.shape[1] != self._channels:
-            samples = np.repeat(samples.mean(axis=1, dtype=np.float32, keepdims=True), self._channels, axis=1)
+            samples = self._in_as_many(np.asarray(samples, np.float32))
         return np.asarray(np.clip(samples, -1.0, 1.0), np.float32)
+
+    def _in_as_many(self, samples: Float32Array) -> Float32Array:
+        """Return the channel that the voice is on, in each of as many channels as the file began with."""
+        self._picker = self._picker or ChannelPicker()
+        one = np.empty(len(samples), np.float32)
+        self._picker.push(samples, self._rate, one)
+        return np.repeat(one[:, None], self._channels, axis=1)

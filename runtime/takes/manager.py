@@ -143,7 +143,7 @@ class Takes:
             path = recorder.stop()
             if recorder.counts.frames or recorder.counts.audio_blocks or keep_empty:
                 return path
-            path.unlink()
+            remove_empty(path)
             return None
 
     def state(self) -> dict[str, Any]:
@@ -175,6 +175,18 @@ class Takes:
 
     def _devices(self) -> dict[str, Any] | None:
         return dict(self._status().get("devices") or {}) if self._keep_names else None
+
+
+def remove_empty(path: Path) -> None:
+    """Delete a take that holds nothing.
+
+    Raises:
+        RecordingError: the disk does not let us.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordingError(f"cannot delete the empty take {path}: {reason(error)}") from None
 
 
 def versions() -> dict[str, str]:

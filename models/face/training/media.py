@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from facewire.bridge.shared.arrays import Image
+from facewire.bridge.shared.named import for_ffmpeg
 from facewire.models.assets.fetch import sha256_of
 from facewire.models.errors import ModelError
 
@@ -38,7 +39,7 @@ class Clip:
 
     def frames(self) -> Iterator[Image]:
         """Yield the frames, cut to the person."""
-        capture = cv2.VideoCapture(str(self.path))
+        capture = cv2.VideoCapture(for_ffmpeg(self.path))
         while True:
             ok, frame = capture.read()
             if not ok:

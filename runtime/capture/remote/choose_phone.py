@@ -9,6 +9,7 @@ from facewire.bridge.formats.ifacialmocap_text import IFacialMocapReader
 from facewire.bridge.formats.livelink_packet import LiveLinkReader
 from facewire.bridge.formats.vmc_messages import VmcReader
 from facewire.bridge.outputs.choose import OUTPUTS, parse_spec
+from facewire.bridge.shared.named import has_scheme
 from facewire.runtime.capture.remote.phone import App, PhoneSource
 from facewire.runtime.capture.video.source import CaptureError, Source
 from facewire.runtime.tools.network import route_to
@@ -27,7 +28,7 @@ APPS = {
 
 def is_phone(what: str) -> bool:
     """Whether what a user writes after ``--video`` is one of these."""
-    return what.partition(":")[0] in APPS and "://" not in what
+    return what.partition(":")[0] in APPS and not has_scheme(what)
 
 
 def phone_source(what: str, notify: Callable[[str], None]) -> PhoneSource:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from facewire.bridge.shared.named import file_named, is_address
+from facewire.bridge.shared.regular_file import look_at
 from facewire.runtime.capture.sound.demo_sound import DemoSound
 from facewire.runtime.capture.sound.microphone import Microphone, find_microphone, list_microphones
 from facewire.runtime.capture.sound.sound_file import SoundFile, SoundReader
@@ -25,9 +28,15 @@ def choose_sound(what: str, *, loop: bool, demo_speech: Callable[[], Path]) -> S
         return None
     if what == "demo":
         return DemoSound(demo_speech())
-    path = Path(what)
+    if is_address(what):
+        raise CaptureError(f"{what.partition('://')[0]}://… is an address: name a microphone or a file of sound")
+    path = file_named(what)
     named = not what.isdigit() and what != "auto"
-    if named and path.is_file():
+    try:
+        found = look_at(path) if named else None
+    except OSError as error:
+        raise CaptureError(f"cannot open {path}: {error.strerror or error}") from None
+    if found is not None and not stat.S_ISDIR(found.st_mode):
         return _sound_file(path, loop=loop)
     try:
         find_microphone(what, list_microphones())

@@ -101,10 +101,12 @@ class SoundFile(PacedSound):
         self._close_reader()
         if self._interrupted.is_set():
             return False
+        damage = None if problem is None else f"the sound of {self._path} {problem}"
         if not self._loop:
-            if problem is not None:
-                raise CaptureError(f"the sound of {self._path} {problem}")
+            if damage is not None:
+                raise CaptureError(damage)
             return False
+        self.damage = self.damage or damage
         self._reader = SoundReader(self._path)
         if self.meeting is not None and self.meeting.each_round:
             self._start_ns, self._written = self.meeting.meet(self._interrupted, self._clock), 0

@@ -21,6 +21,9 @@ class SoundSource(ABC):
     """Whether it may come back after a failure, as a microphone does."""
     rate: int = 0
     """Samples a second, known after ``open``."""
+    damage: str | None = None
+    """What was wrong with a file that begins again, in a line, once it has been heard to its end; None if it was
+    whole."""
 
     def __init__(self) -> None:
         self._interrupted = threading.Event()

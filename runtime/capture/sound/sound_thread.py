@@ -24,6 +24,7 @@ class SoundThread(DeviceThread):
         if not self.source.pump():
             return False
         self._note_running()
+        self._note_damage(self.source.damage)
         return True
 
     def _end(self) -> None:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock, now_ns
+from facewire.bridge.shared.named import for_ffmpeg
 from facewire.runtime.capture.video.cameras import (
     UNLISTED,
     CameraInfo,
@@ -199,19 +200,24 @@ def device_camera_source(
 
 
 def stream_source(address: str) -> DeviceSource:
-    """Return the source of a network address that FFmpeg reads, or a named pipe."""
-    kind = "url" if "://" in address else "pipe"
+    """Return the source of a network address that FFmpeg reads."""
     shown = re.sub(r"//[^/@]*@", "//", address)  # never show a password
-    source = DeviceSource(shown, lambda: address, kind=kind, opener=open_stream)
-    source.be_known_as(shown if kind == "url" else whole_path(Path(address)))
+    return DeviceSource(shown, lambda: address, kind="url", opener=open_stream)
+
+
+def pipe_source(path: Path) -> DeviceSource:
+    """Return the source of a named pipe, or of a device that is no camera, which FFmpeg reads."""
+    source = DeviceSource(str(path), lambda: for_ffmpeg(path), kind="pipe", opener=open_stream)
+    source.be_known_as(whole_path(path))
     return source
 
 
 def _why_closed(target: int | str, kind: str) -> str:
     if kind != "camera":
-        return "cannot be opened: check the address, and that something is sending there"
+        what = "address" if kind == "url" else "name"
+        return f"cannot be opened: check the {what}, and that something is sending there"
     device = Path(target if isinstance(target, str) else f"/dev/video{target}")
-    if sys.platform == "linux" and not device.exists():
+    if sys.platform == "linux" and not os.path.exists(device):  # noqa: PTH110, which raises for some names
         return "was not found: plug it in, or list the devices with: facewire doctor"
     if sys.platform == "linux" and not os.access(device, os.R_OK | os.W_OK):
         return f"is not open to you: add yourself to the group that owns {device} (often: video)"

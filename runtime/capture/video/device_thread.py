@@ -38,6 +38,7 @@ class DeviceThread:
         """Why it is lost, or why a source that does not return has ended early."""
         self.losses = 0
         """How often a source that ran was lost."""
+        self._damage_noted = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
 
@@ -93,6 +94,12 @@ class DeviceThread:
         if self.state == "lost":
             self._notify(f"{self._device.name} is back")
         self.state, self.error = "running", None
+
+    def _note_damage(self, damage: str | None) -> None:
+        """Say once what is wrong with a file that is played again and again."""
+        if damage is not None and not self._damage_noted:
+            self._damage_noted = True
+            self._notify(f"{damage}; it is played on")
 
     def _lose(self, error: CaptureError) -> None:
         """Report a loss once: the retries that fail after it say nothing new."""

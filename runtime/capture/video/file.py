@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,9 @@ import numpy as np
 
 from facewire.bridge.shared.arrays import Image
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.runtime.capture.video.file_end import is_cut, is_transport_stream, loses_step
+from facewire.bridge.shared.named import for_ffmpeg
+from facewire.bridge.shared.regular_file import look_at, open_regular
+from facewire.runtime.capture.video.file_end import is_cut, is_mirrored, is_transport_stream, loses_step
 from facewire.runtime.capture.video.meeting import Meeting
 from facewire.runtime.capture.video.opencv import Opener, VideoCapture, open_stream, retrieve
 from facewire.runtime.capture.video.source import CapturedImage, CaptureError, Source, whole_path
@@ -27,7 +30,8 @@ SHORT_S, SHORT_SHARE = 0.5, 0.02
 
 
 class FileSource(Source):
-    """One video file. Damaged places are passed over; if pictures are missing, ``damage`` says so at the end.
+    """One video file. Damaged places are passed over; if pictures are missing, ``damage`` says so at the end, or at
+    that of the first round when looping.
 
     Paced, a picture is grabbed when its time has come and stamped with the session clock then. Not paced, it is
     stamped with its time in the file in nanoseconds, which counts on from one round to the next when looping.
@@ -48,12 +52,26 @@ class FileSource(Source):
         self.meeting: Meeting | None = None
         """Where it waits for the sound that is played beside it."""
 
-    def open(self) -> None:
-        if not self._path.exists():
+    def check(self) -> None:
+        """Say whether there is such a file.
+
+        Raises:
+            CaptureError: there is none, or it may not be read.
+        """
+        try:
+            found = look_at(self._path)
+            if found is not None and stat.S_ISREG(found.st_mode):
+                open_regular(self._path).close()
+        except OSError as error:
+            raise CaptureError(f"cannot open {self._path}: {error.strerror or error}") from None
+        if found is None:
             raise CaptureError(f"{self._path} does not exist: check the name")
-        if self._path.is_dir():
+        if stat.S_ISDIR(found.st_mode):
             raise CaptureError(f"{self._path} is a folder: name a video file in it")
-        self._capture = self._opener(str(self._path.absolute()))  # FFmpeg takes "12:30.mp4" for an address
+
+    def open(self) -> None:
+        self.check()
+        self._capture = self._opener(for_ffmpeg(self._path))
         if not self._capture.isOpened():
             self.close()
             raise CaptureError(f"{self._path} is not a video that can be read")
@@ -62,9 +80,10 @@ class FileSource(Source):
         # The count may be worked out from a rate that is none.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) * (self.rate / stated if stated > 0.0 else 0.0)
         self.frames = int(min(max(count, 0.0), 1e12))
+        self._flip = self._find_flip()
         self._start_ns = self._clock() if self.meeting is None else self.meeting.meet(self._interrupted, self._clock)
         self._set_ns, self._media_ns = 0, -1
-        self._read_any, self._grabbed, self._passed_over = False, 0, 0
+        self._read_any, self._played, self._grabbed, self._passed_over = False, False, 0, 0
         self.damage = None
 
     def read(self, spare: Image | None = None) -> CapturedImage | None:
@@ -77,6 +96,8 @@ class FileSource(Source):
             capture_ns = self._clock() if self._paced else self._media_ns
             image = retrieve(self._capture, spare)
             if image is not None:
+                if self._flip is not None:
+                    cv2.flip(image, self._flip, image)
                 self._read_any = True
                 return CapturedImage(image, capture_ns)
         if self._interrupted.is_set():
@@ -101,12 +122,25 @@ class FileSource(Source):
             return False
         grabbed = self._grab_whole()
         if not grabbed and self._loop and self._read_any:
+            if not self._played:
+                self.damage, self._played = self._find_damage(), True
             self._set_ns, self._grabbed = self._next_round_ns(), 0
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
             grabbed = self._grab_whole()
         if grabbed:
             self._note_time(self._capture.get(cv2.CAP_PROP_POS_MSEC))
         return grabbed
+
+    def _find_flip(self) -> int | None:
+        """Return how OpenCV's picture has to be flipped, as ``cv2.flip`` has it; None for not at all.
+
+        OpenCV turns a picture to where the file has its upper edge. If the file mirrors, too, what is left is to swap
+        the other two edges, and that is how it must not lie: upside down, or left to right if it was turned on a side.
+        """
+        assert self._capture is not None
+        if not is_mirrored(self._path):
+            return None
+        return 0 if round(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 180 == 0 else 1
 
     def _next_round_ns(self) -> int:
         """Return when the next round begins, after the first one's beginning."""
@@ -162,7 +196,7 @@ class FileSource(Source):
 
     def _seen_rate(self) -> float:
         """Return the rate of the first pictures of a file that does not say it."""
-        look, times_ms = self._opener(str(self._path.absolute())), list[float]()
+        look, times_ms = self._opener(for_ffmpeg(self._path)), list[float]()
         while len(times_ms) < LOOK_PICTURES and look.grab():
             times_ms.append(look.get(cv2.CAP_PROP_POS_MSEC))
         look.release()

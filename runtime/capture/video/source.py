@@ -85,7 +85,8 @@ class Source(ABC):
     rate: float = 0.0
     """Pictures a second that it is expected to give, known after ``open``; 0 if it does not say."""
     damage: str | None = None
-    """What was wrong with a file, in a line, once it has been read to its end; None if it was whole."""
+    """What was wrong with a file, in a line, once it has been read to its end, be it the first of many; None if it was
+    whole."""
     opened: str | None = None
     """What it listens on and who may send there, for people; None for what opens nothing."""
 

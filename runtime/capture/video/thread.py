@@ -42,10 +42,11 @@ class CaptureThread(DeviceThread):
             self._lose(silence)
             return True
         if captured is None:
-            if self.source.damage is not None:
+            if self.source.damage is not None and not self._damage_noted:
                 raise CaptureError(self.source.damage)
             return False
         self._note_running()
+        self._note_damage(self.source.damage)
         if self.source.identity != self._identity:
             self._identity = self.source.identity
             self.on_other_camera()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facewire.bridge.shared.errors import FacewireError
-from facewire.runtime.cli.options.files import Progress, duration_text, progress_bar
+from facewire.bridge.shared.text import as_line
+from facewire.runtime.cli.options.files import Progress, duration_text, input_file, progress_bar
 from facewire.runtime.cli.options.speech import add_speech_options, speech_options
 from facewire.runtime.cli.options.usage import (
     Subparsers,
@@ -29,6 +31,8 @@ from facewire.runtime.tools.terminal import notify
 if TYPE_CHECKING:
     from facewire.runtime.bake.baking import BakeResult, Footage
     from facewire.runtime.speech.pipeline import SpeechPipeline
+
+logger = logging.getLogger("facewire.runtime")
 
 SUFFIXES = (".csv", ".mcap", ".anim", ".glb", ".npz", ".jsonl", ".json")
 FLAME_SUFFIXES = (".npz", ".mcap", ".jsonl")
@@ -71,7 +75,9 @@ def add_parser(commands: Subparsers) -> None:
         "facewire bake interview.mp4 -o interview.csv\nfacewire bake day1/ day2/x.mov -o takes/ --format .mcap\n"
         "facewire bake speech.wav -o speech.csv\nfacewire bake interview.mp4 -o flame.npz --flame",
     )
-    parser.add_argument("input", metavar="IN", type=Path, nargs="+", help="a video, a recording, or a folder of them")
+    parser.add_argument(
+        "input", metavar="IN", type=input_file, nargs="+", help="a video, a recording, or a folder of them"
+    )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="the take; for several inputs, a folder"
     )
@@ -133,12 +139,22 @@ def bake_options(args: argparse.Namespace) -> BakeOptions:
 
 
 def _bake_of_many(job: Job, options: BakeOptions) -> bool | None:
-    """Bake one of several: a bad video must not cost the batch. Return whether it was whole; None: no take."""
+    """Bake one of several: a bad video, or whatever it meets, must not cost the batch.
+
+    Return whether it was whole; None: no take.
+    """
     try:
         return _report(bake(job, options))
     except FacewireError as error:
         notify(f"error: {error}")
-        return None
+    except BrokenPipeError:  # nobody reads what we say
+        raise
+    except OSError as error:
+        notify(f"error: {job.video}: {error.filename or job.output}: {error.strerror or error}")
+    except Exception as error:  # a mistake of ours, which another file may not meet
+        notify(f"error: {job.video}: {as_line(repr(error))}")
+        logger.debug("a mistake of ours", exc_info=True)
+    return None
 
 
 def _report(baked: Baked) -> bool:

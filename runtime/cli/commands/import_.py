@@ -8,7 +8,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facewire.runtime.cli.options.files import add_output_options, duration_text, progress_bar, require_suffix
+from facewire.runtime.cli.options.files import (
+    add_output_options,
+    duration_text,
+    input_file,
+    progress_bar,
+    require_suffix,
+)
 from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, timecode_rate
 from facewire.runtime.tools.terminal import notify
 
@@ -31,7 +37,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("input", metavar="CSV", type=Path, help="the take's .csv")
     add_output_options(parser, "the session, *.mcap")
     parser.add_argument(
-        "--sound", metavar="FILE", type=Path, help="a .wav, or a .mov or other video (needs the extra media)"
+        "--sound", metavar="FILE", type=input_file, help="a .wav, or a .mov or other video (needs the extra media)"
     )
     parser.add_argument(
         "--sound-offset",

@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from facewire.bridge.shared.named import has_scheme
 from facewire.runtime.cli.options.usage import Subparsers, UsageError, command_parser, positive
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def live_url(text: str) -> str:
     Raises:
         UsageError: it is not such an address.
     """
-    text = text if "://" in text else f"ws://{text}"
+    text = text if has_scheme(text) else f"ws://{text}"
     try:
         parts = urlsplit(text)
         good = parts.hostname is not None and (parts.port is None or parts.port > 0)

@@ -8,10 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from facewire.bridge.shared.named import file_named, is_address
 from facewire.runtime.cli.options.usage import UsageError
 
 Progress = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
+
+
+def input_file(text: str) -> Path:
+    """Return the file of pictures or sound that a user names, for argparse."""
+    if is_address(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is an address: name a file")
+    return file_named(text)
 
 
 def seconds(text: str) -> float:

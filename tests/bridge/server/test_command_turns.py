@@ -1,7 +1,8 @@
-"""Whose command is next: nobody waits for what another client has asked for, but for one piece of work of a kind."""
+"""Whose command is next: nobody waits for what another client has asked for, unless both touch the same thing."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from support.servers import Serve
 from support.talk import ask, next_message, tell
 
 from facewire.bridge.server import commands
+from facewire.bridge.server.lanes import Lane
 
 
 class Gate:
@@ -34,8 +36,8 @@ def gate() -> Iterator[Gate]:
         gate.free.release()
 
 
-def command(name: str, number: int) -> dict[str, Any]:
-    return {"type": "command", "id": number, "name": name}
+def command(name: str, number: int, **args: Any) -> dict[str, Any]:
+    return {"type": "command", "id": number, "name": name, "args": args}
 
 
 LOOKS = ("state", "devices", "takes", "outputs")
@@ -100,6 +102,109 @@ def test_what_hangs_is_answered_with_busy_and_keeps_nobody_else(
     gate.free.release()
     gate.free.release()
     assert ask(other, "set")["ok"]
+
+
+ONE_OF_EACH: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in LOOKS),
+    ("calibrate", {}),
+    ("choose", {"video": "demo"}),
+    ("choose", {"audio": "1"}),
+    ("set", {"mirror": True}),
+    ("profile_save", {}),
+    ("record_stop", {}),
+    ("replay_start", {"file": "take.mcap"}),
+    ("output_stop", {"output": "vmc"}),
+    ("what a program adds", {}),
+]
+"""A command of each lane."""
+
+
+@pytest.mark.parametrize("hung", ONE_OF_EACH, ids=str)
+def test_what_hangs_keeps_nobody_who_wants_something_else(
+    serve: Serve, raw: Any, gate: Gate, hung: tuple[str, dict[str, Any]]
+) -> None:
+    """The answers come while it hangs: the gate opens only after them."""
+
+    def run(args: Any) -> dict[str, Any]:
+        return gate(args) if args.get("hang") else {"done": True}
+
+    server = serve(rate=0, commands={name: run for name, _ in ONE_OF_EACH})
+    one, other = raw(server), raw(server)
+    tell(one, command(hung[0], 1, **hung[1], hang=True))
+    assert gate.begun.acquire(timeout=60)
+    for each in ONE_OF_EACH:
+        if each != hung:
+            assert ask(other, *each).get("value") == {"done": True}, each
+    assert gate.calls == 1
+    gate.free.release()
+    assert next_message(one, "result")["ok"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("set", "calibrate_reset"),
+        ("profile_save", "profile_load"),
+        ("record_start", "record_stop"),
+        ("replay_start", "seek"),
+        ("output_start", "output_stop"),
+        ("this program's own", "and another one"),
+    ],
+)
+def test_what_touches_the_same_thing_excludes_the_other(
+    serve: Serve, raw: Any, gate: Gate, first: str, then: str
+) -> None:
+    server = serve(rate=0, commands={first: gate, then: gate})
+    one, other = raw(server), raw(server)
+    tell(one, command(first, 1))
+    assert gate.begun.acquire(timeout=60)
+    tell(other, command(then, 2))
+    ask(other, "unknown")  # what was sent before has been read by now
+    assert gate.calls == 1
+    gate.free.release()
+    assert next_message(one, "result")["value"] == {"call": 1}
+    gate.free.release()
+    assert next_message(other, "result")["value"] == {"call": 2}
+
+
+def test_a_client_s_changes_are_made_in_its_order_whatever_they_touch(serve: Serve, raw: Any, gate: Gate) -> None:
+    """A profile that is saved right after a setting has that in it."""
+    done: list[str] = []
+    server = serve(rate=0, commands={"set": gate, "profile_save": lambda _: done.append("saved")})
+    client, other = raw(server), raw(server)
+    tell(client, command("set", 1))
+    tell(client, command("profile_save", 2))
+    assert gate.begun.acquire(timeout=60)
+    assert ask(other, "profile_save")["ok"]
+    assert done == ["saved"]
+    gate.free.release()
+    assert [next_message(client, "result")["id"] for _ in range(2)] == [1, 2]
+    assert done == ["saved", "saved"]
+
+
+def test_who_waits_no_longer_beside_what_hangs_is_forgotten() -> None:
+    async def wait_in_vain() -> Lane:
+        lane = Lane(1)
+        await lane.begin("hangs")
+        for number in range(3):
+            waiting = [asyncio.ensure_future(lane.begin(client)) for client in ("one", "one", f"other {number}")]
+            await asyncio.sleep(0)
+            for each in waiting:
+                each.cancel()
+            await asyncio.wait(waiting)
+        return lane
+
+    assert not asyncio.run(wait_in_vain())._waiting
+
+
+def test_what_hangs_holds_its_own_client_up_until_it_is_answered(
+    serve: Serve, raw: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "DEADLINE_S", 0.3)
+    server = serve(rate=0, commands={"profile_save": gate, "set": lambda _: {}})
+    client = raw(server)
+    assert ask(client, "profile_save")["code"] == "busy"
+    assert ask(client, "set")["ok"]
 
 
 def test_results_of_one_client_come_in_its_order(serve: Serve, raw: Any) -> None:

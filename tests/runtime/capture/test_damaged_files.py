@@ -97,6 +97,36 @@ def test_what_a_file_lacks_is_the_error_of_its_thread(tmp_path):
 # Odd ones
 
 
+@pytest.mark.parametrize("name", ["b.mp4", "a.ts"])
+def test_a_damaged_file_that_is_played_on_and_on_says_so_once(tmp_path, name):
+    path = make_media(tmp_path / name, noise=True, **KINDS[name])
+    damage_middle(path)
+    said, now_ns = [], [0]
+    slot = NewestSlot()
+    thread = CaptureThread(FileSource(path, paced=True, loop=True, clock=lambda: now_ns[0]), slot, said.append)
+    thread.start()
+    rounds = 0
+    while rounds < 3:
+        now_ns[0] += 10_000_000_000  # it is always late, and so plays as fast as it can
+        captured = slot.take(60)
+        assert captured is not None, thread.error
+        rounds = thread.source._media_ns // 3_000_000_000
+    thread.stop(60)
+    assert len(said) == 1
+    assert said[0].startswith(f"{path} is damaged")
+    assert said[0].endswith("; it is played on")
+    assert thread.error is None
+
+
+def test_a_whole_file_that_is_played_on_and_on_is_not_blamed(tmp_path):
+    source = FileSource(make_media(tmp_path / "a.mp4", noise=True), paced=False, loop=True)
+    source.open()
+    for _ in range(3 * PICTURES):
+        source.read()
+    source.close()
+    assert source.damage is None
+
+
 def test_a_clock_that_is_set_does_not_stop_the_pictures(tmp_path):
     later = [0, 0.033, 0.066, 9999.9, 9999.933, 9999.966, 10000.0]
     times_s, _ = read_all(make_media(tmp_path / "a.mkv", "ffv1", times_s=later))

@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -14,8 +16,10 @@ import numpy as np
 import pytest
 from support.program import FACEWIRE
 
+from facewire.bridge.outputs.choose import make_output
 from facewire.runtime.capture.choose import choose_source
 from facewire.runtime.capture.video.file import FileSource
+from facewire.runtime.capture.video.source import CapturedImage
 from facewire.runtime.cli import main
 from facewire.runtime.cli.commands.bake import videos_in
 from facewire.runtime.cli.options.usage import UsageError
@@ -137,6 +141,73 @@ def test_a_colon_in_a_name_makes_no_address(name: str, tmp_path: Path, monkeypat
         source.open()
         assert source.read() is not None
         source.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+@pytest.mark.parametrize("written", ["file:12:30.avi", "file://{}/12%3A30.avi", "FILE:{}/12:30.avi"])
+def test_a_file_is_found_behind_file(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    video(tmp_path / "12:30.avi")
+    what = written.format(tmp_path)
+    source = choose_source(what, rate=30.0, loop=False, demo_photo=Path, notify=lambda _: None)
+    assert isinstance(source, FileSource)
+    assert source.identity == str(tmp_path / "12:30.avi")
+    source.open()
+    assert source.read() is not None
+    source.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are a Unix thing")
+@pytest.mark.parametrize("name", ["a:b", "./a:b", "rtsp:x"])
+def test_a_pipe_with_a_colon_in_its_name_is_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(name)
+    picture = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8))[1].tobytes()
+
+    def send() -> None:
+        with suppress(BrokenPipeError), Path(name).open("wb") as pipe:
+            for _ in range(60):
+                pipe.write(picture)
+
+    source = choose_source(name, rate=30.0, loop=False, demo_photo=Path, notify=lambda _: None)
+    assert source is not None
+    assert source.kind == "pipe"
+    threading.Thread(target=send, daemon=True).start()
+    source.open()
+    try:
+        captured = source.read()
+    finally:
+        source.close()
+    assert isinstance(captured, CapturedImage)
+    assert captured.image.shape == (120, 160, 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+@pytest.mark.parametrize("name", ["./12:30.csv", "12:30.csv", "a:b"])
+def test_an_output_writes_a_file_with_a_colon_in_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = make_output(f"csv:{name}")
+    output.open()
+    output.close()
+    assert (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("serve", "--audio", "rtsp://127.0.0.1/x"), ("bake", "http://host/x.mp4", "-o", "x.csv")]
+)
+def test_an_address_where_only_a_file_goes_is_said(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FACEWIRE_CONFIG", str(tmp_path))
+    extra = ("--video", "none", "--listen", "127.0.0.1:0") if words[0] == "serve" else ()
+    try:
+        status = main([*words, *extra])
+    except SystemExit as error:
+        status = int(str(error.code))
+    assert status in (1, 2)
+    assert "is an address: name a " in capsys.readouterr().err
 
 
 @pytest.mark.models

@@ -3,13 +3,16 @@
 import random
 import sys
 
+import av
 import numpy as np
 import pytest
 
 from facewire.bridge.recording.errors import SessionError
 from facewire.runtime.bake.take_sound import TakeSound
-from facewire.runtime.capture.sound.sound_file import SoundReader
+from facewire.runtime.capture.sound.sound_file import SoundFile, SoundReader
+from facewire.runtime.capture.sound.sound_thread import SoundThread
 from facewire.runtime.capture.video.file import FileSource
+from facewire.runtime.sound.blocks import SoundRing
 from facewire.runtime.sound.media_sound import MediaSound, NoSoundError, read_sound
 from facewire.runtime.sound.placing import Placing
 from tests.support.media import FLASH_S, click_s, damage_packets, make_media
@@ -100,6 +103,55 @@ def test_damaged_packets_cost_only_themselves_and_are_said(tmp_path, name, codec
         sound.close()
         assert "damaged" in sound.fault
         assert str(path) in sound.fault
+
+
+def tone_in(path, channels):
+    """Return a second of a tone as raw AAC, in opposite phase in every second of the channels."""
+    rate, signs = 48_000, np.where(np.arange(channels) % 2, -1.0, 1.0)
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
+    with av.open(str(path), "w", format="adts") as container:
+        track = container.add_stream("aac", rate=rate)
+        track.layout = {1: "mono", 2: "stereo", 4: "4.0"}[channels]
+        for first in range(0, rate - 1023, 1024):
+            samples = (signs[:, None] * tone[None, first : first + 1024]).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(samples, "fltp", track.layout.name)
+            frame.sample_rate, frame.pts = rate, first
+            container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1, 2), (1, 2, 4)])
+def test_channels_that_change_in_the_middle_of_a_file_are_heard(tmp_path, order):
+    """As in a broadcast: two files of raw AAC, one behind the other. A mean of the channels would be silence."""
+    path = tmp_path / "changing.aac"
+    path.write_bytes(b"".join(tone_in(tmp_path / f"{channels}.aac", channels) for channels in order))
+    reader = SoundReader(path)
+    heard = np.concatenate([run.copy() for run in reader.blocks()])
+    rate = reader.rate
+    reader.close()
+    assert len(heard) == pytest.approx(len(order) * rate, rel=0.1)
+    for number in range(len(order)):
+        part = heard[int((number + 0.4) * rate) : int((number + 0.8) * rate)]
+        assert np.sqrt((part**2).mean()) == pytest.approx(0.3 / np.sqrt(2), rel=0.15), number
+
+
+def test_damaged_sound_that_is_played_on_and_on_is_said_once(tmp_path):
+    path = make_media(tmp_path / "a.m4a", None, "aac")
+    damage_packets(path, "audio", 15, 20)
+    said, now_ns, ring = [], [0], SoundRing()
+    sound = SoundFile(path, loop=True, clock=lambda: now_ns[0])
+    thread = SoundThread(sound, ring, said.append)
+    thread.start()
+    blocks = 0
+    while blocks < 1000:  # three rounds of three seconds
+        now_ns[0] += 10_000_000_000  # it is always late, and so plays as fast as it can
+        assert thread.running, thread.error
+        blocks += ring.take(0.01) is not None
+    thread.stop(60)
+    assert len(said) == 1
+    assert said[0].startswith(f"the sound of {path} is damaged: ")
+    assert said[0].endswith("; it is played on")
 
 
 @pytest.mark.parametrize("name", ["plain.mp4", "late.webm", "plain.ts", "plain.avi", "a.mp3", "a.flac"])
