@@ -1,0 +1,150 @@
+"""Every command of every server: what it does not know is refused, and nil is absent (wire.md, 2 and 3.6)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from typing import Any
+
+import msgpack
+import pytest
+from support.paths import ROOT
+from support.servers import RawClient
+from support.takes import MakeTake
+from support.talk import next_message
+
+from facewire.bridge.recording.cut import TimeRange
+from facewire.bridge.server.config import ServerConfig
+from facewire.runtime.flame.blend import RESET
+from facewire.runtime.session.options import InputOptions, LiveOptions, ServeOptions
+from facewire.runtime.session.replaying import ReplayOptions, ReplaySession
+from facewire.runtime.session.serving import ServeSession
+
+SET = ("smoothing", "mirror", "sync", "silent", "mode", "gain", "mic_gate")
+OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "state": (),
+    "set": SET,
+    "devices": (),
+    "choose": ("video", "audio", "mesh", "speech"),
+    "calibrate": ("pose",),
+    "calibrate_reset": (),
+    "flame_reset": (),
+    "profile_save": ("name",),
+    "profile_load": ("name",),
+    "profile_delete": ("name",),
+    "record_start": ("name",),
+    "record_stop": (),
+    "takes": (),
+    "replay_start": ("loop",),
+    "replay_stop": (),
+    "pause": (),
+    "resume": (),
+    "seek": (),
+    "step": ("frames",),
+    "speed": (),
+    "outputs": (),
+    "output_start": (),
+    "output_stop": (),
+}
+"""By command: the arguments that may be left out."""
+STEERING = {"pause", "resume", "seek", "step", "speed"}
+NEEDS: Mapping[str, Mapping[str, Any]] = {
+    "replay_start": {"file": "take.mcap"},
+    "seek": {"time_s": 0.5},
+    "speed": {"speed": 1.0},
+    "output_start": {"output": "vmc:127.0.0.1:39539"},
+    "output_stop": {"output": "vmc:127.0.0.1:39539"},
+}
+"""By command: what it cannot do without."""
+
+Ask = Callable[..., dict[str, Any]]
+FORMS = {"json": (1, lambda message: json.dumps(message).encode()), "msgpack": (2, msgpack.packb)}
+
+
+@pytest.fixture(autouse=True)
+def own_profiles(tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEWIRE_CONFIG", str(tmp_path / "config"))
+
+
+@pytest.fixture(params=["serve", "replay"])
+def session(request, make_take: MakeTake, tmp_path) -> Iterator[ServeSession | ReplaySession]:
+    """Run a real server of each kind."""
+    config = ServerConfig(port=0)
+    take = make_take("take.mcap", seconds=2)
+    if request.param == "serve":
+        inputs = LiveOptions(inputs=InputOptions(video="none", audio="none"))
+        made: Any = ServeSession(ServeOptions(inputs, config, record=tmp_path), [].append)
+    else:
+        made = ReplaySession(ReplayOptions(take, config, TimeRange(), loop=True), [].append)
+    with made:
+        if request.param == "serve":
+            made.takes.stop()  # it records from the start
+        yield made
+
+
+@pytest.fixture(params=list(FORMS))
+def ask(request, session) -> Iterator[Ask]:
+    """Return what runs a command over the wire, in each form."""
+    opcode, pack = FORMS[request.param]
+    with ExitStack() as ends:
+        client = ends.enter_context(closing(RawClient(("127.0.0.1", session.server.address[1]))))
+        assert " 101 " in client.handshake().splitlines()[0]
+
+        def run(name: str, args: Any) -> dict[str, Any]:
+            client.send_frame(opcode, pack({"type": "command", "id": name, "name": name, "args": args}))
+            return next_message(client, "result", "error")
+
+        yield run
+
+
+def commands_of(session: ServeSession | ReplaySession) -> set[str]:
+    if isinstance(session, ReplaySession):
+        return STEERING | {"outputs", "output_start", "output_stop"}
+    return set(session.commands)
+
+
+def test_the_commands_are_those_that_the_protocol_lists(session):
+    page = (ROOT / "docs" / "wire.md").read_text("utf-8").partition("### 3.6")[2].partition("### 3.7")[0]
+    rows = page.partition("| name | args |")[2].splitlines()[2:]
+    listed = {name for row in rows if row.startswith("|") for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert listed == set(OPTIONAL)
+    if isinstance(session, ServeSession):
+        assert set(session.commands) | {"flame_reset"} == listed
+    assert commands_of(session) <= listed
+
+
+@pytest.mark.parametrize("value", [None, 1, {"x": 1}])
+def test_every_command_refuses_what_it_does_not_know_in_one_line(session, ask, value):
+    for name in sorted(commands_of(session)):
+        for args in ({"bogus": value}, {**NEEDS.get(name, {}), "bogus": value, "a\nb": value}):
+            result = ask(name, args)
+            assert result["ok"] is False, (name, args)
+            assert "code" not in result
+            assert re.fullmatch(rf"{name} accepts .*, not .*'bogus'", result["error"]), (name, result)
+            assert "\n" not in result["error"]
+    assert session.status()["outputs"] == []
+    with pytest.raises(Exception, match="flame_reset accepts no arguments, not 'bogus'"):
+        RESET.read({"bogus": value})
+
+
+def test_nil_for_every_optional_argument_is_absent(session, ask):
+    for name in sorted(commands_of(session)):
+        least = NEEDS.get(name, {})
+        assert outcome(ask, name, least) == outcome(ask, name, least or None)
+        for nil in OPTIONAL[name]:
+            assert outcome(ask, name, {**least, nil: None}) == outcome(ask, name, least), (name, nil)
+        for needed in least:
+            assert outcome(ask, name, {needed: None}) == outcome(ask, name, {}), (name, needed)
+
+
+def outcome(ask: Ask, name: str, args: Any) -> tuple[Any, ...]:
+    """Return what became of a command, without what changes from one time to the next; then undo it."""
+    if (before := name.replace("stop", "start")) != name:
+        ask(before, NEEDS.get(before, {}))
+    result = ask(name, args)
+    if (after := name.replace("start", "stop")) != name:
+        ask(after, NEEDS.get(after, {}))
+    value = result.get("value")
+    return result["ok"], result.get("error"), result.get("code"), None if value is None else sorted(value)
