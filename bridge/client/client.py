@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
-from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
+from facewire.bridge.client.client_protocol import ClientProtocol, command_data, ping_message, subscribe_message
 from facewire.bridge.shared.clock import Clock, now_ns
 from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, WireError
 from facewire.bridge.wire.codec import Encoder, Message
@@ -130,22 +130,27 @@ class Client:
         """Run a command in the server and return its value (empty if it gives none).
 
         Raises:
-            CommandError: the server said no, did not answer in time, or is not connected.
+            CommandError: it cannot be sent as it is, the server said no, did not answer in time, or is not connected.
         """
         if self._websocket is None:
             raise CommandError(f"cannot send the command {name!r}: not connected to {self.url}")
         self._last_command += 1
         command_id = self._last_command
+        try:
+            data = command_data(self._encoder, command_id, name, args)
+        except WireError as error:
+            raise CommandError(f"cannot send the command {name!r:.80}: {error}") from None
         answer = self._results[command_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._send({"type": "command", "id": command_id, "name": name, "args": dict(args or {})})
+            await self._websocket.send(data)
             result = await asyncio.wait_for(answer, timeout_s)
         except (asyncio.TimeoutError, WebSocketException, OSError):
             raise CommandError(f"no answer to the command {name!r} from {self.url}; is the server alive?") from None
         finally:
             self._results.pop(command_id, None)
         if result.get("ok") is not True:
-            raise CommandError(str(result.get("error", "the server gave no reason")))
+            why = result.get("error")
+            raise CommandError("the server gave no reason" if why is None else str(why))
         value = result.get("value")
         return value if isinstance(value, dict) else {}
 

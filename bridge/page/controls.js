@@ -25,7 +25,7 @@ export class Controls {
 
   /** Refresh where the status says that somebody has changed something. */
   status(message) {
-    if (message.revision !== undefined && message.revision !== this.revision) this.refresh();
+    if (message.revision != null && message.revision !== this.revision) this.refresh();
   }
 
   /** Send settings; what went wrong is shown, and the page goes back to what holds. */

@@ -23,7 +23,7 @@ from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.client.client import Client, connect
 from facewire.bridge.server.server import LiveServer
 from facewire.bridge.shared.errors import CommandError, ConnectError
-from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.wire.codec import Encoder, decode_message
 
 
 async def take(client: Client, count: int) -> list[int]:
@@ -125,6 +125,54 @@ def test_commands_return_their_value_or_raise(serve: Serve) -> None:
     with connect_blocking(server.url) as client:
         client.next_frame(60)
         assert client.command("echo", {"b": 2}) == {"args": {"b": 2}}
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "words"),
+    [
+        ("echo", {"a": object()}, "a command message cannot be sent"),
+        ("echo", {"a": 2**70}, "a command message cannot be sent"),
+        ("echo", {"a": "\ud800"}, "a command message cannot be sent"),
+        ("echo", {"a": {1: 2}}, "not a msgpack message"),
+        ("echo", {1: 2}, "not a msgpack message"),
+        ("echo", ["a"], "its args must be a map"),
+        ("echo", {"a": "x" * 65_536}, "and a message may have 65536"),
+        ("", {}, "its name must be a text of 1 to 64 characters"),
+        ("x" * 65, {}, "its name must be a text of 1 to 64 characters"),
+        (7, {}, "its name must be a text of 1 to 64 characters"),
+    ],
+)
+def test_a_command_that_no_server_could_read_is_refused_here(serve: Serve, name: Any, args: Any, words: str) -> None:
+    server = serve(commands={"echo": lambda args: {"args": args}})
+    with connect_blocking(server.url, reconnect=False) as client:
+        client.next_frame(60)
+        with pytest.raises(CommandError, match=f"^cannot send the command .*{words}") as caught:
+            client.command(name, args, timeout_s=60)
+        assert "\n" not in str(caught.value)
+        assert client.command("echo", {"b": 2}, timeout_s=60) == {"args": {"b": 2}}  # the connection is as it was
+
+
+@pytest.mark.parametrize("nothing", [{}, {"error": None, "code": None}])
+def test_a_refusal_without_words_says_so(nothing: dict[str, Any]) -> None:
+    async def answer(connection: Any) -> None:
+        for name in ("nil_hello", "nil_frame"):
+            await connection.send((GOLDEN / f"{name}.msgpack").read_bytes())
+        async for data in connection:
+            if (message := decode_message(data))["type"] == "command":
+                result = {"type": "result", "id": message["id"], "ok": False, **nothing}
+                await connection.send(Encoder().message(result))
+
+    async def main() -> None:
+        from websockets.asyncio.server import serve as serve_websocket
+
+        async with serve_websocket(answer, "127.0.0.1", 0, subprotocols=["facewire.v1"]) as server:  # type: ignore[list-item]
+            port = server.sockets[0].getsockname()[1]
+            async with connect(f"ws://127.0.0.1:{port}/v1/live", reconnect=False) as client:
+                await take(client, 1)
+                with pytest.raises(CommandError, match=r"^the server gave no reason$"):
+                    await client.command("anything", timeout_s=60)
+
+    asyncio.run(main())
 
 
 def test_frames_come_again_soon_after_a_restart(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:

@@ -87,6 +87,23 @@ def test_the_pages_msgpack_reader_agrees_with_the_golden_vectors(serve: Serve, t
         assert tab.run((script % encoded) + ".then(() => 'read', () => 'refused')") == "refused", broken
 
 
+def test_nil_in_a_status_is_absent_to_the_page(serve: Serve, tab: Tab) -> None:
+    nil = json.loads((GOLDEN / "nil_status.json").read_text())
+    server = serve(status=lambda: {key: None for key in nil if nil[key] is None})
+    tab.open(server.page_url)
+    tab.wait_for("document.getElementById('subscribers')?.textContent === '1'")
+    asked = """import("/controls.js").then(({ Controls }) => {
+        const own = { revision: 3, asked: 0, refresh() { this.asked++; } };
+        const controls = Object.assign(Object.create(Controls.prototype), own);
+        controls.status({ revision: null });
+        controls.status({});
+        return controls.asked;
+    })"""
+    assert tab.run(asked) == 0
+    assert tab.run("document.getElementById('problems').hidden") is True
+    assert tab.problems == []
+
+
 def test_the_pages_head_turns_the_right_way(serve: Serve, tab: Tab) -> None:
     tab.open(serve(rate=0).page_url)
     half = np.deg2rad(30) / 2

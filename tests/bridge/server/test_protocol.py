@@ -8,7 +8,7 @@ from support.paths import GOLDEN
 from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
 from facewire.bridge.server.server_protocol import Close, Command, Reply, ServerProtocol, Subscribe, Subscription
 from facewire.bridge.shared.errors import ConnectError, WireError
-from facewire.bridge.wire.codec import decode_message
+from facewire.bridge.wire.codec import decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import Greeting, result_message
 
@@ -140,6 +140,35 @@ def test_client_learns_from_every_message() -> None:
     assert client.error is not None
     assert client.receive(golden("unknown_type"), 0) is None
     assert client.receive(golden("result"), 0) == {"type": "result", "id": 7, "ok": True}
+
+
+def test_nil_is_absent_to_the_client() -> None:
+    client = ClientProtocol()
+    client.receive(golden("nil_hello"), 0)
+    assert client.hello is not None
+    assert not {"flame", "extra"} & set(client.hello)
+    client.receive(golden("nil_status"), 0)
+    assert client.status == {"type": "status", "subscribers": 2}
+    frame = client.receive(golden("nil_frame"), 0)
+    bare = {key: value for key, value in decode_message(golden("nil_frame")).items() if value is not None}
+    assert isinstance(frame, FaceFrame)
+    assert (frame.video_ns, frame.audio_ns, frame.landmarks, frame.flame, frame.extra) == (None,) * 5
+    assert frame.blendshapes is decode_frame(bare).blendshapes
+    client.receive(
+        '{"type":"hello","protocol":1,"session":"a","extra":{"brow":{"shape":[1],"names":null,"unit":null}}}', 0
+    )
+    extra = client.receive(
+        '{"type":"frame","seq":1,"capture_ns":1,"publish_ns":1,"sources":"both","confidence":1,"brow":[3]}', 0
+    )
+    assert isinstance(extra, FaceFrame)
+    assert extra.extra is not None
+    assert extra.extra["brow"].tolist() == [3]
+
+
+def test_nil_is_absent_to_the_server() -> None:
+    protocol = ServerProtocol("json")
+    assert only(protocol.receive(golden("nil_subscribe"), 0)) == Subscribe(Subscription(format="json"))
+    assert only(protocol.receive(golden("nil_command"), 0)) == Command(7, "calibrate", {})
 
 
 def test_client_estimates_clock_and_latency() -> None:
