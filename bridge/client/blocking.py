@@ -79,6 +79,7 @@ class BlockingClient:
         """Run a command in the server and return its value.
 
         Raises:
+            BusyError, NotReadyError: the server said that it can be asked again, later or in a moment.
             CommandError: it cannot be sent as it is, the server said no, did not answer in time, or is not connected.
         """
         if self._closed:

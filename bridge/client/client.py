@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from facewire.bridge.client.client_protocol import ClientProtocol, command_data, ping_message, subscribe_message
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, WireError
+from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, WireError, refusal
 from facewire.bridge.wire.codec import Encoder, Message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import SUBPROTOCOL
@@ -130,6 +130,7 @@ class Client:
         """Run a command in the server and return its value (empty if it gives none).
 
         Raises:
+            BusyError, NotReadyError: the server said that it can be asked again, later or in a moment.
             CommandError: it cannot be sent as it is, the server said no, did not answer in time, or is not connected.
         """
         if self._websocket is None:
@@ -150,7 +151,7 @@ class Client:
             self._results.pop(command_id, None)
         if result.get("ok") is not True:
             why = result.get("error")
-            raise CommandError("the server gave no reason" if why is None else str(why))
+            raise refusal(result.get("code"), "the server gave no reason" if why is None else str(why))
         value = result.get("value")
         return value if isinstance(value, dict) else {}
 

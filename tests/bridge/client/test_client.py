@@ -22,7 +22,7 @@ from facewire.bridge.client import client as client_module
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.client.client import Client, connect
 from facewire.bridge.server.server import LiveServer
-from facewire.bridge.shared.errors import CommandError, ConnectError
+from facewire.bridge.shared.errors import BusyError, CommandError, ConnectError, NotReadyError
 from facewire.bridge.wire.codec import Encoder, decode_message
 
 
@@ -104,7 +104,14 @@ def test_commands_return_their_value_or_raise(serve: Serve) -> None:
     def refuse(_: Any) -> None:
         raise CommandError("no face to calibrate on: look at the camera")
 
-    server = serve(commands={"echo": lambda args: {"args": args}, "refuse": refuse, "slow": lambda _: time.sleep(0.5)})
+    def busy(_: Any) -> None:
+        raise BusyError("busy: something else is running")
+
+    def load(_: Any) -> None:
+        raise NotReadyError("the networks are still being loaded")
+
+    commands = {"echo": lambda args: {"args": args}, "refuse": refuse, "busy": busy, "load": load}
+    server = serve(commands={**commands, "slow": lambda _: time.sleep(0.5)})
 
     async def main() -> None:
         async with connect(server.url) as client:
@@ -116,6 +123,10 @@ def test_commands_return_their_value_or_raise(serve: Serve) -> None:
             assert both == [{"args": {"n": 1}}, {"args": {"n": 2}}]
             with pytest.raises(CommandError, match="look at the camera"):
                 await client.command("refuse")
+            with pytest.raises(BusyError, match="something else is running"):
+                await client.command("busy")
+            with pytest.raises(NotReadyError, match="still being loaded"):
+                await client.command("load")
             with pytest.raises(CommandError, match="unknown command 'dance'"):
                 await client.command("dance")
             with pytest.raises(CommandError, match="no answer"):

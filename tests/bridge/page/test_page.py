@@ -15,6 +15,10 @@ from support.browser import Tab
 from support.paths import GOLDEN, ROOT
 from support.servers import Serve
 
+from facewire.bridge.shared.errors import BusyError, NotReadyError
+from facewire.bridge.wire.messages import Greeting
+from facewire.bridge.wire.streams import offered_streams
+
 
 def test_the_page_shows_the_live_face(serve: Serve, tab: Tab) -> None:
     server = serve(status=lambda: {"devices": {"video": {"error": "The camera is busy: close the other program."}}})
@@ -102,6 +106,59 @@ def test_nil_in_a_status_is_absent_to_the_page(serve: Serve, tab: Tab) -> None:
     assert tab.run(asked) == 0
     assert tab.run("document.getElementById('problems').hidden") is True
     assert tab.problems == []
+
+
+def test_the_page_asks_again_while_the_server_is_busy_or_still_starts(serve: Serve, tab: Tab) -> None:
+    refusals = {
+        "takes": [BusyError("busy: too much"), NotReadyError("loading")],
+        "outputs": [BusyError("busy: too much")],
+    }
+    asked: list[str] = []
+
+    def handler(name: str, value: dict[str, Any]) -> Any:
+        def answer(_: Any) -> dict[str, Any]:
+            asked.append(name)
+            if refusals[name]:
+                raise refusals[name].pop()
+            return value
+
+        return answer
+
+    def refuse(_: Any) -> None:
+        asked.append("record_start")
+        raise BusyError("busy: no answer; try again later")
+
+    commands = {
+        "takes": handler("takes", {"takes": [{"file": "one.mcap", "bytes": 1, "unix_s": 0.0}], "folder": "/takes"}),
+        "outputs": handler("outputs", {"kinds": [{"name": "vmc", "about": "x", "target": "y"}], "outputs": []}),
+        "record_start": refuse,
+    }
+    server = serve(commands=commands, greeting=Greeting(streams=offered_streams("panel")))
+    tab.open(server.page_url)
+    tab.wait_for("document.querySelectorAll('#takes li').length === 1")
+    tab.wait_for("document.querySelectorAll('#output-kind option').length === 1")
+    assert sorted(asked) == ["outputs"] * 2 + ["takes"] * 3
+    tab.run("document.getElementById('record').click()")
+    words = "document.getElementById('takes-result').textContent"
+    assert tab.wait_for(words) == "not done: busy: no answer; try again later"
+    assert asked.count("record_start") == 1  # What hung may have been done: a person must look.
+    assert tab.problems == []
+
+
+def test_a_calibration_waits_for_another_clients(serve: Serve, tab: Tab) -> None:
+    tab.open(serve(rate=0).page_url)
+    tried = """import("/connection.js").then(async ({ Connection }) => {
+        const heard = [];
+        const busy = Object.assign(new Error("busy: another client's is running"), { code: "busy" });
+        const own = { tries: 0, async command() { if (this.tries++ < 1) throw busy; return { pose: "smile" }; } };
+        const connection = Object.setPrototypeOf(own, Connection.prototype);
+        const value = await connection.ask("calibrate", {}, { waits: (why) => heard.push(why) > 0 });
+        own.tries = -1e9;
+        const impatient = await connection.ask("calibrate", {}, { patienceMs: 0 }).catch((error) => error.code);
+        const left = await connection.ask("calibrate", {}, { waits: () => false }).catch((error) => error.code);
+        return [value.pose, heard, impatient, left];
+    })"""
+    assert tab.run(tried) == ["smile", ["busy: another client's is running"], "busy", "busy"]
 
 
 def test_the_pages_head_turns_the_right_way(serve: Serve, tab: Tab) -> None:
