@@ -2,6 +2,7 @@
 
 import { decode } from "./msgpack.js";
 
+const PROTOCOL = 1;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 1500;
 const PING_MS = 2000;
@@ -116,7 +117,7 @@ export class Connection {
     this.#heard = performance.now();
     switch (message.type) {
       case "hello":
-        if (message.protocol !== 1) return;
+        if (message.protocol !== PROTOCOL) return this.#leave(message.protocol);
         this.#attempts = 0;
         this.#lastSeq = null;
         this.on.state("live");
@@ -134,6 +135,15 @@ export class Connection {
       case "error":
         return this.on.error(message);
     }
+  }
+
+  /** Close for good: another version's messages would be misread (wire.md, 3.1). */
+  #leave(theirs) {
+    const { socket } = this;
+    this.socket = null;
+    socket.close(1000);
+    this.on.state("gone");
+    this.on.error({ message: `The server speaks protocol ${theirs}, this page ${PROTOCOL}: reload the page.` });
   }
 
   #frame(message) {

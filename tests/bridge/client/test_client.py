@@ -246,6 +246,7 @@ def test_without_reconnect_the_iteration_ends_with_the_server(serve: Serve) -> N
         ("ws://127.0.0.1:99999/v1/live", {}, "is not a websocket address"),
         ("ws://a..b/v1/live", {}, "is not a websocket address"),
         ("ws://127.0.0.1:{port}/v2/live", {}, "refuses \\(404\\)"),
+        ("ws://127.0.0.1:{port}/", {}, "is a page, not a websocket: Facewire's is at /v1/live"),
     ],
 )
 def test_a_refusal_is_raised_and_not_tried_again(serve: Serve, url: str, options: Any, message: str) -> None:
@@ -438,6 +439,36 @@ def test_a_server_that_talks_nonsense_ends_in_an_error(answer: bytes | str) -> N
 
     with pytest.raises(ConnectError):
         asyncio.run(main())
+
+
+@pytest.mark.parametrize(("code", "again"), [(1002, False), (1007, False), (1009, False), (1008, True), (1011, True)])
+def test_what_would_happen_again_is_not_tried_again(code: int, again: bool) -> None:
+    visits = 0
+
+    async def shut(connection: Any) -> None:
+        nonlocal visits
+        visits += 1
+        if visits == 1:
+            await connection.close(code, "as a test")
+            return
+        for name in ("hello", "frame"):
+            await connection.send((GOLDEN / f"{name}.msgpack").read_bytes())
+        await connection.wait_closed()
+
+    async def main() -> None:
+        from websockets.asyncio.server import serve as serve_websocket
+
+        async with serve_websocket(shut, "127.0.0.1", 0, subprotocols=["facewire.v1"]) as server:  # type: ignore[list-item]
+            port = server.sockets[0].getsockname()[1]
+            async with connect(f"ws://127.0.0.1:{port}/v1/live") as client:
+                await take(client, 1)
+
+    if again:
+        asyncio.run(main())
+    else:
+        with pytest.raises(ConnectError, match=f"do not understand each other: closed with {code}"):
+            asyncio.run(main())
+        assert visits == 1
 
 
 def test_the_documented_example_prints_frames(serve: Serve) -> None:

@@ -161,6 +161,24 @@ def test_a_calibration_waits_for_another_clients(serve: Serve, tab: Tab) -> None
     assert tab.run(tried) == ["smile", ["busy: another client's is running"], "busy", "busy"]
 
 
+def test_the_page_leaves_a_server_of_another_protocol(serve: Serve, tab: Tab) -> None:
+    tab.open(serve(rate=0).page_url)
+    left = """import("/connection.js").then(({ Connection }) => new Promise((done) => {
+        const heard = [];
+        window.WebSocket = class {
+            constructor() {
+                heard.push("open");
+                setTimeout(() => this.onmessage({ data: '{"type":"hello","protocol":2}' }));
+            }
+            close(code) { heard.push(code); this.onclose?.(); setTimeout(() => done(heard), 500); }
+        };
+        const error = ({ message }) => heard.push(message);
+        new Connection("ws://x", { state() {}, hello() { heard.push("hello"); }, error });
+    }))"""
+    words = "The server speaks protocol 2, this page 1: reload the page."
+    assert tab.run(left) == ["open", 1000, words]
+
+
 def test_the_pages_head_turns_the_right_way(serve: Serve, tab: Tab) -> None:
     tab.open(serve(rate=0).page_url)
     half = np.deg2rad(30) / 2

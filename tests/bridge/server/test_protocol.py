@@ -28,6 +28,18 @@ def test_ping_is_answered_with_the_session_clock() -> None:
     assert actions == [Reply(decode_message(golden("pong")))]
 
 
+@pytest.mark.parametrize("value", ["-1", "9223372036854775808", "1.0", "true", "null", '"1"'])
+def test_a_ping_without_an_integer_is_an_error(value: str) -> None:
+    action = only(ServerProtocol().receive('{"type":"ping","client_ns":' + value + "}", 0))
+    assert isinstance(action, Reply)
+    assert action.message["code"] == "bad_message"
+
+
+def test_an_integer_may_have_any_width() -> None:
+    wide = b"\x82\xa4type\xa4ping\xa9client_ns\xcf" + bytes(7) + b"\x05"
+    assert only(ServerProtocol().receive(wide, 1)) == Reply({"type": "pong", "client_ns": 5, "server_ns": 1})
+
+
 def test_text_is_json() -> None:
     actions = ServerProtocol().receive('{"type":"ping","client_ns":3}', now_ns=4)
     assert actions == [Reply({"type": "pong", "client_ns": 3, "server_ns": 4})]
@@ -71,6 +83,8 @@ def test_commands_are_handed_on() -> None:
     protocol = ServerProtocol()
     assert protocol.receive(golden("command"), 0) == [Command(7, "set", {"mirror": True})]
     assert protocol.receive(golden("command_text_id"), 0) == [Command("b1946ac9", "calibrate", {})]
+    longest = '"id":"' + 64 * "i" + '","name":"' + 64 * "n" + '"'
+    assert protocol.receive('{"type":"command",' + longest + "}", 0) == [Command(64 * "i", 64 * "n", {})]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +96,11 @@ def test_commands_are_handed_on() -> None:
         '"id":true,"name":"x"',
         '"id":1,"name":""',
         '"id":1,"name":"x","args":[]',
+        '"id":9223372036854775808,"name":"x"',
+        '"id":1.5,"name":"x"',
+        '"id":null,"name":"x"',
+        '"id":"' + 65 * "i" + '","name":"x"',
+        '"id":1,"name":"' + 65 * "n" + '"',
     ],
 )
 def test_a_wrong_command_is_an_error(keys: str) -> None:
