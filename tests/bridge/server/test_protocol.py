@@ -8,7 +8,7 @@ from support.paths import GOLDEN
 from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
 from facewire.bridge.server.server_protocol import Close, Command, Reply, ServerProtocol, Subscribe, Subscription
 from facewire.bridge.shared.errors import ConnectError, WireError
-from facewire.bridge.wire.codec import decode_frame, decode_message
+from facewire.bridge.wire.codec import Encoder, decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import Greeting, result_message
 
@@ -182,6 +182,15 @@ def test_nil_is_absent_to_the_client() -> None:
     assert isinstance(extra, FaceFrame)
     assert extra.extra is not None
     assert extra.extra["brow"].tolist() == [3]
+
+
+def test_the_client_skips_keys_that_it_does_not_know() -> None:
+    client = ClientProtocol()
+    for name in ("hello", "status", "result", "pong", "error", "frame"):
+        message = {**decode_message(golden(name)), "colour": {"any": [None, {"thing": 1.5}]}}
+        client.receive(Encoder().message(message), 0)
+    assert client.received == 1
+    assert client.hello is not None
 
 
 def test_nil_is_absent_to_the_server() -> None:

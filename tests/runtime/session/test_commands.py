@@ -17,10 +17,16 @@ from support.talk import next_message
 
 from facewire.bridge.recording.cut import TimeRange
 from facewire.bridge.server.config import ServerConfig
+from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
+from facewire.runtime.face.guided import POSES
 from facewire.runtime.flame.blend import RESET
+from facewire.runtime.fusion.modes import MODES
+from facewire.runtime.panel.commands import NEUTRAL
 from facewire.runtime.session.options import InputOptions, LiveOptions, ServeOptions
 from facewire.runtime.session.replaying import ReplayOptions, ReplaySession
 from facewire.runtime.session.serving import ServeSession
+from facewire.runtime.settings.profiles import MAX_GAIN
+from facewire.runtime.sound.mic_gate import LEAST_DB, MOST_DB
 
 SET = ("smoothing", "mirror", "sync", "silent", "mode", "gain", "mic_gate")
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
@@ -113,6 +119,28 @@ def test_the_commands_are_those_that_the_protocol_lists(session):
     if isinstance(session, ServeSession):
         assert set(session.commands) | {"flame_reset"} == listed
     assert commands_of(session) <= listed
+
+
+def test_what_the_protocol_says_of_arguments_is_what_they_are():
+    page = (ROOT / "docs" / "wire.md").read_text("utf-8").partition("### 3.6")[2].partition("### 3.7")[0]
+    rows = {row.split("|")[1]: row for row in page.splitlines() if row.startswith("| `")}
+    for name in OPTIONAL:
+        row = next(text for first, text in rows.items() if f"`{name}`" in first)
+        for argument in (*OPTIONAL[name], *NEEDS.get(name, {})) if name not in STEERING else ():
+            assert f"`{argument}`" in row, (name, argument)
+    said = {first.strip(" `"): set(re.findall(r"`([\w-]+)`", row)) for first, row in rows.items()}
+    assert {NEUTRAL, *POSES} <= said["calibrate"]
+    assert {*SMOOTHING_LEVELS, *REGIONS, *MODES} <= said["set"]
+    assert f"of 0 to {MAX_GAIN:g} by shape" in page
+    assert f"{LEAST_DB:g} to {MOST_DB:g} dB" in page
+
+
+def test_the_status_of_an_output_is_what_is_listed(ask):
+    page = (ROOT / "docs" / "wire.md").read_text("utf-8")
+    row = next(line for line in page.splitlines() if line.startswith("| `outputs` | list of maps"))
+    words = set(re.findall(r"`(\w+)`", row)) - {"outputs", "on", "waiting", "failing", "ended"}
+    (output,) = ask("output_start", NEEDS["output_start"])["value"]["outputs"]
+    assert set(output) == words
 
 
 @pytest.mark.parametrize("value", [None, 1, {"x": 1}])
