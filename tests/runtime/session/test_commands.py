@@ -18,7 +18,8 @@ from support.talk import next_message
 from facewire.bridge.recording.cut import TimeRange
 from facewire.bridge.server.config import ServerConfig
 from facewire.runtime.face.filter_config import REGIONS, SMOOTHING_LEVELS
-from facewire.runtime.face.guided import POSES
+from facewire.runtime.face.guided import NEUTRAL_S, POSE_S, POSES
+from facewire.runtime.face.sampling import PATIENCE_S
 from facewire.runtime.flame.blend import RESET
 from facewire.runtime.fusion.modes import MODES
 from facewire.runtime.panel.commands import NEUTRAL
@@ -132,6 +133,7 @@ def test_what_the_protocol_says_of_arguments_is_what_they_are():
     assert {NEUTRAL, *POSES} <= said["calibrate"]
     assert {*SMOOTHING_LEVELS, *REGIONS, *MODES} <= said["set"]
     assert f"of 0 to {MAX_GAIN:g} by shape" in page
+    assert f"{NEUTRAL_S:g} s at rest and {POSE_S:g} s at a pose, up to {PATIENCE_S:g} s more" in page
     assert f"{LEAST_DB:g} to {MOST_DB:g} dB" in page
 
 
@@ -165,6 +167,21 @@ def test_nil_for_every_optional_argument_is_absent(session, ask):
             assert outcome(ask, name, {**least, nil: None}) == outcome(ask, name, least), (name, nil)
         for needed in least:
             assert outcome(ask, name, {needed: None}) == outcome(ask, name, {}), (name, needed)
+
+
+def test_a_value_has_the_keys_that_are_listed(session, ask):
+    page = (ROOT / "docs" / "wire.md").read_text("utf-8").partition("### 3.6")[2].partition("### 3.7")[0]
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in page.splitlines() if row.startswith("| `")]
+    told = {
+        name: set(re.findall(r"`(\w+)`", value)) for names, _, value in cells for name in re.findall(r"`(\w+)`", names)
+    }
+    got = {name: outcome(ask, name, NEEDS.get(name, {}))[3] for name in sorted(commands_of(session) - STEERING)}
+    answered = {name: keys for name, keys in got.items() if keys is not None}
+    assert {"outputs", "output_start"} <= set(answered)
+    if isinstance(session, ServeSession):
+        assert {"takes", "record_start", "record_stop", "replay_start", "devices"} <= set(answered)
+    for name, keys in answered.items():
+        assert set(keys) <= told[name], name
 
 
 def outcome(ask: Ask, name: str, args: Any) -> tuple[Any, ...]:
