@@ -96,7 +96,7 @@ class Listener:
         fresh, old = self._speak(Microphone(device)), self.speak
         self.speak = fresh  # before the old one ends, which would be the end of the run
         if old is not None:
-            old.stop()  # first: PortAudio sees what was plugged in since only when nothing is open
+            old.stop()  # first: some devices give themselves to one program only
         fresh.start(lambda: self._with_gate(pipeline))
 
     def gate(self, setting: MicGate) -> None:

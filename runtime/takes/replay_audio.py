@@ -11,7 +11,7 @@ from facewire.bridge.recording.reader import Session
 from facewire.bridge.recording.sound import Int16Array, SoundStream
 from facewire.bridge.shared.errors import FacewireError
 from facewire.bridge.shared.install import install_extra
-from facewire.runtime.capture.sound.microphone import load_pyaudio, plain
+from facewire.runtime.capture.sound.pyaudio_library import load_pyaudio, plain
 from facewire.runtime.capture.video.source import CaptureError
 
 BLOCK_S = 0.02

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import re
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +20,11 @@ from facewire.bridge.shared.clock import now_ns
 from facewire.bridge.shared.install import install_extra
 from facewire.runtime.capture.sound import choose_sound as choose_sound_module
 from facewire.runtime.capture.sound import microphone as module
+from facewire.runtime.capture.sound import recorder, recorder_process
 from facewire.runtime.capture.sound.choose_sound import choose_sound
-from facewire.runtime.capture.sound.microphone import Microphone, MicrophoneInfo, captured_ns, find_microphone
+from facewire.runtime.capture.sound.microphone import Microphone, MicrophoneInfo, find_microphone
+from facewire.runtime.capture.sound.recorder import captured_ns
+from facewire.runtime.capture.sound.recorder_process import Recorder
 from facewire.runtime.capture.sound.sound_file import SoundFile
 from facewire.runtime.capture.sound.sound_thread import SoundThread
 from facewire.runtime.capture.video.source import CaptureError
@@ -31,14 +38,48 @@ MICROPHONES = [
 
 
 class FakeStream:
-    def __init__(self, callback):
-        self.callback, self.active, self.closed = callback, True, False
+    def __init__(self, callback, closes):
+        self.callback, self.active, self.closed, self._closes = callback, True, False, closes
+
+    def start_stream(self):
+        self.started = True
 
     def is_active(self):
         return self.active
 
     def close(self):
+        self._closes.wait(100)
         self.closed = True
+
+
+class RecorderHere:
+    """The recorder's program in a thread of this process, on real pipes: what ``subprocess.Popen`` would start."""
+
+    def __init__(self, fake):
+        asked, self.stdin = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+        self.stdout, told = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+        self._ended, self._told = threading.Event(), told
+        threading.Thread(target=self._run, args=(fake, asked, told), daemon=True).start()
+
+    def _run(self, fake, asked, told):
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                recorder.record(fake, asked, told)
+        finally:
+            with contextlib.suppress(OSError):
+                told.close()
+            self._ended.set()
+            asked.close()  # waits until the other end is closed, if a thread still reads it
+
+    def wait(self, timeout=None):
+        if not self._ended.wait(timeout):
+            raise subprocess.TimeoutExpired("recorder", timeout)
+        return 0
+
+    def kill(self):
+        """Cut off what it tells, as a killed process would: a thread cannot be killed."""
+        self._told.close()
+        self._ended.set()
 
 
 class FakePyAudio:
@@ -47,8 +88,13 @@ class FakePyAudio:
     paContinue, paInputOverflow, paFloat32 = 0, 2, 1  # noqa: N815
 
     def __init__(self, *devices, refuses=()):
-        self.devices, self.refuses = list(devices), refuses
+        self.devices, self.refuses, self.closes = list(devices), refuses, threading.Event()
+        self.closes.set()
         self.streams, self.started, self.ended = [], 0, 0
+
+    def start(self):
+        """Start a recorder that uses it."""
+        return Recorder(RecorderHere(self))
 
     def PyAudio(self):  # noqa: N802
         self.started += 1
@@ -73,7 +119,7 @@ class FakePyAudio:
         if options["channels"] in self.refuses:
             raise OSError(-9998, "Invalid number of channels")
         self.options = options
-        self.streams.append(FakeStream(options["stream_callback"]))
+        self.streams.append(FakeStream(options["stream_callback"], self.closes))
         return self.streams[-1]
 
 
@@ -104,50 +150,55 @@ def test_a_microphone_is_found_by_number_name_or_as_the_default():
 
 def test_blocks_of_ten_milliseconds_come_as_one_channel():
     fake, ring = FakePyAudio(speaker(0), device(1, "Mic", 44_100.0, 2)), SoundRing()
-    microphone = Microphone("auto", load=lambda: fake)
+    microphone = Microphone("auto", start=fake.start)
     ring.begin()
     microphone.open(ring)
     assert (microphone.rate, microphone.name) == (44_100, "microphone 1 (Mic)")
     assert (fake.options["frames_per_buffer"], fake.options["channels"]) == (441, 2)
     before_ns = now_ns()
     assert deliver(fake, np.stack([np.ones(441), np.zeros(441)], axis=1)) == (None, 0)
-    block = ring.take(1.0)
+    block = ring.take(100)
     np.testing.assert_array_equal(block.samples, np.ones(441))  # the channel that has sound, not half of it
     assert before_ns <= block.start_ns + 10_000_000 <= now_ns()
     deliver(fake, np.zeros((441, 2)), flags=fake.paInputOverflow)
-    assert ring.device_overruns == 1
+    wait_until(lambda: ring.device_overruns == 1)
     microphone.close()
     microphone.close()
+    wait_until(lambda: fake.started == fake.ended == 1)
     assert fake.streams[0].closed
-    assert fake.started == fake.ended == 1
 
 
 def test_a_number_of_channels_that_is_refused_is_not_the_end():
     fake, ring = FakePyAudio(device(0, "Mic", channels=2), refuses=(2,)), SoundRing()
-    Microphone("0", load=lambda: fake).open(ring)
+    with contextlib.closing(Microphone("0", start=fake.start)) as microphone:
+        microphone.open(ring)
     assert fake.options["channels"] == 1
     fake.refuses = (1, 2)
-    with pytest.raises(CaptureError, match=r"Invalid number of channels.*is it free"):
-        Microphone("0", load=lambda: fake).open(ring)
+    refused = pytest.raises(CaptureError, match=r"Invalid number of channels.*is it free")
+    with contextlib.closing(microphone), refused:
+        microphone.open(ring)
 
 
 @pytest.mark.parametrize(("offered", "asked"), [(10, 10), (18, 18), (32, 32), (128, MAX_CHANNELS)])
 def test_a_device_is_asked_for_all_of_its_channels_within_a_bound(offered, asked):
     """One alone of a mixer's ten is not the voice; and a sound server that is asked for one mixes all itself."""
     fake, ring = FakePyAudio(device(0, "pulse", channels=offered)), SoundRing()
-    Microphone("auto", load=lambda: fake).open(ring)
+    microphone = Microphone("auto", start=fake.start)
+    microphone.open(ring)
     assert fake.options["channels"] == asked
     voice = np.zeros((480, asked), np.float32)
     voice[:, -1] = np.sin(np.arange(480))
     deliver(fake, voice)
     deliver(fake, voice)
-    ring.take(1.0)
-    np.testing.assert_array_equal(ring.take(1.0).samples, voice[:, -1])
+    ring.take(100)
+    np.testing.assert_array_equal(ring.take(100).samples, voice[:, -1])
+    microphone.close()
 
 
 def test_a_device_that_refuses_all_of_its_channels_is_asked_for_fewer():
     fake = FakePyAudio(device(0, "Mixer", channels=40), refuses=(40, 32))
-    Microphone("auto", load=lambda: fake).open(SoundRing())
+    with contextlib.closing(Microphone("auto", start=fake.start)) as microphone:
+        microphone.open(SoundRing())
     assert fake.options["channels"] == 16
 
 
@@ -169,7 +220,7 @@ def test_the_drivers_word_is_taken_where_it_makes_sense(times, age_ms):
 def test_a_microphone_that_vanishes_and_returns_under_another_number(monkeypatch):
     monkeypatch.setattr(module, "SILENT_S", 0.2)
     fake, ring, reports = FakePyAudio(device(0, "USB Yeti")), SoundRing(), []
-    thread = SoundThread(Microphone("yeti", load=lambda: fake), ring, reports.append)
+    thread = SoundThread(Microphone("yeti", start=fake.start), ring, reports.append)
     thread.start()
     wait_until(lambda: fake.streams)
     fake.devices = [speaker(0)]  # gone, before the silence is noticed
@@ -193,13 +244,68 @@ def test_a_microphone_that_vanishes_and_returns_under_another_number(monkeypatch
     assert fake.started == fake.ended
 
 
-def test_a_stream_that_stops_by_itself_is_lost_at_once():
+def test_a_driver_that_hangs_when_it_is_closed_is_left_behind_and_the_microphone_comes_back(monkeypatch):
+    monkeypatch.setattr(module, "SILENT_S", 0.2)
+    fake, reports = FakePyAudio(device(0, "Mic")), []
+    fake.closes.clear()
+    thread = SoundThread(Microphone(start=fake.start), SoundRing(), reports.append)
+    thread.start()
+    try:
+        wait_until(lambda: fake.streams)
+        deliver(fake, np.zeros((480, 1)))
+        wait_until(lambda: len(fake.streams) > 1)
+        assert (thread.losses, len(reports)) == (1, 1)
+        monkeypatch.setattr(module, "SILENT_S", 60.0)
+        deliver(fake, np.zeros((480, 1)))
+        wait_until(lambda: thread.state == "running")
+    finally:
+        fake.closes.set()
+        thread.stop(10.0)
+
+
+def test_a_stream_that_stops_by_itself_is_lost_at_once(monkeypatch):
     fake, ring = FakePyAudio(device(0, "Mic")), SoundRing()
-    microphone = Microphone(load=lambda: fake)
+    microphone = Microphone(start=fake.start)
     microphone.open(ring)
     fake.streams[-1].active = False
-    with pytest.raises(CaptureError, match="gives no sound"):
-        microphone.pump()
+    monkeypatch.setattr(module, "FIRST_S", math.inf)  # it is not the silence that is noticed
+    with pytest.raises(CaptureError, match="gives no sound"), contextlib.closing(microphone):
+        list(iter(microphone.pump, False))
+
+
+def test_a_sound_system_that_hangs_or_crashes_is_one_line(monkeypatch):
+    monkeypatch.setattr(recorder_process, "ANSWER_S", 0.2)
+    for program, says in (("input()", "not answered for 0.2 s"), ("raise SystemExit(1)", "fails when it is asked")):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        if "input" not in program:
+            monkeypatch.setattr(recorder_process, "ANSWER_S", 100.0)
+        microphone = Microphone(start=lambda process=process: Recorder(process))
+        with pytest.raises(CaptureError, match=says):
+            microphone.open(SoundRing())
+        microphone.close()
+        assert process.poll() is not None
+
+
+def test_a_program_that_is_no_python_says_what_to_do(monkeypatch):
+    pytest.importorskip("pyaudio")
+    monkeypatch.setattr(sys, "executable", "/opt/blender/blender")
+    with pytest.raises(CaptureError, match="start facewire with python"):
+        Microphone().open(SoundRing())
+
+
+def test_a_recorder_ends_with_the_run_that_started_it():
+    """Even if that was killed: its end of the pipe is closed then."""
+    fake = FakePyAudio(device(0, "Mic"))
+    process = RecorderHere(fake)
+    started = Recorder(process)
+    assert started.told()[0]["name"] == "Mic"
+    process.stdin.close()
+    assert process.wait(100) == 0
+    wait_until(lambda: started.ended)
+    assert fake.started == fake.ended == 1
+    started.close()
 
 
 def test_without_pyaudio_it_is_one_line(monkeypatch):

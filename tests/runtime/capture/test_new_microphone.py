@@ -96,3 +96,18 @@ def test_a_device_of_alsa_that_comes_while_another_is_open_is_listed_and_taken_b
     wait_until(lambda: "(secondmic)" in heard(client)["name"], timeout_s=SECONDS, every_s=0.1)
     wait_until(lambda: heard(client)["state"] == "running", timeout_s=SECONDS, every_s=0.1)
     assert "secondmic" in listed(client)
+
+
+def test_a_run_that_is_killed_leaves_no_recorder_behind(server):
+    with (
+        serving("--video", "none", "--audio", "auto") as (process, addresses),
+        connect_blocking(addresses["stream"], timeout_s=SECONDS, reconnect=False) as client,
+    ):
+        wait_until(lambda: heard(client)["state"] == "running", timeout_s=SECONDS, every_s=0.1)
+        threads = Path(f"/proc/{process.pid}/task").iterdir()
+        started = [child for thread in threads for child in (thread / "children").read_text().split()]
+        recorders = [child for child in started if b"recorder.py" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        assert len(recorders) == 1
+        assert server.pactl("list", "short", "source-outputs")
+        process.kill()
+        wait_until(lambda: not Path(f"/proc/{recorders[0]}").exists(), timeout_s=SECONDS)
