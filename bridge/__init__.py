@@ -5,7 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, ServeError, WireError
+from facewire.bridge.shared.errors import (
+    BusyError,
+    CommandError,
+    ConnectError,
+    FacewireError,
+    NotReadyError,
+    ServeError,
+    WireError,
+)
 
 if TYPE_CHECKING:
     from facewire.bridge.client.blocking import BlockingClient, connect_blocking
@@ -21,6 +29,7 @@ __all__ = [
     "BLENDSHAPES",
     "BLENDSHAPE_INDEX",
     "BlockingClient",
+    "BusyError",
     "Client",
     "CommandError",
     "ConnectError",
@@ -30,6 +39,7 @@ __all__ = [
     "FlameParameters",
     "Greeting",
     "LiveServer",
+    "NotReadyError",
     "ServeError",
     "ServerConfig",
     "WireError",

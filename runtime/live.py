@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.bridge.shared.errors import CommandError, NotReadyError
+from facewire.bridge.shared.errors import BusyError, CommandError, NotReadyError
 from facewire.bridge.shared.face import Sources, SpeechTick
 from facewire.bridge.shared.worker import STOP_S, Worker
 from facewire.bridge.wire.frame import FaceFrame
@@ -148,14 +148,15 @@ class Live(Worker):
         turns there while sound is lost.
 
         Raises:
-            CommandError: too many wait, or the networks are still being loaded.
+            BusyError: too many wait.
+            CommandError: the networks are still being loaded.
         """
         if self.capture is None:
             with self._publishing:
                 change(self.pipeline)
             return
         if len(self._requests) >= MAX_REQUESTS:
-            raise CommandError("busy: too many changes are waiting")
+            raise BusyError("busy: too many changes are waiting; try again in a moment")
         self._requests.append(change)
 
     def status(self) -> dict[str, Any]:

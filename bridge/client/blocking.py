@@ -79,7 +79,8 @@ class BlockingClient:
         """Run a command in the server and return its value.
 
         Raises:
-            CommandError: the server said no, did not answer in time, or is not connected.
+            BusyError, NotReadyError: the server said that it can be asked again, later or in a moment.
+            CommandError: it cannot be sent as it is, the server said no, did not answer in time, or is not connected.
         """
         if self._closed:
             raise CommandError(f"cannot send the command {name!r}: this client is closed")

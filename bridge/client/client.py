@@ -13,15 +13,15 @@ from typing import Any, Literal, TypeAlias
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
-from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
+from facewire.bridge.client.client_protocol import ClientProtocol, command_data, ping_message, subscribe_message
 from facewire.bridge.shared.clock import Clock, now_ns
-from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, WireError
+from facewire.bridge.shared.errors import CommandError, ConnectError, FacewireError, WireError, refusal
 from facewire.bridge.wire.codec import Encoder, Message
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.bridge.wire.messages import SUBPROTOCOL
+from facewire.bridge.wire.messages import LIVE_PATH, SUBPROTOCOL
 from facewire.bridge.wire.pacing import Backoff
 
 DEFAULT_URL = "ws://127.0.0.1:8787/v1/live"
@@ -30,7 +30,10 @@ FIRST_PINGS = 4
 FIRST_PING_INTERVAL_S = 0.1
 SILENCE_TIMEOUT_S = 5.0
 """A server that says nothing for this long counts as dead: it owes a status every second."""
-REFUSED = (400, 401, 403, 404)
+LATER = (408, 425, 429)
+"""Answers to the handshake below 500 after which trying again may help; after the others it does not (wire.md, 1)."""
+FATAL_CLOSES = (1002, 1007, 1009)
+"""Closes after which the same would happen again (wire.md, 5)."""
 
 State: TypeAlias = Literal["idle", "connecting", "open", "waiting", "closed"]
 
@@ -130,22 +133,28 @@ class Client:
         """Run a command in the server and return its value (empty if it gives none).
 
         Raises:
-            CommandError: the server said no, did not answer in time, or is not connected.
+            BusyError, NotReadyError: the server said that it can be asked again, later or in a moment.
+            CommandError: it cannot be sent as it is, the server said no, did not answer in time, or is not connected.
         """
         if self._websocket is None:
             raise CommandError(f"cannot send the command {name!r}: not connected to {self.url}")
         self._last_command += 1
         command_id = self._last_command
+        try:
+            data = command_data(self._encoder, command_id, name, args)
+        except WireError as error:
+            raise CommandError(f"cannot send the command {name!r:.80}: {error}") from None
         answer = self._results[command_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._send({"type": "command", "id": command_id, "name": name, "args": dict(args or {})})
+            await self._websocket.send(data)
             result = await asyncio.wait_for(answer, timeout_s)
         except (asyncio.TimeoutError, WebSocketException, OSError):
             raise CommandError(f"no answer to the command {name!r} from {self.url}; is the server alive?") from None
         finally:
             self._results.pop(command_id, None)
         if result.get("ok") is not True:
-            raise CommandError(str(result.get("error", "the server gave no reason")))
+            why = result.get("error")
+            raise refusal(result.get("code"), "the server gave no reason" if why is None else str(why))
         value = result.get("value")
         return value if isinstance(value, dict) else {}
 
@@ -176,6 +185,11 @@ class Client:
                 reason = "the server closed the connection"
             except ConnectError as error:
                 return self._finish(error)
+            except ConnectionClosed as error:
+                if error.rcvd is not None and error.rcvd.code in FATAL_CLOSES:
+                    why = f"{self.url} and this client do not understand each other: closed with {error.rcvd}"
+                    return self._finish(ConnectError(why))
+                reason = str(error)
             except (OSError, WebSocketException, WireError, asyncio.TimeoutError) as error:
                 reason = str(error) or type(error).__name__
             except Exception as error:  # Whatever it is, who waits for frames must hear of it.
@@ -244,10 +258,13 @@ class Client:
         except (InvalidURI, ValueError):  # The second is a port or a name that cannot be.
             raise ConnectError(f"{self.url!r} is not a websocket address, which looks like {DEFAULT_URL}") from None
         except InvalidStatus as error:
-            if error.response.status_code not in REFUSED:
+            status = error.response.status_code
+            if status >= 500 or status in LATER:
                 raise
-            said = (error.response.body or b"").decode(errors="replace").strip()[:200]
-            raise ConnectError(f"{self.url} refuses ({error.response.status_code}): {said}") from None
+            if status < 300:
+                raise ConnectError(f"{self.url} is a page, not a websocket: Facewire's is at {LIVE_PATH}") from None
+            said = (error.response.body or b"").decode(errors="replace").strip().partition("\n")[0][:200]
+            raise ConnectError(f"{self.url} refuses ({status}): {said}") from None
         try:
             yield websocket
         finally:

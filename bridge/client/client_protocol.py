@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from facewire.bridge.shared.errors import ConnectError, WireError
-from facewire.bridge.wire.codec import Message, decode_frame, decode_message
+from facewire.bridge.wire.codec import Encoder, Message, decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.bridge.wire.messages import PROTOCOL_VERSION
+from facewire.bridge.wire.messages import MAX_CLIENT_MESSAGE_BYTES, MAX_NAME_CHARACTERS, PROTOCOL_VERSION
 from facewire.bridge.wire.pacing import ClockEstimate
 from facewire.bridge.wire.streams import extra_streams
 
@@ -48,11 +48,11 @@ class ClientProtocol:
                 raise WireError("result: id must be the command's")
             return message
         if kind == "hello":
-            self._on_hello(message)
+            self._on_hello(_present(message))
         elif kind == "pong":
             self._on_pong(message, now_ns)
         elif kind == "status":
-            self.status = message
+            self.status = _present(message)
         elif kind == "error":
             self.error = message
         return None  # Unknown types are skipped (wire.md, 2).
@@ -89,6 +89,23 @@ def ping_message(now_ns: int) -> Message:
     return {"type": "ping", "client_ns": now_ns}
 
 
+def command_data(encoder: Encoder, command_id: int, name: str, args: Mapping[str, Any] | None) -> bytes:
+    """Return a command message, packed.
+
+    Raises:
+        WireError: a server could not read it (wire.md, 3.6 and 4), and would answer without its id or close.
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:
+        raise WireError(f"its name must be a text of 1 to {MAX_NAME_CHARACTERS} characters")
+    if args is not None and not isinstance(args, Mapping):
+        raise WireError("its args must be a map")
+    data = encoder.message({"type": "command", "id": command_id, "name": name, "args": dict(args or {})})
+    if len(data) > MAX_CLIENT_MESSAGE_BYTES:
+        raise WireError(f"it has {len(data)} bytes, and a message may have {MAX_CLIENT_MESSAGE_BYTES}")
+    decode_message(data)  # what msgpack can carry and a message cannot: keys that are no texts
+    return data
+
+
 def subscribe_message(streams: Collection[str] | None, max_rate: float | None) -> Message | None:
     """Return the subscribe message for these wishes, or None if they are the default."""
     message: dict[str, Any] = {"type": "subscribe"}
@@ -97,3 +114,8 @@ def subscribe_message(streams: Collection[str] | None, max_rate: float | None) -
     if max_rate is not None:
         message["max_rate"] = max_rate
     return message if len(message) > 1 else None
+
+
+def _present(message: Message) -> Message:
+    """Return a message without its keys that are nil: they are absent (wire.md, 2)."""
+    return {key: value for key, value in message.items() if value is not None}

@@ -70,7 +70,9 @@ export class CalibrationPart {
 
   async #neutral() {
     show("calibration-result", "hold still …");
-    return this.#command("calibrate", {}, "done: this is your face at rest");
+    await this.connection.ask("calibrate", {}, { waits: (why) => show("calibration-result", `waiting: ${why}`) });
+    await this.controls.refresh();
+    return "done: this is your face at rest";
   }
 
   async #guide() {
@@ -102,7 +104,8 @@ export class CalibrationPart {
     show("guide-hint", "hold it …");
     canSkip(false); // The server looks already.
     try {
-      const { unseen } = await this.connection.command("calibrate", { pose });
+      const waits = (why) => (show("guide-hint", `hold it … (${why})`), this.#running);
+      const { unseen } = await this.connection.ask("calibrate", { pose }, { waits });
       return note(title, unseen.length ? `not seen: ${unseen.join(", ")}` : "seen", unseen);
     } catch (error) {
       return note(title, error.message, []);

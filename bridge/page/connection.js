@@ -2,11 +2,17 @@
 
 import { decode } from "./msgpack.js";
 
+const PROTOCOL = 1;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 1500;
 const PING_MS = 2000;
 const SILENCE_MS = 5000;
 const SAMPLES = 8;
+const FIRST_AGAIN_MS = 500;
+const LONGEST_AGAIN_MS = 4000;
+
+/** Return whether an error means that the same may be asked again: wire.md, 3.7. */
+export const mayAskAgain = ({ code }) => code === "not_ready" || code === "busy";
 
 /** Return the address of the websocket of the server behind `location`, with the page's own token. */
 export function liveAddress(location) {
@@ -42,6 +48,20 @@ export class Connection {
       this.#results.set(id, { resolve, reject });
       if (!this.#send({ type: "command", id, name, args })) this.#settle({ id, ok: false, error: "not connected" });
     });
+  }
+
+  /** Send a command that does no harm if it is done twice, and again while the server is busy or still starts. `waits` hears the
+   * server's words and returns false to give up; after `patienceMs` it rejects as `command` does. */
+  async ask(name, args = {}, { waits = () => true, patienceMs = 20000 } = {}) {
+    const until = performance.now() + patienceMs;
+    for (let wait = FIRST_AGAIN_MS; ; wait = Math.min(2 * wait, LONGEST_AGAIN_MS)) {
+      try {
+        return await this.command(name, args);
+      } catch (error) {
+        if (!mayAskAgain(error) || performance.now() + wait > until || waits(error.message) === false) throw error;
+      }
+      await new Promise((done) => setTimeout(done, wait));
+    }
   }
 
   /** Ask for these streams from now on, over reconnections too. */
@@ -97,7 +117,7 @@ export class Connection {
     this.#heard = performance.now();
     switch (message.type) {
       case "hello":
-        if (message.protocol !== 1) return;
+        if (message.protocol !== PROTOCOL) return this.#leave(message.protocol);
         this.#attempts = 0;
         this.#lastSeq = null;
         this.on.state("live");
@@ -115,6 +135,15 @@ export class Connection {
       case "error":
         return this.on.error(message);
     }
+  }
+
+  /** Close for good: another version's messages would be misread (wire.md, 3.1). */
+  #leave(theirs) {
+    const { socket } = this;
+    this.socket = null;
+    socket.close(1000);
+    this.on.state("gone");
+    this.on.error({ message: `The server speaks protocol ${theirs}, this page ${PROTOCOL}: reload the page.` });
   }
 
   #frame(message) {

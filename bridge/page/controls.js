@@ -6,6 +6,8 @@ const REGION_NAMES = { head_turn: "head's turn", head_move: "head's place" };
 
 /** Keeps the server's settings; `onState` is called with each new one. */
 export class Controls {
+  #turn = 0;
+
   constructor(connection, onState) {
     this.connection = connection;
     this.onState = onState;
@@ -14,18 +16,20 @@ export class Controls {
     this.#listen();
   }
 
-  /** Ask the server what holds; again where its networks are still being loaded. */
+  /** Ask the server what holds; again where it is busy or its networks are still being loaded, unless a newer call does. */
   async refresh() {
+    const turn = ++this.#turn;
+    const again = { waits: () => turn === this.#turn, patienceMs: Infinity };
     try {
-      this.#show(await this.connection.command("state"), await this.connection.command("devices"));
-    } catch (error) {
-      if (error.code === "not_ready") setTimeout(() => this.refresh(), 500);
+      this.#show(await this.connection.ask("state", {}, again), await this.connection.ask("devices", {}, again));
+    } catch {
+      // There are no settings, or the connection is lost: the next hello asks again.
     }
   }
 
   /** Refresh where the status says that somebody has changed something. */
   status(message) {
-    if (message.revision !== undefined && message.revision !== this.revision) this.refresh();
+    if (message.revision != null && message.revision !== this.revision) this.refresh();
   }
 
   /** Send settings; what went wrong is shown, and the page goes back to what holds. */

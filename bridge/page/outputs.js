@@ -16,7 +16,7 @@ export class OutputsPart {
 
   /** Ask what there is to choose. */
   async refresh() {
-    const { kinds, outputs } = await this.connection.command("outputs").catch(() => ({ kinds: [], outputs: [] }));
+    const { kinds, outputs } = await this.connection.ask("outputs").catch(() => ({ kinds: [], outputs: [] }));
     this.kinds = kinds;
     element("output-kind").replaceChildren(...kinds.map(({ name, about }) => new Option(`${name} – ${about}`, name)));
     this.#suggest();

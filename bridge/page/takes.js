@@ -7,6 +7,7 @@ import { busy, clock, element, show } from "./widgets.js";
 export class TakesPart {
   #recording = null;
   #playing = null;
+  #turn = 0;
 
   constructor(connection) {
     this.connection = connection;
@@ -18,7 +19,10 @@ export class TakesPart {
 
   /** List the takes anew. */
   async refresh() {
-    const { takes, folder } = await this.connection.command("takes").catch(() => ({ takes: [], folder: "" }));
+    const turn = ++this.#turn;
+    const again = { waits: () => turn === this.#turn, patienceMs: Infinity };
+    const { takes, folder } = await this.connection.ask("takes", {}, again).catch(() => ({ takes: [], folder: "" }));
+    if (turn !== this.#turn) return; // A newer call has the list.
     element("takes").replaceChildren(...takes.map((take) => this.#item(take)));
     element("record").hidden = folder === null;
     element("no-folder").hidden = folder !== null;
@@ -49,7 +53,7 @@ export class TakesPart {
   async #toggle() {
     const running = Boolean(this.#recording); // A status may change it while the command is on its way.
     const done = await this.connection.command(running ? "record_stop" : "record_start");
-    await this.refresh();
+    this.refresh(); // Not awaited: the button must stop what it has started even if the list cannot be had now.
     return `${running ? "kept" : "recording"} ${done.file}`;
   }
 

@@ -1,5 +1,7 @@
 // Small things that the parts of the page share.
 
+import { mayAskAgain } from "./connection.js";
+
 /** Return the element with this id. */
 export const element = (id) => document.getElementById(id);
 
@@ -56,7 +58,7 @@ export async function busy(button, output, work) {
     output.textContent = (await work()) ?? "";
   } catch (error) {
     output.classList.add("bad");
-    output.textContent = error.message;
+    output.textContent = mayAskAgain(error) ? `not done: ${error.message}` : error.message;
   } finally {
     button.removeAttribute("aria-disabled");
   }
@@ -90,7 +92,7 @@ export function fitCanvas(canvas) {
 /** Put the address for another machine on the clipboard; it is never written on the page, which may be on a stream. */
 export function copyAddress(connection) {
   return busy(element("copy"), element("copy-result"), async () => {
-    const { address } = await connection.command("state");
+    const { address } = await connection.ask("state");
     if (!address.url) return address.hint;
     await copy(address.url);
     return `copied; ${address.hint}`;

@@ -71,7 +71,9 @@ class CommandRunner:
             return self._refuse(command, "unknown", f"unknown command {command.name!r}")
         order, lane = self._orders[KINDS.get(command.name, CHANGING)], self._lanes[lane_of(command)]
         if self._waiting >= MAX_WAITING:
-            return result_message(command.id, error="busy: too many commands are waiting", code=BUSY)
+            return result_message(
+                command.id, error="busy: too many commands are waiting; try again in a moment", code=BUSY
+            )
         if lane.exclusive and (order.taken_by_another(client) or lane.taken_by_another(client)):
             why = f"busy: another client's {command.name!r} is running; try again when it has ended"
             return self._refuse(command, command.name, why, BUSY)

@@ -28,7 +28,8 @@ from facewire.bridge.server.arrival.request import (
     parse_head,
 )
 from facewire.bridge.server.hub import NO_TRANSPORT, FanoutCounts, Subscriber, limit_unsent
-from facewire.bridge.server.server_protocol import CLOSE_POLICY, MAX_CLIENT_MESSAGE_BYTES, ServerProtocol
+from facewire.bridge.server.server_protocol import CLOSE_POLICY, ServerProtocol
+from facewire.bridge.wire.messages import MAX_CLIENT_MESSAGE_BYTES
 from facewire.bridge.wire.pacing import MessageBudget
 
 CLOSE_TIMEOUT_S = 0.5

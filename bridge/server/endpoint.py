@@ -28,7 +28,7 @@ from facewire.bridge.shared.clock import NS_PER_S, Clock
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Message
 from facewire.bridge.wire.frame import FaceFrame
-from facewire.bridge.wire.messages import LIVE_PATH, SUBPROTOCOL, Greeting, version
+from facewire.bridge.wire.messages import LIVE_PATH, SUBPROTOCOL, Greeting, result_message, version
 
 MAX_ARRIVALS = 1024
 """Connections, of all addresses, that have not finished their handshake or shown the token."""
@@ -222,7 +222,13 @@ class Endpoint:
 
     async def _command(self, connection: Connection, command: Command) -> None:
         try:
-            self._send(connection, await self._commands.run(connection, command))
+            result = await self._commands.run(connection, command)
+            try:
+                self._send(connection, result)
+            except WireError as error:  # Each command has its result, whatever its value is.
+                self._log.warning("result", f"an answer was not sent: {error}")
+                why = f"the answer to {command.name!r} cannot be sent, though it was done: {error}"
+                self._send(connection, result_message(command.id, error=why))
         finally:
             connection.commands -= 1
             connection.read_on()

@@ -20,6 +20,7 @@ from facewire.bridge.server.server_protocol import Subscription
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Encoder, Format, Message
 from facewire.bridge.wire.frame import FaceFrame
+from facewire.bridge.wire.messages import MAX_SERVER_MESSAGE_BYTES
 from facewire.bridge.wire.pacing import SourceInterval, Thinner
 
 UNSENT_BYTES = 8 * 1024
@@ -192,7 +193,7 @@ class Hub:
             if not due:
                 continue
             try:
-                data = websocket_frame(self._encoder.frame(frame, streams, form), form)
+                data = websocket_frame(self._sized("frame", self._encoder.frame(frame, streams, form)), form)
             except WireError as error:
                 failure = error
                 continue
@@ -219,13 +220,23 @@ class Hub:
                 subscriber.offer(kind, encoded[form])
 
     def reply(self, message: Message, form: Format) -> bytes:
-        """Return a message for one client as a whole websocket frame."""
+        """Return a message for one client as a whole websocket frame.
+
+        Raises:
+            WireError: it cannot be encoded, or is too large.
+        """
         return websocket_frame(self._encoded(message, form), form)
 
     def _encoded(self, message: Message, form: Format) -> bytes:
         """Encode what the runtime says of itself: a part that cannot be written must not take the others with it."""
         data, lost = self._encoder.lenient(message, form)
         self.lost += lost[: MOST_LOST - len(self.lost)]
+        return self._sized(str(message.get("type")), data)
+
+    @staticmethod
+    def _sized(kind: str, data: bytes) -> bytes:
+        if len(data) > MAX_SERVER_MESSAGE_BYTES:
+            raise WireError(f"a {kind} message of {len(data)} bytes is too large to send: no client need read it")
         return data
 
 

@@ -25,7 +25,8 @@ class Lane:
 
     async def begin(self, client: Hashable) -> None:
         """Wait for the client's turn; ``end`` has to follow, unless this was cancelled."""
-        if not self._waiting and len(self._working) < self._width and client not in self._working:
+        # While there is room, whoever waits is at work too, and waits for that: he keeps nobody else.
+        if len(self._working) < self._width and client not in self._working:
             self._working.add(client)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -11,12 +11,10 @@ from typing import Any, TypeAlias
 
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import FORMATS, Format, Message, decode_message, holds_utf8, integer
-from facewire.bridge.wire.messages import error_message, result_message
+from facewire.bridge.wire.messages import MAX_NAME_CHARACTERS, error_message, result_message
 from facewire.bridge.wire.pacing import MessageBudget
 from facewire.bridge.wire.streams import STREAMS, default_streams
 
-MAX_CLIENT_MESSAGE_BYTES = 64 * 1024
-MAX_NAME_CHARACTERS = 64
 CLIENT_MESSAGES_PER_S = 200.0
 CLIENT_MESSAGE_BURST = 400
 

@@ -35,3 +35,15 @@ class NotReadyError(CommandError):
     """The command can be carried out in a moment: the server has not finished starting."""
 
     code = "not_ready"
+
+
+class BusyError(CommandError):
+    """Something else is running or waiting: the command can be asked for again later."""
+
+    code = "busy"
+
+
+def refusal(code: object, why: str) -> CommandError:
+    """Return the error for a command that was refused with this code, or with none."""
+    kinds: dict[str | None, type[CommandError]] = {kind.code: kind for kind in (NotReadyError, BusyError)}
+    return kinds.get(code if isinstance(code, str) else None, CommandError)(why)

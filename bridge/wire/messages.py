@@ -18,6 +18,10 @@ from facewire.bridge.wire.streams import extra_streams, offered_streams
 PROTOCOL_VERSION = 1
 SUBPROTOCOL = "facewire.v1"
 LIVE_PATH = "/v1/live"
+MAX_CLIENT_MESSAGE_BYTES = 64 * 1024
+MAX_SERVER_MESSAGE_BYTES = 1024 * 1024
+MAX_NAME_CHARACTERS = 64
+"""Of a command's name, and of its id if that is a text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ R = TypeVar("R")
 
 SHOWN = 40
 """Characters of what a client sent that an error repeats."""
+NAMED = 3
+"""Unknown arguments that an error repeats: a message has room for thousands."""
 
 
 class Argument(Protocol):
@@ -106,12 +108,11 @@ class MapOf:
         return f"a map by {self.of}{shown}, each {self.value.expects}"
 
     def accepts(self, value: Any) -> bool:
-        """See ``Argument``."""
-        if not isinstance(value, dict) or not value:
+        """See ``Argument``; a value that is nil is absent, but its name must be right all the same."""
+        if not isinstance(value, dict) or not all(isinstance(name, str) and name in self.names for name in value):
             return False
-        return all(isinstance(name, str) and name in self.names for name in value) and all(
-            self.value.accepts(one) for one in value.values()
-        )
+        present = [one for one in value.values() if one is not None]
+        return bool(present) and all(map(self.value.accepts, present))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ class CommandSpec:
             CommandError: one is unknown, missing, or of the wrong kind.
         """
         self.refuse_unknown(args)
-        args = _present(args)
+        args = {name: value for name, value in args.items() if value is not None}
         if not self.least <= len(args) <= (len(self.arguments) if self.most is None else self.most):
             raise CommandError(f"{self.name} accepts {self._accepts()}")
         for name in self.required:
@@ -158,7 +159,7 @@ class CommandSpec:
         for name, value in args.items():
             if not self.arguments[name].accepts(value):
                 raise CommandError(f"{name} must be {self.arguments[name].expects}")
-        return args
+        return {name: _present(value) for name, value in args.items()}
 
     def refuse_unknown(self, args: Mapping[str, Any]) -> None:
         """Check the names alone.
@@ -166,8 +167,10 @@ class CommandSpec:
         Raises:
             CommandError: one is unknown.
         """
-        if unknown := [str(name)[:SHOWN] for name in args if name not in self.arguments]:
-            raise CommandError(f"{self.name} accepts {self._accepts()}, not {', '.join(map(repr, sorted(unknown)))}")
+        if unknown := sorted(str(name)[:SHOWN] for name in args if name not in self.arguments):
+            more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+            named = ", ".join(map(repr, unknown[:NAMED]))
+            raise CommandError(f"{self.name} accepts {self._accepts()}, not {named}{more}")
 
     def handler(self, run: Callable[[dict[str, Any]], R]) -> Callable[[Mapping[str, Any]], R]:
         """Return what the server calls: ``run`` gets the arguments once they are checked."""
@@ -180,10 +183,6 @@ class CommandSpec:
         return count + ", ".join(self.arguments)
 
 
-def _present(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments without those that are nil, in the maps that are arguments too."""
-    return {
-        name: {key: one for key, one in value.items() if one is not None} if isinstance(value, Mapping) else value
-        for name, value in args.items()
-        if value is not None
-    }
+def _present(value: Any) -> Any:
+    """Return a value that was accepted; of a map, what is not nil."""
+    return {name: one for name, one in value.items() if one is not None} if isinstance(value, dict) else value

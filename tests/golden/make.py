@@ -20,6 +20,11 @@ from facewire.bridge.wire.frame import LANDMARK_COUNT, FaceFrame, FlameParameter
 from facewire.bridge.wire.streams import STREAMS
 
 FOLDER = Path(__file__).parent
+STATUS = (
+    "devices", "rates", "latencies", "drops", "fanout", "face", "problems", "revision", "flame", "recording", "replay",
+    "outputs",
+)  # fmt: skip
+"""The keys of a status that may be absent, or nil."""
 SESSION = "6f1d5b1e-7a52-4c4e-9f0a-2d8c1b3a4e5f"
 
 
@@ -108,6 +113,32 @@ def messages() -> dict[str, dict[str, Any]]:
         "result_value": {"type": "result", "id": "b1946ac9", "ok": True, "value": {"path": "take-1.mcap"}},
         "result_error": {"type": "result", "id": 7, "ok": False, "error": "unknown command 'dance'"},
         "error": {"type": "error", "code": "unknown_type", "message": "unknown message type 'wave'"},
+        "nil_hello": {
+            "type": "hello",
+            "protocol": 1,
+            "server": "facewire/0.1.0",
+            "session": SESSION,
+            "blendshapes": list(BLENDSHAPES),
+            "streams": ["blendshapes"],
+            "clock_ns": 1_234_000_000_000,
+            "rate": 60.0,
+            "flame": None,
+            "extra": None,
+        },
+        "nil_subscribe": {"type": "subscribe", "streams": None, "max_rate": None, "format": None},
+        "nil_frame": {
+            "type": "frame",
+            "seq": 4242,
+            "capture_ns": 1_234_567_890_123,
+            "publish_ns": 1_234_575_890_456,
+            "sources": "video",
+            "confidence": 0.9375,
+            **dict.fromkeys(("video_ns", "audio_ns", "blendshapes", "head", "gaze", "landmarks", "raw", "flame")),
+        },
+        "nil_status": {"type": "status", "subscribers": 2, **dict.fromkeys(STATUS)},
+        "nil_command": {"type": "command", "id": 7, "name": "calibrate", "args": None},
+        "nil_result": {"type": "result", "id": 7, "ok": True, "error": None, "code": None, "value": None},
+        "nil_result_error": {"type": "result", "id": 7, "ok": False, "error": None, "code": None, "value": None},
         "unknown_key": {"type": "ping", "client_ns": 1, "colour": ["any", {"thing": None}]},
         "unknown_type": {"type": "wave", "height": 1.5},
     }

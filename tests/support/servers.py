@@ -115,9 +115,12 @@ class RawClient:
         head = self._read(2)
         if len(head) < 2:
             return -1, b""
+        assert head[0] & 0xF0 == 0x80, "a server uses no extension and fragments nothing (wire.md, 1 and 2)"
         size = head[1]
         if size == 126:
             (size,) = struct.unpack("!H", self._read(2))
+        elif size == 127:
+            (size,) = struct.unpack("!Q", self._read(8))
         return head[0] & 15, self._read(size)
 
     def read_message(self) -> tuple[int, bytes]:

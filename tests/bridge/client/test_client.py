@@ -22,8 +22,8 @@ from facewire.bridge.client import client as client_module
 from facewire.bridge.client.blocking import connect_blocking
 from facewire.bridge.client.client import Client, connect
 from facewire.bridge.server.server import LiveServer
-from facewire.bridge.shared.errors import CommandError, ConnectError
-from facewire.bridge.wire.codec import Encoder
+from facewire.bridge.shared.errors import BusyError, CommandError, ConnectError, NotReadyError
+from facewire.bridge.wire.codec import Encoder, decode_message
 
 
 async def take(client: Client, count: int) -> list[int]:
@@ -104,7 +104,14 @@ def test_commands_return_their_value_or_raise(serve: Serve) -> None:
     def refuse(_: Any) -> None:
         raise CommandError("no face to calibrate on: look at the camera")
 
-    server = serve(commands={"echo": lambda args: {"args": args}, "refuse": refuse, "slow": lambda _: time.sleep(0.5)})
+    def busy(_: Any) -> None:
+        raise BusyError("busy: something else is running")
+
+    def load(_: Any) -> None:
+        raise NotReadyError("the networks are still being loaded")
+
+    commands = {"echo": lambda args: {"args": args}, "refuse": refuse, "busy": busy, "load": load}
+    server = serve(commands={**commands, "slow": lambda _: time.sleep(0.5)})
 
     async def main() -> None:
         async with connect(server.url) as client:
@@ -116,6 +123,10 @@ def test_commands_return_their_value_or_raise(serve: Serve) -> None:
             assert both == [{"args": {"n": 1}}, {"args": {"n": 2}}]
             with pytest.raises(CommandError, match="look at the camera"):
                 await client.command("refuse")
+            with pytest.raises(BusyError, match="something else is running"):
+                await client.command("busy")
+            with pytest.raises(NotReadyError, match="still being loaded"):
+                await client.command("load")
             with pytest.raises(CommandError, match="unknown command 'dance'"):
                 await client.command("dance")
             with pytest.raises(CommandError, match="no answer"):
@@ -125,6 +136,54 @@ def test_commands_return_their_value_or_raise(serve: Serve) -> None:
     with connect_blocking(server.url) as client:
         client.next_frame(60)
         assert client.command("echo", {"b": 2}) == {"args": {"b": 2}}
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "words"),
+    [
+        ("echo", {"a": object()}, "a command message cannot be sent"),
+        ("echo", {"a": 2**70}, "a command message cannot be sent"),
+        ("echo", {"a": "\ud800"}, "a command message cannot be sent"),
+        ("echo", {"a": {1: 2}}, "not a msgpack message"),
+        ("echo", {1: 2}, "not a msgpack message"),
+        ("echo", ["a"], "its args must be a map"),
+        ("echo", {"a": "x" * 65_536}, "and a message may have 65536"),
+        ("", {}, "its name must be a text of 1 to 64 characters"),
+        ("x" * 65, {}, "its name must be a text of 1 to 64 characters"),
+        (7, {}, "its name must be a text of 1 to 64 characters"),
+    ],
+)
+def test_a_command_that_no_server_could_read_is_refused_here(serve: Serve, name: Any, args: Any, words: str) -> None:
+    server = serve(commands={"echo": lambda args: {"args": args}})
+    with connect_blocking(server.url, reconnect=False) as client:
+        client.next_frame(60)
+        with pytest.raises(CommandError, match=f"^cannot send the command .*{words}") as caught:
+            client.command(name, args, timeout_s=60)
+        assert "\n" not in str(caught.value)
+        assert client.command("echo", {"b": 2}, timeout_s=60) == {"args": {"b": 2}}  # the connection is as it was
+
+
+@pytest.mark.parametrize("nothing", [{}, {"error": None, "code": None}])
+def test_a_refusal_without_words_says_so(nothing: dict[str, Any]) -> None:
+    async def answer(connection: Any) -> None:
+        for name in ("nil_hello", "nil_frame"):
+            await connection.send((GOLDEN / f"{name}.msgpack").read_bytes())
+        async for data in connection:
+            if (message := decode_message(data))["type"] == "command":
+                result = {"type": "result", "id": message["id"], "ok": False, **nothing}
+                await connection.send(Encoder().message(result))
+
+    async def main() -> None:
+        from websockets.asyncio.server import serve as serve_websocket
+
+        async with serve_websocket(answer, "127.0.0.1", 0, subprotocols=["facewire.v1"]) as server:  # type: ignore[list-item]
+            port = server.sockets[0].getsockname()[1]
+            async with connect(f"ws://127.0.0.1:{port}/v1/live", reconnect=False) as client:
+                await take(client, 1)
+                with pytest.raises(CommandError, match=r"^the server gave no reason$"):
+                    await client.command("anything", timeout_s=60)
+
+    asyncio.run(main())
 
 
 def test_frames_come_again_soon_after_a_restart(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -187,6 +246,7 @@ def test_without_reconnect_the_iteration_ends_with_the_server(serve: Serve) -> N
         ("ws://127.0.0.1:99999/v1/live", {}, "is not a websocket address"),
         ("ws://a..b/v1/live", {}, "is not a websocket address"),
         ("ws://127.0.0.1:{port}/v2/live", {}, "refuses \\(404\\)"),
+        ("ws://127.0.0.1:{port}/", {}, "is a page, not a websocket: Facewire's is at /v1/live"),
     ],
 )
 def test_a_refusal_is_raised_and_not_tried_again(serve: Serve, url: str, options: Any, message: str) -> None:
@@ -379,6 +439,36 @@ def test_a_server_that_talks_nonsense_ends_in_an_error(answer: bytes | str) -> N
 
     with pytest.raises(ConnectError):
         asyncio.run(main())
+
+
+@pytest.mark.parametrize(("code", "again"), [(1002, False), (1007, False), (1009, False), (1008, True), (1011, True)])
+def test_what_would_happen_again_is_not_tried_again(code: int, again: bool) -> None:
+    visits = 0
+
+    async def shut(connection: Any) -> None:
+        nonlocal visits
+        visits += 1
+        if visits == 1:
+            await connection.close(code, "as a test")
+            return
+        for name in ("hello", "frame"):
+            await connection.send((GOLDEN / f"{name}.msgpack").read_bytes())
+        await connection.wait_closed()
+
+    async def main() -> None:
+        from websockets.asyncio.server import serve as serve_websocket
+
+        async with serve_websocket(shut, "127.0.0.1", 0, subprotocols=["facewire.v1"]) as server:  # type: ignore[list-item]
+            port = server.sockets[0].getsockname()[1]
+            async with connect(f"ws://127.0.0.1:{port}/v1/live") as client:
+                await take(client, 1)
+
+    if again:
+        asyncio.run(main())
+    else:
+        with pytest.raises(ConnectError, match=f"do not understand each other: closed with {code}"):
+            asyncio.run(main())
+        assert visits == 1
 
 
 def test_the_documented_example_prints_frames(serve: Serve) -> None:

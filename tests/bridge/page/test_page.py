@@ -15,6 +15,10 @@ from support.browser import Tab
 from support.paths import GOLDEN, ROOT
 from support.servers import Serve
 
+from facewire.bridge.shared.errors import BusyError, NotReadyError
+from facewire.bridge.wire.messages import Greeting
+from facewire.bridge.wire.streams import offered_streams
+
 
 def test_the_page_shows_the_live_face(serve: Serve, tab: Tab) -> None:
     server = serve(status=lambda: {"devices": {"video": {"error": "The camera is busy: close the other program."}}})
@@ -85,6 +89,94 @@ def test_the_pages_msgpack_reader_agrees_with_the_golden_vectors(serve: Serve, t
     for broken in ("frame_cut", "frame_trailing_byte", "bad_utf8", "reserved_byte", "empty"):
         encoded = base64.b64encode((GOLDEN / "invalid" / f"{broken}.msgpack").read_bytes()).decode()
         assert tab.run((script % encoded) + ".then(() => 'read', () => 'refused')") == "refused", broken
+
+
+def test_nil_in_a_status_is_absent_to_the_page(serve: Serve, tab: Tab) -> None:
+    nil = json.loads((GOLDEN / "nil_status.json").read_text())
+    server = serve(status=lambda: {key: None for key in nil if nil[key] is None})
+    tab.open(server.page_url)
+    tab.wait_for("document.getElementById('subscribers')?.textContent === '1'")
+    asked = """import("/controls.js").then(({ Controls }) => {
+        const own = { revision: 3, asked: 0, refresh() { this.asked++; } };
+        const controls = Object.assign(Object.create(Controls.prototype), own);
+        controls.status({ revision: null });
+        controls.status({});
+        return controls.asked;
+    })"""
+    assert tab.run(asked) == 0
+    assert tab.run("document.getElementById('problems').hidden") is True
+    assert tab.problems == []
+
+
+def test_the_page_asks_again_while_the_server_is_busy_or_still_starts(serve: Serve, tab: Tab) -> None:
+    refusals = {
+        "takes": [BusyError("busy: too much"), NotReadyError("loading")],
+        "outputs": [BusyError("busy: too much")],
+    }
+    asked: list[str] = []
+
+    def handler(name: str, value: dict[str, Any]) -> Any:
+        def answer(_: Any) -> dict[str, Any]:
+            asked.append(name)
+            if refusals[name]:
+                raise refusals[name].pop()
+            return value
+
+        return answer
+
+    def refuse(_: Any) -> None:
+        asked.append("record_start")
+        raise BusyError("busy: no answer; try again later")
+
+    commands = {
+        "takes": handler("takes", {"takes": [{"file": "one.mcap", "bytes": 1, "unix_s": 0.0}], "folder": "/takes"}),
+        "outputs": handler("outputs", {"kinds": [{"name": "vmc", "about": "x", "target": "y"}], "outputs": []}),
+        "record_start": refuse,
+    }
+    server = serve(commands=commands, greeting=Greeting(streams=offered_streams("panel")))
+    tab.open(server.page_url)
+    tab.wait_for("document.querySelectorAll('#takes li').length === 1")
+    tab.wait_for("document.querySelectorAll('#output-kind option').length === 1")
+    assert sorted(asked) == ["outputs"] * 2 + ["takes"] * 3
+    tab.run("document.getElementById('record').click()")
+    words = "document.getElementById('takes-result').textContent"
+    assert tab.wait_for(words) == "not done: busy: no answer; try again later"
+    assert asked.count("record_start") == 1  # What hung may have been done: a person must look.
+    assert tab.problems == []
+
+
+def test_a_calibration_waits_for_another_clients(serve: Serve, tab: Tab) -> None:
+    tab.open(serve(rate=0).page_url)
+    tried = """import("/connection.js").then(async ({ Connection }) => {
+        const heard = [];
+        const busy = Object.assign(new Error("busy: another client's is running"), { code: "busy" });
+        const own = { tries: 0, async command() { if (this.tries++ < 1) throw busy; return { pose: "smile" }; } };
+        const connection = Object.setPrototypeOf(own, Connection.prototype);
+        const value = await connection.ask("calibrate", {}, { waits: (why) => heard.push(why) > 0 });
+        own.tries = -1e9;
+        const impatient = await connection.ask("calibrate", {}, { patienceMs: 0 }).catch((error) => error.code);
+        const left = await connection.ask("calibrate", {}, { waits: () => false }).catch((error) => error.code);
+        return [value.pose, heard, impatient, left];
+    })"""
+    assert tab.run(tried) == ["smile", ["busy: another client's is running"], "busy", "busy"]
+
+
+def test_the_page_leaves_a_server_of_another_protocol(serve: Serve, tab: Tab) -> None:
+    tab.open(serve(rate=0).page_url)
+    left = """import("/connection.js").then(({ Connection }) => new Promise((done) => {
+        const heard = [];
+        window.WebSocket = class {
+            constructor() {
+                heard.push("open");
+                setTimeout(() => this.onmessage({ data: '{"type":"hello","protocol":2}' }));
+            }
+            close(code) { heard.push(code); this.onclose?.(); setTimeout(() => done(heard), 500); }
+        };
+        const error = ({ message }) => heard.push(message);
+        new Connection("ws://x", { state() {}, hello() { heard.push("hello"); }, error });
+    }))"""
+    words = "The server speaks protocol 2, this page 1: reload the page."
+    assert tab.run(left) == ["open", 1000, words]
 
 
 def test_the_pages_head_turns_the_right_way(serve: Serve, tab: Tab) -> None:

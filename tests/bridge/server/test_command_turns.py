@@ -80,12 +80,64 @@ def test_turns_go_round_among_clients(serve: Serve, raw: Any, gate: Gate) -> Non
 def test_one_client_s_looking_holds_up_only_its_own(serve: Serve, raw: Any, gate: Gate) -> None:
     server = serve(rate=0, commands={"devices": gate, "state": lambda _: {}})
     greedy, other = raw(server), raw(server)
-    for number in range(8):
+    for number in range(7):
         tell(greedy, command("devices", number))
     assert gate.begun.acquire(timeout=60)
+    ask(greedy, "unknown")  # all of them are in the queue by now
     for _ in range(3):
         assert ask(other, "state")["ok"]
     assert gate.calls == 1
+
+
+def test_four_clients_look_at_once_and_a_fifth_waits(serve: Serve, raw: Any, gate: Gate) -> None:
+    server = serve(rate=0, commands=dict.fromkeys(LOOKS, gate))
+    clients = [raw(server) for _ in range(5)]
+    for client, name in zip(clients, (*LOOKS, "state"), strict=True):
+        tell(client, command(name, 1))
+    for _ in range(4):
+        assert gate.begun.acquire(timeout=60)
+    ask(clients[4], "unknown")  # it is in the queue by now
+    assert not gate.begun.acquire(blocking=False)
+    gate.free.release()
+    assert gate.begun.acquire(timeout=60)
+
+
+def test_a_ninth_command_of_a_client_is_not_read_before_one_is_done(serve: Serve, raw: Any, gate: Gate) -> None:
+    client = raw(serve(rate=0, commands={"set": gate}))
+    for number in range(8):
+        tell(client, command("set", number))
+    tell(client, {"type": "ping", "client_ns": 7})
+    assert gate.begun.acquire(timeout=60)
+    gate.free.release()
+    first, second = (next_message(client, "result", "pong") for _ in range(2))
+    assert (first["type"], second["type"]) == ("result", "pong")
+
+
+def test_a_full_queue_refuses_the_newest_with_busy(
+    serve: Serve, raw: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert commands.MAX_WAITING == 512
+    monkeypatch.setattr(commands, "MAX_WAITING", 2)
+    server = serve(rate=0, commands={"set": gate})
+    one, other = raw(server), raw(server)
+    tell(one, command("set", 1))
+    tell(one, command("set", 2))
+    ask(one, "unknown")
+    refused = ask(other, "set")
+    assert (refused["ok"], refused["code"]) == (False, "busy")
+    assert "try again" in refused["error"]
+    for number in (1, 2):
+        gate.free.release()
+        assert next_message(one, "result")["id"] == number
+
+
+def test_an_answer_that_is_too_large_is_a_refusal_and_the_connection_goes_on(serve: Serve, raw: Any) -> None:
+    server = serve(rate=0, commands={"state": lambda _: {"x": "y" * 2**20}, "takes": lambda _: {"x": "y" * 2**19}})
+    client = raw(server)
+    result = ask(client, "state")
+    assert result["ok"] is False
+    assert "too large to send" in result["error"]
+    assert len(ask(client, "takes")["value"]["x"]) == 2**19
 
 
 def test_what_hangs_is_answered_with_busy_and_keeps_nobody_else(

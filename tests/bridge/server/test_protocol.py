@@ -8,7 +8,7 @@ from support.paths import GOLDEN
 from facewire.bridge.client.client_protocol import ClientProtocol, ping_message, subscribe_message
 from facewire.bridge.server.server_protocol import Close, Command, Reply, ServerProtocol, Subscribe, Subscription
 from facewire.bridge.shared.errors import ConnectError, WireError
-from facewire.bridge.wire.codec import decode_message
+from facewire.bridge.wire.codec import Encoder, decode_frame, decode_message
 from facewire.bridge.wire.frame import FaceFrame
 from facewire.bridge.wire.messages import Greeting, result_message
 
@@ -26,6 +26,18 @@ def test_ping_is_answered_with_the_session_clock() -> None:
     ping = b"\x82\xa4type\xa4ping\xa9client_ns\xce\x3a\xde\x68\xb1"
     actions = ServerProtocol().receive(ping, now_ns=1_234_000_500_000)
     assert actions == [Reply(decode_message(golden("pong")))]
+
+
+@pytest.mark.parametrize("value", ["-1", "9223372036854775808", "1.0", "true", "null", '"1"'])
+def test_a_ping_without_an_integer_is_an_error(value: str) -> None:
+    action = only(ServerProtocol().receive('{"type":"ping","client_ns":' + value + "}", 0))
+    assert isinstance(action, Reply)
+    assert action.message["code"] == "bad_message"
+
+
+def test_an_integer_may_have_any_width() -> None:
+    wide = b"\x82\xa4type\xa4ping\xa9client_ns\xcf" + bytes(7) + b"\x05"
+    assert only(ServerProtocol().receive(wide, 1)) == Reply({"type": "pong", "client_ns": 5, "server_ns": 1})
 
 
 def test_text_is_json() -> None:
@@ -71,6 +83,8 @@ def test_commands_are_handed_on() -> None:
     protocol = ServerProtocol()
     assert protocol.receive(golden("command"), 0) == [Command(7, "set", {"mirror": True})]
     assert protocol.receive(golden("command_text_id"), 0) == [Command("b1946ac9", "calibrate", {})]
+    longest = '"id":"' + 64 * "i" + '","name":"' + 64 * "n" + '"'
+    assert protocol.receive('{"type":"command",' + longest + "}", 0) == [Command(64 * "i", 64 * "n", {})]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +96,11 @@ def test_commands_are_handed_on() -> None:
         '"id":true,"name":"x"',
         '"id":1,"name":""',
         '"id":1,"name":"x","args":[]',
+        '"id":9223372036854775808,"name":"x"',
+        '"id":1.5,"name":"x"',
+        '"id":null,"name":"x"',
+        '"id":"' + 65 * "i" + '","name":"x"',
+        '"id":1,"name":"' + 65 * "n" + '"',
     ],
 )
 def test_a_wrong_command_is_an_error(keys: str) -> None:
@@ -140,6 +159,44 @@ def test_client_learns_from_every_message() -> None:
     assert client.error is not None
     assert client.receive(golden("unknown_type"), 0) is None
     assert client.receive(golden("result"), 0) == {"type": "result", "id": 7, "ok": True}
+
+
+def test_nil_is_absent_to_the_client() -> None:
+    client = ClientProtocol()
+    client.receive(golden("nil_hello"), 0)
+    assert client.hello is not None
+    assert not {"flame", "extra"} & set(client.hello)
+    client.receive(golden("nil_status"), 0)
+    assert client.status == {"type": "status", "subscribers": 2}
+    frame = client.receive(golden("nil_frame"), 0)
+    bare = {key: value for key, value in decode_message(golden("nil_frame")).items() if value is not None}
+    assert isinstance(frame, FaceFrame)
+    assert (frame.video_ns, frame.audio_ns, frame.landmarks, frame.flame, frame.extra) == (None,) * 5
+    assert frame.blendshapes is decode_frame(bare).blendshapes
+    client.receive(
+        '{"type":"hello","protocol":1,"session":"a","extra":{"brow":{"shape":[1],"names":null,"unit":null}}}', 0
+    )
+    extra = client.receive(
+        '{"type":"frame","seq":1,"capture_ns":1,"publish_ns":1,"sources":"both","confidence":1,"brow":[3]}', 0
+    )
+    assert isinstance(extra, FaceFrame)
+    assert extra.extra is not None
+    assert extra.extra["brow"].tolist() == [3]
+
+
+def test_the_client_skips_keys_that_it_does_not_know() -> None:
+    client = ClientProtocol()
+    for name in ("hello", "status", "result", "pong", "error", "frame"):
+        message = {**decode_message(golden(name)), "colour": {"any": [None, {"thing": 1.5}]}}
+        client.receive(Encoder().message(message), 0)
+    assert client.received == 1
+    assert client.hello is not None
+
+
+def test_nil_is_absent_to_the_server() -> None:
+    protocol = ServerProtocol("json")
+    assert only(protocol.receive(golden("nil_subscribe"), 0)) == Subscribe(Subscription(format="json"))
+    assert only(protocol.receive(golden("nil_command"), 0)) == Command(7, "calibrate", {})
 
 
 def test_client_estimates_clock_and_latency() -> None:

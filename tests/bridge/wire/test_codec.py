@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import re
 import runpy
 import tracemalloc
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from support.paths import GOLDEN
+from support.paths import GOLDEN, ROOT
 
 from facewire.bridge.shared.errors import WireError
 from facewire.bridge.wire.codec import Encoder, decode_frame, decode_message
@@ -128,9 +130,24 @@ def test_json_rounds_to_six_decimals() -> None:
     assert message["confidence"] == 0.666667
 
 
-def test_largest_default_frame_with_its_header_fits_420_bytes() -> None:
+def test_the_largest_default_frame_with_its_header_has_378_bytes_and_its_further_times_add_36() -> None:
     largest = FRAMES["frame_last"][0]
     assert len(Encoder().frame(largest)) + 4 == 378
+    times = dataclasses.replace(largest, video_ns=2**63 - 1, audio_ns=2**63 - 1)
+    assert len(Encoder().frame(times)) + 4 == 378 + 2 * 18
+
+
+def test_the_examples_of_the_page_are_the_vectors() -> None:
+    text = (ROOT / "docs" / "wire.md").read_text("utf-8").partition("## 10 Examples")[2]
+    for name, block in zip(("ping", "frame"), text.split("```")[1:4:2], strict=True):
+        data = (GOLDEN / f"{name}.msgpack").read_bytes()
+        assert f"{name}.msgpack`, {len(data)} bytes" in text
+        told = bytearray()
+        for line in block.partition("  …")[0].strip().splitlines():
+            for byte in itertools.takewhile(re.compile(r"(?:[0-9a-f]{2})+").fullmatch, line.split()):
+                told += bytes.fromhex(byte)
+        assert len(told) > 20
+        assert data.startswith(bytes(told)), name
 
 
 def test_streams_that_were_not_sent_come_back_as_rest() -> None:

@@ -80,6 +80,34 @@ namespace Facewire.Harness
         }
 
         [Test]
+        public void NilIsAbsent()
+        {
+            var bytes = Bytes("nil_hello");
+            Assert.That(HelloMessage.TryDecode(bytes, 0, bytes.Length, out var hello), Is.True);
+            Assert.That((hello.FlameModel, hello.FlameDigest, hello.FlameExpressions), Is.EqualTo(("", "", 0L)));
+            bytes = Bytes("nil_status");
+            Assert.That(StatusMessage.TryDecode(bytes, 0, bytes.Length, out var status), Is.True);
+            Assert.That(status.Entries, Is.EqualTo(new[] { new KeyValuePair<string, string>("subscribers", "2") }));
+            bytes = Bytes("nil_frame");
+            var (frame, bare) = (new FaceFrame(), new FaceFrame());
+            var full = Bytes("frame_all"); // what an earlier frame had does not stay
+            Assert.That(new FrameDecoder().TryDecode(full, 0, full.Length, frame), Is.True);
+            Assert.That(new FrameDecoder().TryDecode(bytes, 0, bytes.Length, frame), Is.True);
+            full = Bytes("frame_bare");
+            Assert.That(new FrameDecoder().TryDecode(full, 0, full.Length, bare), Is.True);
+            Assert.That(frame.Streams, Is.EqualTo(FaceStreams.None));
+            Assert.That(frame.Values.Channels, Is.EqualTo(bare.Values.Channels));
+        }
+
+        [TestCase("nil_result", true), TestCase("nil_result_error", false)]
+        public void NilInAResultIsAbsent(string name, bool ok)
+        {
+            var bytes = Bytes(name);
+            Assert.That(ResultMessage.TryDecode(bytes, 0, bytes.Length, out var result), Is.True);
+            Assert.That((result.Id, result.Ok, result.Error, result.Code), Is.EqualTo((7L, ok, "", "")));
+        }
+
+        [Test]
         public void TypesOfLaterVersionsAreUnknownAndNotMalformed()
         {
             var bytes = Bytes("unknown_type");

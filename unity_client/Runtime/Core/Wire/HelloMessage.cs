@@ -61,6 +61,7 @@ namespace Facewire
 
         bool TryReadFlameValue(ref MsgpackReader reader, in Slice key)
         {
+            if (reader.Peek() == MsgpackType.Nil) return reader.TryReadNil();
             if (key.Is(WireNames.Model)) return TryReadText(ref reader, out FlameModel);
             if (key.Is(WireNames.Digest)) return TryReadText(ref reader, out FlameDigest);
             return key.Is(WireNames.Expressions) ? reader.TryReadInteger(out FlameExpressions) : reader.TrySkip();

@@ -14,6 +14,9 @@ namespace Facewire
         /// <summary>One line that says what went wrong; empty where all went well.</summary>
         public string Error = "";
 
+        /// <summary>Why not, for a program: "busy" and "not_ready" mean that the same may work later; empty where the server names none.</summary>
+        public string Code = "";
+
         public static bool TryDecode(byte[] buffer, int offset, int count, out ResultMessage result)
         {
             result = new ResultMessage();
@@ -30,6 +33,7 @@ namespace Facewire
             if (key.Is(WireNames.Id)) return reader.TryReadInteger(out Id);
             if (key.Is(WireNames.Ok)) return reader.TryReadBoolean(out Ok);
             if (key.Is(WireNames.Error) && reader.Peek() == MsgpackType.String) return HelloMessage.TryReadText(ref reader, out Error);
+            if (key.Is(WireNames.Code) && reader.Peek() == MsgpackType.String) return HelloMessage.TryReadText(ref reader, out Code);
             return reader.TrySkip();
         }
     }
