@@ -57,7 +57,7 @@ def test_the_limits_that_are_told_are_the_servers() -> None:
             assert number in told[what] + " ", what
     assert f"{DEFAULT_PORT} unless told otherwise" in PAGE
     assert f"up to {Guesses.MOST_S:g} s" in PAGE
-    assert "those of four clients run at once" in PAGE
+    assert "the same one runs for four clients at once" in PAGE
     assert commands.LOOKERS == 4
     assert f"keep-alive ping for {config.keepalive_s:g} s" in PAGE
 
