@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import onnxruntime
 import pytest
 from support.network_trace import Watched, build
 from support.paths import ROOT
@@ -25,6 +26,8 @@ pytestmark = [
     pytest.mark.models,
 ]
 
+TELLS = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2]) >= (1, 29)
+"""Whether this ONNX Runtime has its makers told: the newest one for Python 3.10 does not yet."""
 DEVICE_ID = ".cache/Microsoft/DeveloperTools/.onnxruntime/deviceid"
 SERVE = ["serve", "--video", "demo", "--audio", "demo", "--listen", "127.0.0.1:0", "--output", "vmc"]
 TELLING = "import facewire.models, os; os.environ.pop('ORT_DISABLE_TELEMETRY')\n"
@@ -77,7 +80,8 @@ def test_serve_sends_to_nobody_but_its_own(watch: Watch) -> None:
         addresses = [addresses_of(program) for program in programs]
         with connect_blocking(addresses[0]["stream"]) as client:
             frame = client.next_frame(300)
-        wait_until(lambda: telling.foreign_calls, timeout_s=120)
+        if TELLS:
+            wait_until(lambda: telling.foreign_calls, timeout_s=120)
     finally:
         for program in programs:
             program.terminate()
@@ -86,7 +90,7 @@ def test_serve_sends_to_nobody_but_its_own(watch: Watch) -> None:
     assert frame is not None
     assert watched.calls == {"lookup 127.0.0.1", "connect 127.0.0.1"}  # the vmc output's
     assert watched.files == set()
-    assert DEVICE_ID in telling.files
+    assert (DEVICE_ID in telling.files) is TELLS
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["models"]], ids=lambda words: words[0])
@@ -97,7 +101,7 @@ def test_commands_send_nothing(words: list[str], watch: Watch) -> None:
     assert watched.files == set()
     if words != ["models"]:  # it has no use for ONNX Runtime
         subprocess.run([sys.executable, "-c", TELLING + RUN, *words], env=telling.environment, check=False)
-        assert DEVICE_ID in telling.files
+        assert (DEVICE_ID in telling.files) is TELLS
 
 
 def test_bake_sends_nothing(watch: Watch) -> None:

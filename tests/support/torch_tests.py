@@ -26,6 +26,7 @@ TESTS_IN_OTHERS = {
         "test_weights_to_tune_that_are_none_are_one_line",
         "test_the_shipped_weights_can_be_tuned",
     ),
+    "test_nothing_is_sent.py": ("test_the_hub_is_asked_nothing_about_a_model_on_this_machine",),
 }
 
 
