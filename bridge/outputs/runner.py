@@ -197,8 +197,6 @@ class Outputs:
         output = make_output(spec, self._folder, self._clock)
         output.notify = lambda line: self._notify(f"{output.name}: {line}")
         with self._lock:
-            if self._stopped:
-                raise OutputError("the run is ending: no output can be started any more")
             self._table = {lane: runner for lane, runner in self._table.items() if not lane.gone}
             same = [lane for lane in self._table if parse_spec(lane.key) == parsed]
             ended = [(lane, self._take_out(lane)) for lane in same if lane.ended and not lane.leaving]

@@ -15,7 +15,7 @@ from mcap.writer import MCAP0_MAGIC
 from facewire.bridge.recording.chunks import DAMAGED, MAX_CHUNK_RECORD_BYTES, unpack_chunk
 from facewire.bridge.recording.errors import NO_RECORD, NewerSessionError, SessionError
 from facewire.bridge.recording.index import DATA_END_BYTES, RECORD_HEAD, SessionIndex
-from facewire.bridge.recording.partfile import reason
+from facewire.bridge.recording.partfile import check_opens, reason
 from facewire.bridge.recording.reader import Progress, Session, counted
 from facewire.bridge.shared.regular_file import open_regular
 
@@ -45,12 +45,7 @@ def is_whole(path: Path, progress: Progress | None = None) -> bool:
         SessionError: the file does not exist or cannot be opened, or has a newer format, for which a repair would not
             help.
     """
-    try:
-        open_regular(path).close()
-    except FileNotFoundError:
-        raise SessionError(f"{path} does not exist: check the name") from None
-    except OSError as error:
-        raise SessionError(f"cannot open {path}: {reason(error)}") from None
+    check_opens(path)
     try:
         with Session(path) as session:
             check_session(session)

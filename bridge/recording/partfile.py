@@ -10,7 +10,7 @@ from pathlib import Path
 
 from facewire.bridge.recording.errors import PathTakenError, RecordingError, SessionError
 from facewire.bridge.recording.layout import PART_SUFFIX
-from facewire.bridge.shared.regular_file import is_folder, look_at
+from facewire.bridge.shared.regular_file import is_folder, look_at, open_regular
 
 MOST_TRIES = 100
 """To make a file of the next free name, while other programs make theirs."""
@@ -217,6 +217,20 @@ def write_all(file: RawIOBase, data: bytes | bytearray) -> None:
         done = 0
         while done < len(view):
             done += file.write(view[done:]) or 0
+
+
+def check_opens(path: Path) -> None:
+    """Open a file that a user named, and close it again.
+
+    Raises:
+        SessionError: there is none, it is no file, or it may not be read.
+    """
+    try:
+        open_regular(path).close()
+    except FileNotFoundError:
+        raise SessionError(f"{path} does not exist: check the name") from None
+    except OSError as error:
+        raise SessionError(f"cannot open {path}: {reason(error)}") from None
 
 
 def reason(error: OSError) -> str:

@@ -18,12 +18,11 @@ from facewire.bridge.export.wav import for_take
 from facewire.bridge.export.wav_reader import UnknownWavError, WavReader
 from facewire.bridge.recording.errors import SessionError
 from facewire.bridge.recording.layout import AudioFormat
-from facewire.bridge.recording.partfile import reason
+from facewire.bridge.recording.partfile import check_opens
 from facewire.bridge.recording.sound import Int16Array
 from facewire.bridge.shared.arrays import Float32Array
 from facewire.bridge.shared.install import install_extra
 from facewire.bridge.shared.named import for_ffmpeg
-from facewire.bridge.shared.regular_file import open_regular
 from facewire.runtime.sound.channels import ChannelPicker
 from facewire.runtime.sound.placing import Placing
 from facewire.runtime.sound.resampler import HIGHEST_RATE, LOWEST_RATE
@@ -146,12 +145,7 @@ def at_most_stereo(sound: MediaSound) -> Iterator[Float32Array]:
 
 
 def _open(path: Path) -> Track:
-    try:
-        open_regular(path).close()
-    except FileNotFoundError:
-        raise SessionError(f"{path} does not exist: check the name") from None
-    except OSError as error:
-        raise SessionError(f"cannot open {path}: {reason(error)}") from None
+    check_opens(path)
     unknown = None
     if _begins_as_wav(path):
         try:

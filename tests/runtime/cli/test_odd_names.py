@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from support.program import FACEWIRE
+from support.refusals import a_loop, below_a_file, too_long
 
 from facewire.bridge.outputs.choose import make_output
 from facewire.runtime.capture.choose import choose_source
@@ -52,23 +53,9 @@ def video(path: Path, pictures: int = 3) -> Path:
     return plain.rename(path)
 
 
-def too_long(folder: Path) -> Path:
-    return folder / ("x" * 300)
-
-
-def loop(folder: Path) -> Path:
-    (folder / "loop").symlink_to("loop")
-    return folder / "loop" / "x"
-
-
-def below_a_file(folder: Path) -> Path:
-    (folder / "file").touch()
-    return folder / "file" / "x"
-
-
 @pytest.mark.skipif(os.name == "nt", reason="links and names are others there")
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]).replace("{}", "…"))
-@pytest.mark.parametrize("make", [too_long, loop, below_a_file])
+@pytest.mark.parametrize("make", [too_long, a_loop, below_a_file])
 def test_a_name_that_cannot_be_used_is_one_line(
     words: tuple[str, ...],
     make: Callable[[Path], Path],
